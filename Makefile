@@ -1,0 +1,80 @@
+# `make app` serves the app and `make test` runs every check, each from a bare Python >= 3.11.
+
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,\
+    $(if $(shell $(name) -c 'import sys; print(sys.version_info >= (3, 11) or "")' 2>/dev/null),$(name))))
+
+# Options for installing torch alone, such as --index-url <a CPU-only source>.
+TORCH_FROM ?=
+
+# Processes the tests are shared among.
+WORKERS ?= 2
+
+RUN := .venv/bin/python
+PIP := $(RUN) -m pip install -qq --no-input --disable-pip-version-check
+
+.PHONY: help app test test-fast format bench models clean dev chromium
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make app        serve the app on http://127.0.0.1:8501"
+	@echo "make test       every check: format, lint, types, tests, pages, browser"
+	@echo "make test-fast  the tests that take seconds"
+	@echo "make format     format the code and mend what ruff can"
+	@echo "make bench      measure speed (python -m benchmarks)"
+	@echo "make models     train the shipped models again"
+	@echo "make clean      remove caches and build products; .venv stays"
+
+app: .venv/.app
+	$(RUN) -m streamlit run app.py
+
+test: dev chromium
+	$(RUN) -m ruff format --check
+	$(RUN) -m ruff check
+	$(RUN) -m basedpyright
+	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
+	$(RUN) -m pytest -q -n $(WORKERS) -m "slow and not browser"
+	$(RUN) -m pytest -q -m browser
+
+test-fast: dev
+	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
+
+format: dev
+	$(RUN) -m ruff format
+	$(RUN) -m ruff check --fix
+
+bench: dev
+	$(RUN) -m benchmarks
+
+models: dev
+	PYTHONPATH=. $(RUN) assets/make_models.py
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis test-results screenshots
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+dev: .venv/.dev
+
+# Looked for at every run: a browser can go away.
+chromium: dev
+	$(RUN) tests/install_chromium.py
+
+# torch goes first and alone: whatever build it comes as, the rest then finds it satisfied.
+.venv/.app: requirements.txt
+	@test -n "$(PYTHON)" || { echo "rnnviz needs Python 3.11 or later, and none was found." \
+	    "Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "$(PYTHON) is not Python 3.11 or later. Name another: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "$(PYTHON) has no venv module. On Debian or Ubuntu, as root: apt-get install" \
+	    "$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 1; }
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@echo "Installing torch (the first time this takes minutes) ..."
+	@$(PIP) $(TORCH_FROM) '$(shell sed -n '/^torch==/p' requirements.txt)'
+	@echo "Installing what else the app needs ..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/.dev: .venv/.app requirements-dev.txt
+	@echo "Installing the tools ..."
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
