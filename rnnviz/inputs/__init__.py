@@ -1,0 +1,1 @@
+"""What networks read: sequences as tensors, text as codes."""

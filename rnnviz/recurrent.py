@@ -1,0 +1,328 @@
+"""Layers and directions of cells, and how a torch module is read as such."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from rnnviz.errors import RnnvizError
+
+STACKS = (nn.RNN, nn.LSTM, nn.GRU)
+TORCH_CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+KINDS = dict(zip(TORCH_CELLS, ("rnn", "lstm", "gru"), strict=True))
+
+
+class Weights(NamedTuple):
+    """One layer in one direction: torch's parameters, by torch's names and layout."""
+
+    ih: Tensor
+    hh: Tensor
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+    hr: Tensor | None
+
+    def named(self, suffix: str) -> dict[str, Tensor]:
+        """The tensors that there are, under torch's names (``weight_ih`` + suffix, …)."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        return {f"{n}{suffix}": t for n, t in zip(names, self, strict=True) if t is not None}
+
+
+class Recurrent(nn.Module):
+    """Layers and directions of this project's cells, called as torch.nn's stacks are.
+
+    cells: one list of cells a layer, forward first, then, where there is one, backward. A layer
+    after the first reads the outputs of both directions of the one below, side by side.
+
+    >>> import torch
+    >>> from rnnviz.cells import GRUCell
+    >>> stock = torch.nn.GRU(2, 3, bidirectional=True)
+    >>> output, h = Recurrent.of(stock)(torch.ones(5, 1, 2))
+    >>> tuple(output.shape), tuple(h.shape), torch.allclose(output, stock(torch.ones(5, 1, 2))[0])
+    ((5, 1, 6), (2, 1, 3), True)
+    """
+
+    def __init__(self, cells: Sequence[Sequence[Cell[Any]]], *, batch_first: bool = False) -> None:
+        super().__init__()
+        self.batch_first = batch_first
+        self.layers = nn.ModuleList(nn.ModuleList(layer) for layer in cells)
+        self._check()
+
+    @classmethod
+    def of(cls, module: nn.Module) -> "Recurrent":
+        """The same network as a stock torch module, in this project's cells, weights shared."""
+        network = read_module(module)
+        cells = [[_cell(network, weights) for weights in layer] for layer in network.layers]
+        return cls(cells, batch_first=network.batch_first)
+
+    @property
+    def cells(self) -> list[list[Cell[Any]]]:
+        """The cells by layer and direction."""
+        return [list(layer) for layer in self.layers]  # pyright: ignore[reportArgumentType]  # a ModuleList is iterable, its stub says Module
+
+    def _check(self) -> None:
+        cells = self.cells
+        if not cells or len(cells[0]) not in (1, 2):
+            raise RnnvizError("error.no_cells")
+        first = cells[0][0]
+        width = first.input_size
+        for layer in cells:
+            for cell in layer:
+                alike = _form(cell) == _form(first) and len(layer) == len(cells[0])
+                if not alike or cell.input_size != width:
+                    raise RnnvizError(
+                        "error.layers", cell=repr(cell), first=repr(first), expected=width
+                    )
+            width = len(layer) * first.output_size
+
+    def forward(self, x: Tensor | PackedSequence, state: Any = None) -> tuple[Any, Any]:
+        """(output, final state), laid out as torch.nn.LSTM and its kin lay them out.
+
+        x: (time, input), (time, batch, input), (batch, time, input) with batch_first, or packed.
+        state: None for zeros; h of (layers · directions, batch, hidden), for an LSTM (h, c).
+        """
+        if isinstance(x, PackedSequence):
+            padded, lengths = pad_packed_sequence(x)
+            valid = torch.arange(len(padded))[:, None] < lengths
+            output, final = self._run(padded, state, valid.to(padded.device))
+            return _packed_like(x, output, valid), final
+        if x.dim() == 2:
+            output, final = self._run(x[:, None], _each(state, lambda s: s[:, None]), None)
+            return output[:, 0], _each(final, lambda s: s[:, 0])
+        if not self.batch_first:
+            return self._run(x, state, None)
+        output, final = self._run(x.transpose(0, 1), state, None)
+        return output.transpose(0, 1), final
+
+    def _run(self, x: Tensor, state: Any, valid: Tensor | None) -> tuple[Tensor, Any]:
+        """Time first. valid: (time, batch), false where padded: there a state stays as it is."""
+        finals: list[Any] = []
+        for layer in self.cells:
+            outputs: list[Tensor] = []
+            for direction, cell in enumerate(layer):
+                given = _each(state, itemgetter(len(finals)))
+                s = cell.initial_state(x[0]) if given is None else given
+                times = range(len(x)) if direction == 0 else reversed(range(len(x)))
+                hidden: list[Tensor] = [x] * len(x)
+                for t in times:
+                    before = s
+                    s, _ = cell.step(x[t], s)
+                    hidden[t] = s[0] if cell.kind == "lstm" else s
+                    if valid is not None:
+                        s = _where(valid[t, :, None], s, before)
+                        hidden[t] = hidden[t].where(valid[t, :, None], 0.0)
+                finals.append(s)
+                outputs.append(torch.stack(hidden))
+            x = torch.cat(outputs, dim=-1)
+        if isinstance(finals[0], tuple):
+            return x, tuple(torch.stack(s) for s in zip(*finals, strict=True))
+        return x, torch.stack(finals)
+
+
+def _where(valid: Tensor, state: Any, before: Any) -> Any:
+    if isinstance(state, tuple):
+        return tuple(s.where(valid, b) for s, b in zip(state, before, strict=True))
+    return state.where(valid, before)
+
+
+def _packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> PackedSequence:
+    """Padded values, (time, batch, unit), in the order of a packed sequence."""
+    numbers = packed._replace(data=torch.arange(len(packed.data)))
+    places, _ = pad_packed_sequence(numbers)
+    order = places[valid].argsort()
+    return packed._replace(data=values[valid.to(values.device)][order.to(values.device)])
+
+
+def _form(cell: Cell[Any]) -> tuple[object, ...]:
+    return type(cell), cell.hidden_size, cell.proj_size, getattr(cell, "nonlinearity", None)
+
+
+def _each(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """Of h, of (h, c), or of None."""
+    if isinstance(state, tuple | list):
+        return tuple(function(s) for s in state)
+    return None if state is None else function(state)
+
+
+def on_cpu(values: Tensor) -> Tensor:
+    """The same numbers detached on the CPU, in float32 at least."""
+    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
+    return values.detach().to("cpu", dtype)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a module computes: kind of cell, layers × directions of weights, and its layout."""
+
+    kind: str  # "rnn", "lstm" or "gru"
+    nonlinearity: str  # of an RNN: "tanh" or "relu"
+    input_size: int
+    hidden_size: int
+    output_size: int  # of one direction: proj_size or hidden_size
+    layers: tuple[tuple[Weights, ...], ...]
+    batch_first: bool
+    steps_itself: bool  # a cell that takes one time step a call
+
+    @property
+    def directions(self) -> int:
+        """1, or 2 with a backward direction."""
+        return len(self.layers[0])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.layers[0][0].ih.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Of the weights."""
+        return self.layers[0][0].ih.device
+
+    def on_cpu(self) -> "Network":
+        """The same with detached weights on the CPU, in float32 at least."""
+
+        def moved(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else on_cpu(tensor)
+
+        layers = tuple(
+            tuple(Weights(*map(moved, weights)) for weights in layer)  # pyright: ignore[reportArgumentType]  # ih and hh are never None
+            for layer in self.layers
+        )
+        return replace(self, layers=layers)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Every parameter under the name torch's stacks give it (``weight_ih_l0_reverse``)."""
+        return {
+            name: tensor.detach()
+            for number, layer in enumerate(self.layers)
+            for direction, weights in enumerate(layer)
+            for name, tensor in weights.named(f"_l{number}{'_reverse' * direction}").items()
+        }
+
+
+def read_module(module: nn.Module) -> Network:
+    """The network that a module computes.
+
+    module: torch.nn.RNN, LSTM, GRU or their cells, a cell of this project, or a Recurrent.
+    RnnvizError for anything else, for parameters that are not finite and for a module that
+    holds no values (device "meta").
+
+    >>> network = read_module(torch.nn.LSTM(2, 3, num_layers=2, bidirectional=True))
+    >>> network.kind, len(network.layers), network.directions, network.output_size
+    ('lstm', 2, 2, 3)
+    """
+    if isinstance(module, STACKS):
+        network = _read_stack(module)
+    elif isinstance(module, (*TORCH_CELLS, Cell)):
+        network = _read_cells([[module]], batch_first=False, steps_itself=True)
+    elif isinstance(module, Recurrent):
+        network = _read_cells(module.cells, batch_first=module.batch_first, steps_itself=False)
+    else:
+        raise _not_recurrent(module)
+    _check_values(network)
+    return network
+
+
+def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
+    def weights(suffix: str) -> Weights:
+        bias = module.bias
+        return Weights(
+            getattr(module, f"weight_ih{suffix}"),
+            getattr(module, f"weight_hh{suffix}"),
+            getattr(module, f"bias_ih{suffix}") if bias else None,
+            getattr(module, f"bias_hh{suffix}") if bias else None,
+            getattr(module, f"weight_hr{suffix}") if module.proj_size else None,
+        )
+
+    ends = ("", "_reverse") if module.bidirectional else ("",)
+    return Network(
+        kind=module.mode.partition("_")[0].lower(),  # "RNN_TANH", "LSTM", …
+        nonlinearity=module.nonlinearity if isinstance(module, nn.RNN) else "tanh",
+        input_size=module.input_size,
+        hidden_size=module.hidden_size,
+        output_size=module.proj_size or module.hidden_size,
+        layers=tuple(
+            tuple(weights(f"_l{layer}{end}") for end in ends) for layer in range(module.num_layers)
+        ),
+        batch_first=module.batch_first,
+        steps_itself=False,
+    )
+
+
+def _read_cells(
+    cells: Sequence[Sequence[Any]], *, batch_first: bool, steps_itself: bool
+) -> Network:
+    first = cells[0][0]
+    stock = next((kind for cell, kind in KINDS.items() if isinstance(first, cell)), None)
+    hr = [[getattr(cell, "weight_hr", None) for cell in layer] for layer in cells]
+    return Network(
+        kind=stock or str(first.kind),
+        nonlinearity=getattr(first, "nonlinearity", "tanh"),
+        input_size=first.input_size,
+        hidden_size=first.hidden_size,
+        output_size=first.weight_hh.shape[1],
+        layers=tuple(
+            tuple(
+                Weights(c.weight_ih, c.weight_hh, c.bias_ih, c.bias_hh, hr[n][d])
+                for d, c in enumerate(layer)
+            )
+            for n, layer in enumerate(cells)
+        ),
+        batch_first=batch_first,
+        steps_itself=steps_itself,
+    )
+
+
+def _not_recurrent(module: nn.Module) -> RnnvizError:
+    came = type(module).__name__
+    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+        return RnnvizError("error.not_a_module", came=came)
+    known = (*STACKS, *TORCH_CELLS, Cell, Recurrent)
+    inside = [name for name, part in module.named_modules() if isinstance(part, known)]
+    if inside:
+        return RnnvizError("error.module_inside", came=came, path=inside[0])
+    return RnnvizError("error.module_type", came=came)
+
+
+def _check_values(network: Network) -> None:
+    if network.device.type == "meta":
+        raise RnnvizError("error.meta_device")
+    if not network.dtype.is_floating_point:
+        raise RnnvizError("error.module_dtype", came=str(network.dtype).removeprefix("torch."))
+    parameters = network.parameters()
+    # A sum is finite only if all terms are; it may overflow, so a second, slower look decides.
+    if all(math.isfinite(p.sum()) for p in parameters.values()):
+        return
+    for name, parameter in parameters.items():
+        bad = ~torch.isfinite(parameter)
+        if bad.any():
+            first = tuple(bad.nonzero()[0].tolist())
+            raise RnnvizError(
+                "error.weights_not_finite",
+                name=name,
+                bad=int(bad.sum()),
+                of=parameter.numel(),
+                first=first,
+            )
+
+
+def _cell(network: Network, weights: Weights) -> Cell[Any]:
+    sizes = weights.ih.shape[1], network.hidden_size
+    bias = weights.bias_ih is not None
+    with torch.device("meta"):  # draws no random numbers
+        if network.kind == "rnn":
+            cell: Cell[Any] = ElmanCell(*sizes, network.nonlinearity, bias=bias)
+        elif network.kind == "gru":
+            cell = GRUCell(*sizes, bias=bias)
+        else:
+            projection = 0 if weights.hr is None else network.output_size
+            cell = LSTMCell(*sizes, bias=bias, proj_size=projection)
+    for name, tensor in weights.named("").items():
+        delattr(cell, name)  # a parametrised module holds plain tensors, not parameters
+        setattr(cell, name, tensor)
+    return cell

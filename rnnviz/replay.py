@@ -1,0 +1,193 @@
+"""The fast exact path for torch's cells: every gate from the states that torch itself computed.
+
+Once the module has run, every h_{t−1} is known, so all pre-activations are one matrix product and
+all gates one array operation; only c_t and the gradients are recursions (``recursions``). What
+comes out is torch's own sums in another order: the output worked out from the gates is compared
+with the module's own (``Steps.replayed``), and the tests compare all of it with autograd.
+
+Gradients run in float64 where that is as fast. For large layers of a float32 module they run in
+float32, and again in float64 if any leaves the range that float32 holds safely.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnviz.cells import GATE_NAMES
+from rnnviz.recurrent import Network, Weights
+
+Array = NDArray[Any]
+
+FLOAT64_UP_TO = 64 * 1024  # entries of U: float64 costs nothing while 8 bytes each fit the cache
+SAFE = (1e-20, 1e20)  # row maxima between which float32 loses no part that float32 could show
+
+
+class Steps(NamedTuple):
+    """One layer in one direction, in its own order of time; arrays of (time, batch, unit).
+
+    hidden: what the module computed. arrays: gates, pre-activations and the cell state by name.
+    replayed: hidden worked out from these. extra: what only the gradients need.
+    """
+
+    hidden: Tensor
+    arrays: dict[str, Array]
+    replayed: Array
+    extra: tuple[Array, ...]
+
+
+class Gradients(NamedTuple):
+    """Total derivatives by name, (time, batch, unit), and by the inputs and the initial state."""
+
+    arrays: dict[str, Array]
+    x: Tensor | None
+    initial: dict[str, Array]
+
+
+def replay(
+    network: Network, weights: Weights, x: Tensor, h_0: Tensor, c_0: Tensor | None, hidden: Tensor
+) -> Steps:
+    """Every gate of one layer in one direction.
+
+    x: (time, batch, input); h_0, c_0: (batch, unit); hidden: (time, batch, unit) as computed.
+    """
+    before = torch.cat((h_0[None], hidden[:-1]))
+    if network.kind == "lstm":
+        assert c_0 is not None
+        return _lstm(weights, x, before, c_0, hidden)
+    if network.kind == "gru":
+        return _gru(weights, x, before, hidden)
+    a = _affine(x, weights.ih, weights.bias_ih)
+    a += _affine(before, weights.hh, weights.bias_hh)
+    h = torch.tanh(a) if network.nonlinearity == "tanh" else torch.relu(a)
+    return Steps(hidden, {"hidden_preactivation": a.numpy()}, h.numpy(), ())
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.nn.functional.linear(x, weight, bias)
+
+
+def _lstm(weights: Weights, x: Tensor, before: Tensor, c_0: Tensor, hidden: Tensor) -> Steps:
+    from rnnviz.recursions import cell_states
+
+    n = c_0.shape[-1]
+    a = _affine(x, weights.ih, weights.bias_ih)
+    a += _affine(before, weights.hh, weights.bias_hh)
+    s = torch.sigmoid(a)
+    torch.tanh(a[..., 2 * n : 3 * n], out=s[..., 2 * n : 3 * n])
+    c = torch.empty(*a.shape[:2], n, dtype=a.dtype)
+    cell_states(s.numpy(), c_0.numpy(), c.numpy())
+    q = torch.tanh(c)
+    h = s[..., 3 * n :] * q
+    if weights.hr is not None:
+        h = _affine(h, weights.hr, None)
+    arrays = _named("lstm", s, a) | {"cell_state": c.numpy()}
+    return Steps(hidden, arrays, h.numpy(), (s.numpy(), c_0.numpy(), q.numpy()))
+
+
+def _gru(weights: Weights, x: Tensor, before: Tensor, hidden: Tensor) -> Steps:
+    n = before.shape[-1]
+    a = _affine(x, weights.ih, weights.bias_ih)
+    u = _affine(before, weights.hh, weights.bias_hh)
+    m = u[..., 2 * n :]
+    a[..., : 2 * n] += u[..., : 2 * n]
+    s = torch.sigmoid(a)
+    r, z = s[..., :n], s[..., n : 2 * n]
+    a[..., 2 * n :] += r * m
+    torch.tanh(a[..., 2 * n :], out=s[..., 2 * n :])
+    h = (1 - z) * s[..., 2 * n :] + z * before
+    return Steps(hidden, _named("gru", s, a), h.numpy(), (s.numpy(), m.numpy(), before[0].numpy()))
+
+
+def _named(kind: str, s: Tensor, a: Tensor) -> dict[str, Array]:
+    names = GATE_NAMES[kind]
+    n = s.shape[-1] // len(names)
+    cuts = [slice(k * n, (k + 1) * n) for k in range(len(names))]
+    gates = {name: s[..., cut].numpy() for name, cut in zip(names, cuts, strict=True)}
+    return gates | {
+        f"{name}_preactivation": a[..., cut].numpy() for name, cut in zip(names, cuts, strict=True)
+    }
+
+
+def differentiate(
+    network: Network, weights: Weights, steps: Steps, injected: Tensor, *, by_input: bool
+) -> Gradients:
+    """Total derivatives of the loss through one layer in one direction.
+
+    injected: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
+    by_input: also the derivative by the layer's input.
+    """
+    float64 = weights.hh.dtype == torch.float64 or weights.hh.numel() <= FLOAT64_UP_TO
+    if not float64 and _fits_float32(injected):
+        found = _differentiate(network, weights, steps, injected, torch.float32)
+        if all(_safe(d) for d in found.values()):
+            return _gradients(network, weights, found, by_input)
+    found = _differentiate(network, weights, steps, injected, torch.float64)
+    return _gradients(network, weights, found, by_input)
+
+
+def _fits_float32(injected: Tensor) -> bool:
+    top = injected.abs().amax(-1)
+    return bool(((top == 0) | ((top >= SAFE[0]) & (top <= SAFE[1]))).all())
+
+
+def _safe(values: Array) -> bool:
+    from rnnviz.recursions import stays_within
+
+    return stays_within(values if values.ndim == 3 else values[None], *SAFE)
+
+
+def _differentiate(
+    network: Network, weights: Weights, steps: Steps, injected: Tensor, dtype: torch.dtype
+) -> dict[str, Array]:
+    """δh, δc, δa (all gates side by side) and the derivatives by the initial state, in dtype."""
+    from rnnviz import recursions
+
+    h = steps.hidden.numpy()
+    g = injected.to(dtype).numpy()
+    u = weights.hh.detach().to(dtype).contiguous().numpy()
+    t, b, p = h.shape
+    d: dict[str, Array] = {
+        "hidden_state": np.empty((t, b, p), g.dtype),
+        "preactivation": np.empty((t, b, u.shape[0]), g.dtype),
+        "initial_hidden_state": np.empty((b, p), g.dtype),
+    }
+    d_h, d_a, d_h0 = d["hidden_state"], d["preactivation"], d["initial_hidden_state"]
+    if network.kind == "rnn":
+        relu = network.nonlinearity == "relu"
+        recursions.rnn_gradients(h, relu, g, u, d_h, d_a, d_h0)
+    elif network.kind == "gru":
+        s, m, h_0 = steps.extra
+        recursions.gru_gradients(s, m, h, h_0, g, u, d_h, d_a, d_h0)
+    else:
+        s, c_0, q = steps.extra
+        c = steps.arrays["cell_state"]
+        v = np.empty((0, 0), g.dtype)
+        if weights.hr is not None:
+            v = weights.hr.detach().to(dtype).contiguous().numpy()
+        d["cell_state"] = d_c = np.empty(c.shape, g.dtype)
+        d["initial_cell_state"] = d_c0 = np.empty(c_0.shape, g.dtype)
+        recursions.lstm_gradients(s, c, c_0, q, g, u, v, d_h, d_c, d_a, d_h0, d_c0)
+    return d
+
+
+def _gradients(
+    network: Network, weights: Weights, found: dict[str, Array], by_input: bool
+) -> Gradients:
+    d_a = found.pop("preactivation")
+    n = network.hidden_size
+    arrays = {name: found[name] for name in ("hidden_state", "cell_state") if name in found}
+    for k, name in enumerate(GATE_NAMES[network.kind]):
+        arrays[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]
+    initial = {
+        name.removeprefix("initial_"): value
+        for name, value in found.items()
+        if name.startswith("initial_")
+    }
+    x = None
+    if by_input:
+        d = torch.from_numpy(d_a)
+        x = d @ weights.ih.detach().to(d.dtype)
+    return Gradients(arrays, x, initial)

@@ -1,0 +1,299 @@
+"""The record of everything a recurrent module does at every time step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from rnnviz.errors import RnnvizError
+from rnnviz.inputs.sequences import Sequence, read_sequence
+from rnnviz.recording import Recording, record
+from rnnviz.recurrent import Network, read_module
+from rnnviz.running import Loss, differentiate_loss, run_layers_below, run_module, time_first
+from rnnviz.storage import read_dataset, write_dataset
+
+if TYPE_CHECKING:
+    import xarray
+
+Array = NDArray[Any]
+
+SMALL = 100_000  # multiplications of one recurrent step below which a second thread only waits
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What a module computed at every time step, as labelled arrays that cannot be written to.
+
+    ``trace[name]`` is an xarray.DataArray over (layer, direction, time, batch, unit); the names
+    are in ``trace.names``. ``time`` is the position in the input, for both directions; padded
+    steps are NaN. Gradients (``grad_…``) are total derivatives of the loss, in float64.
+
+    cell: "rnn", "lstm" or "gru". module_repr: repr of the module. loss: its value, or None.
+    replay_error: largest |output worked out from these gates − the module's own output|.
+    lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
+    """
+
+    cell: str
+    module_repr: str
+    nonlinearity: str
+    loss: float | None
+    replay_error: float
+    lengths: Array | None
+    parameters: Mapping[str, Array] = field(repr=False)
+    _arrays: Mapping[str, Array] = field(repr=False)
+    _initial: Mapping[str, Array] = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What ``trace[name]`` takes."""
+        return tuple(self._arrays)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __getitem__(self, name: str) -> xarray.DataArray:
+        import xarray
+
+        if name not in self._arrays:
+            raise RnnvizError("error.trace_name", came=name, expected=", ".join(self._arrays))
+        values = self._arrays[name]
+        if name.startswith("grad_") and values.dtype != np.float64:
+            values = _frozen(values.astype(np.float64))
+        dims = self._dims(name)
+        return xarray.DataArray(values, self._coords(dims, values), dims, name=name)
+
+    def _dims(self, name: str) -> tuple[str, ...]:
+        if name == "input":
+            return ("time", "batch", "feature")
+        projected = name.endswith("hidden_state") and any("weight_hr" in p for p in self.parameters)
+        return ("layer", "direction", "time", "batch", "projection" if projected else "unit")
+
+    def _coords(self, dims: tuple[str, ...], values: Array) -> dict[str, Any]:
+        labels: dict[str, Any] = {
+            dim: np.arange(n) for dim, n in zip(dims, values.shape, strict=True)
+        }
+        if "direction" in dims:
+            labels["direction"] = ["forward", "backward"][: values.shape[1]]
+        return labels
+
+    @property
+    def initial_state(self) -> xarray.Dataset:
+        """h₀ (and c₀) as hidden_state and cell_state over (layer, direction, batch, unit).
+
+        With a loss also its derivatives by them, grad_hidden_state and grad_cell_state.
+        """
+        import xarray
+
+        found: dict[str, xarray.DataArray] = {}
+        for name, values in self._initial.items():
+            dims = tuple(dim for dim in self._dims(name) if dim != "time")
+            found[name] = xarray.DataArray(values, self._coords(dims, values), dims, name=name)
+        return xarray.Dataset(found)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Everything in one xarray.Dataset; initial states and parameters have their own names."""
+        import xarray
+
+        dataset = xarray.Dataset({name: self[name] for name in self})
+        initial = self.initial_state
+        dataset = dataset.assign({f"initial_{name}": initial[name] for name in initial})
+        for name, values in self.parameters.items():
+            dims = [f"{name}_{axis}" for axis in ("row", "column")[: values.ndim]]
+            dataset[f"parameter_{name}"] = (dims, values)
+        if self.lengths is not None:
+            dataset["lengths"] = ("batch", self.lengths)
+        attributes = {
+            "cell": self.cell,
+            "module_repr": self.module_repr,
+            "nonlinearity": self.nonlinearity,
+            "replay_error": self.replay_error,
+        }
+        if self.loss is not None:
+            attributes["loss"] = self.loss
+        return dataset.assign_attrs(attributes)
+
+    def save(self, path: str | Path) -> None:
+        """Writes .nc (netCDF), .npz, or .csv (one line a number); the ending says which.
+
+        ``load_trace`` reads the first two back equal.
+        """
+        write_dataset(self.to_xarray(), path)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Trace):
+            return NotImplemented
+        return self.to_xarray().identical(other.to_xarray())
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = vars(self).items()  # a read-only mapping does not pickle
+        return {n: dict(v) if isinstance(v, MappingProxyType) else v for n, v in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            value = _all_frozen(value) if isinstance(value, dict) else value
+            object.__setattr__(self, name, value)
+        if self.lengths is not None:
+            _frozen(self.lengths)
+
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # compared by its arrays, like an array
+
+    def __repr__(self) -> str:
+        shape = self._arrays["hidden_state"].shape
+        dims = ("layer", "direction", "time step", "sequence", "unit")
+        sizes = ", ".join(f"{n} {d}{'s' * (n != 1)}" for n, d in zip(shape, dims, strict=True))
+        return f"Trace of {self.module_repr}: {sizes}; {', '.join(self.names)}"
+
+
+def trace(
+    module: nn.Module,
+    inputs: Any,
+    state: Any = None,
+    *,
+    lengths: Any = None,
+    loss: Loss = None,
+) -> Trace:
+    """Runs a recurrent module over a sequence and records every gate at every time step.
+
+    module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
+    train or eval mode (dropout is off), left as it was; its hooks are not called.
+    inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
+    cell a whole sequence, (time, feature) or (time, batch, feature).
+    lengths: (batch,) valid time steps of padded inputs.
+    loss: None (no gradients), "last" (sum of each sequence's last valid output), "all" (sum of
+    all valid outputs), or a callable from the output sequence, laid out as the module returns
+    it, to a scalar tensor.
+
+    RnnvizError for what does not fit, for values that are not finite, and if the gates do not
+    give the module's own output back.
+
+    >>> import torch
+    >>> _ = torch.manual_seed(0)
+    >>> trace = rnnviz.trace(torch.nn.LSTM(2, 3).double(), torch.ones(5, 2).double(), loss="last")
+    >>> trace["forget_gate"].sel(time=4, unit=0).values.round(4).squeeze().tolist()
+    0.7822
+    >>> trace["grad_cell_state"].dims
+    ('layer', 'direction', 'time', 'batch', 'unit')
+    """
+    network = read_module(module)
+    sequence = read_sequence(network, inputs, state, lengths)
+    with torch.no_grad(), _few_threads(network, sequence), _full_precision(network.device):
+        own = run_module(module, network, sequence)
+        output = time_first(own, sequence)
+        value, injected = None, None
+        if loss is not None:
+            value, injected = differentiate_loss(loss, own, sequence)
+        outputs = [*run_layers_below(module, network, sequence), output]
+        recording = record(module, network, sequence, outputs, injected)
+    return _trace(module, network, sequence, recording, value)
+
+
+def _trace(
+    module: nn.Module,
+    network: Network,
+    sequence: Sequence,
+    recording: Recording,
+    value: float | None,
+) -> Trace:
+    x = _copied(sequence.x)
+    if sequence.valid is not None:
+        x[~sequence.valid.numpy()] = np.nan
+    initial = {"hidden_state": _copied(sequence.h)}
+    if sequence.c is not None:
+        initial["cell_state"] = _copied(sequence.c)
+    initial |= {f"grad_{name}": values for name, values in recording.initial.items()}
+    return Trace(
+        cell=network.kind,
+        module_repr=repr(module),
+        nonlinearity=network.nonlinearity,
+        loss=value,
+        replay_error=recording.replay_error,
+        lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
+        parameters=_all_frozen({n: _copied(p) for n, p in network.parameters().items()}),
+        _arrays=_all_frozen({"input": x, **recording.arrays}),
+        _initial=_all_frozen(initial),
+    )
+
+
+def load_trace(path: str | Path) -> Trace:
+    """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
+
+    RnnvizError for another ending, a file that is not there, or one that is no trace.
+    """
+    dataset = read_dataset(path)
+    said = {"cell", "module_repr", "nonlinearity", "replay_error"}
+    if not said <= set(dataset.attrs) or "hidden_state" not in dataset:
+        raise RnnvizError("error.trace_file", path=Path(path).name)
+
+    def named(prefix: str) -> dict[str, Array]:
+        names = [str(n) for n in dataset.data_vars if str(n).startswith(prefix)]
+        return {name.removeprefix(prefix): dataset[name].values for name in names}
+
+    arrays = {str(n): dataset[n].values for n in dataset.data_vars if "time" in dataset[n].dims}
+    loss = dataset.attrs.get("loss")
+    return Trace(
+        cell=str(dataset.attrs["cell"]),
+        module_repr=str(dataset.attrs["module_repr"]),
+        nonlinearity=str(dataset.attrs["nonlinearity"]),
+        loss=None if loss is None else float(loss),
+        replay_error=float(dataset.attrs["replay_error"]),
+        lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
+        parameters=_all_frozen(named("parameter_")),
+        _arrays=_all_frozen(arrays),
+        _initial=_all_frozen(named("initial_")),
+    )
+
+
+def _copied(values: torch.Tensor) -> Array:
+    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
+    return values.detach().to("cpu", dtype, copy=True).contiguous().numpy()
+
+
+def _frozen(values: Array) -> Array:
+    values.setflags(write=False)
+    return values
+
+
+def _all_frozen(arrays: dict[str, Array]) -> Mapping[str, Array]:
+    return MappingProxyType({name: _frozen(values) for name, values in arrays.items()})
+
+
+@contextmanager
+def _few_threads(network: Network, sequence: Sequence) -> Generator[None]:
+    """One thread where the products are so small that sharing them out costs more than it saves."""
+    before = torch.get_num_threads()
+    batch = sequence.x.shape[1]
+    small = batch * network.layers[0][0].hh.numel() < SMALL
+    if not small or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Generator[None]:
+    """No TF32: by default cuDNN rounds float32 products to 10 bits, a record shows them as they are."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
