@@ -1,0 +1,15 @@
+"""Step a trained network through a text: every gate, state and term at every step."""
+
+from rnnviz.errors import RnnvizError
+from rnnviz.ui.controls import input_reading
+from rnnviz.ui.frame import input_language, open_page, show_error
+from rnnviz.ui.stepping import show_heatmaps, step_through
+
+words = open_page("step")
+settings = input_reading(words)
+input_language(words)
+try:
+    step_through(words)
+    show_heatmaps(settings, words)
+except RnnvizError as error:
+    show_error(error, words)

@@ -1,0 +1,1 @@
+"""Figures: each takes records and returns a Plotly figure, and computes nothing."""

@@ -1,0 +1,41 @@
+"""Every gate and candidate of a trace over time."""
+
+import plotly.graph_objects as go
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.plots.heatmaps import Row, plot_rows
+from rnnviz.plots.view import WHOLE, View
+from rnnviz.trace import Trace
+
+
+def plot_gates(
+    trace: Trace,
+    *,
+    view: View = WHOLE,
+    row_height: int = 96,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Heatmaps of time × unit: gates from 0 to 1, candidates from −1 to 1.
+
+    A plain RNN has no gate; its figure shows the pre-activation on a scale of its own.
+    view: the layer, steps and units shown; the whole first layer by default. row_height: pixels.
+
+    >>> figure = rnnviz.plot_gates(rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(3, 1)))
+    >>> [heatmap.name for heatmap in figure.data]
+    ['reset gate', 'update gate', 'candidate']
+    """
+    if trace.cell == "rnn":
+        most = largest(trace, "hidden_preactivation")
+        rows = [Row("hidden_preactivation", -most, most)]
+    else:
+        signed = ("cell_candidate", "hidden_candidate")
+        rows = [Row(g, -1 if g in signed else 0, 1) for g in GATES_AS_READ[trace.cell]]
+    return plot_rows(trace, rows, view, row_height=row_height, language=language, dark=dark)
+
+
+def largest(trace: Trace, name: str) -> float:
+    """The largest absolute value of an array, for a scale centred on 0; 1 where all are 0."""
+    values = abs(trace[name])
+    top = float(values.where(values < float("inf")).max())
+    return top if top > 0 else 1.0

@@ -1,0 +1,63 @@
+"""What a character model expects next, beside what came."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from rnnviz.locale import labels
+from rnnviz.plots.style import MONOSPACE, dress, palette
+
+
+def plot_next_character(
+    probabilities: NDArray[np.float64],
+    characters: Sequence[str],
+    *,
+    actual: int | None,
+    most: int = 8,
+    height: int = 300,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Bars of the most likely next characters; the one that came is outlined.
+
+    probabilities: (code,), sum 1. characters: each code as it is shown. actual: the code that
+    came, None at the end of the text; it has a bar of its own even where it was unlikely.
+    """
+    words, colours = labels(language), palette(dark=dark)
+    order = list(np.argsort(-probabilities, kind="stable")[:most])
+    if actual is not None and actual not in order:
+        order[-1] = actual
+    values = probabilities[order]
+    came = [code == actual for code in order]
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=[f" {characters[code]} " for code in order],
+            orientation="h",
+            marker={
+                "color": [colours.gate[-1][1] if hit else colours.gate[2][1] for hit in came],
+                "line": {
+                    "color": [colours.selected if hit else colours.line for hit in came],
+                    "width": [2 if hit else 0 for hit in came],
+                },
+            },
+            text=[
+                f"{value:.1%}" + (f"  ← {words['plot.came']}" if hit else "")
+                for value, hit in zip(values, came, strict=True)
+            ],
+            textposition="outside",
+            textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
+            cliponaxis=False,
+            hovertemplate=words["plot.hover_next"],
+        )
+    )
+    dress(figure, colours, height=height, bargap=0.35, margin={"l": 56, "r": 8, "t": 4, "b": 4})
+    figure.update_xaxes(range=[0, 1.45 * float(values.max())], visible=False)
+    return figure.update_yaxes(
+        autorange="reversed",
+        showgrid=False,
+        type="category",
+        tickfont={"family": MONOSPACE, "size": 14, "color": colours.ink},
+    )

@@ -1,0 +1,34 @@
+"""Cell and hidden state of a trace over time."""
+
+import plotly.graph_objects as go
+
+from rnnviz.plots.gates import largest
+from rnnviz.plots.heatmaps import Row, plot_rows
+from rnnviz.plots.view import WHOLE, View
+from rnnviz.trace import Trace
+
+
+def plot_states(
+    trace: Trace,
+    *,
+    view: View = WHOLE,
+    row_height: int = 96,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Heatmaps of time × unit, centred on 0: the cell state of an LSTM, and the hidden state.
+
+    A hidden state runs from −1 to 1; a cell state, and the state of a ReLU network, to the
+    largest value there is. Arguments: as ``plot_gates``.
+
+    >>> figure = rnnviz.plot_states(rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(3, 1)))
+    >>> [heatmap.name for heatmap in figure.data]
+    ['cell state', 'hidden state']
+    """
+    rows: list[Row] = []
+    if trace.cell == "lstm":
+        most = largest(trace, "cell_state")
+        rows.append(Row("cell_state", -most, most))
+    most = largest(trace, "hidden_state") if trace.nonlinearity == "relu" else 1.0
+    rows.append(Row("hidden_state", -most, most))
+    return plot_rows(trace, rows, view, row_height=row_height, language=language, dark=dark)

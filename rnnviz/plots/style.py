@@ -1,0 +1,78 @@
+"""How every figure looks: one scale for each kind of thing, in light and in dark.
+
+Gates are 0–1 on teal; states, candidates and sums are signed, blue through the ground's own
+colour to orange, centred on 0. Both scales differ in lightness, so they read without colour.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+Scale = list[tuple[float, str]]
+
+FONT = "Inter, 'Noto Sans', 'Noto Sans KR', 'Noto Sans CJK KR', sans-serif"
+MONOSPACE = "'JetBrains Mono', 'DejaVu Sans Mono', 'Noto Sans Mono CJK KR', monospace"
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours by what they mean."""
+
+    ink: str
+    muted: str
+    line: str
+    ground: str
+    gate: Scale  # 0–1
+    signed: Scale  # −1–1, 0 in the middle
+    selected: str
+
+
+LIGHT = Palette(
+    ink="#1c2330",
+    muted="#5d6673",
+    line="#d9dce1",
+    ground="#ffffff",
+    gate=[(0, "#ffffff"), (0.25, "#cfe3e5"), (0.5, "#8fbdc4"), (0.75, "#3f8793"), (1, "#005f73")],
+    signed=[(0, "#1f4e9e"), (0.25, "#8ba7d9"), (0.5, "#fbfbfa"), (0.75, "#efa680"), (1, "#c9480c")],
+    selected="#e69f00",
+)
+DARK = Palette(
+    ink="#e6e9ee",
+    muted="#9aa4b2",
+    line="#363e4a",
+    ground="#1b212a",
+    gate=[(0, "#161b22"), (0.25, "#12404b"), (0.5, "#1a6e7c"), (0.75, "#3ba3ad"), (1, "#9be8ea")],
+    signed=[(0, "#8db8ff"), (0.25, "#3f66ab"), (0.5, "#1b212a"), (0.75, "#a9522a"), (1, "#ffae7d")],
+    selected="#f2b134",
+)
+
+
+def palette(*, dark: bool = False) -> Palette:
+    """The colours for a light or a dark page."""
+    return DARK if dark else LIGHT
+
+
+def dress(figure: go.Figure, colours: Palette, **layout: Any) -> go.Figure:
+    """The figure with the house's font, ground, lines and margins."""
+    axis: dict[str, Any] = {
+        "gridcolor": colours.line,
+        "zerolinecolor": colours.line,
+        "linecolor": colours.line,
+        "tickfont": {"color": colours.muted, "size": 11},
+        "automargin": False,
+    }
+    figure.update_layout(
+        template="none",
+        font={"family": FONT, "color": colours.ink, "size": 12},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hoverlabel={
+            "bgcolor": colours.ground,
+            "bordercolor": colours.line,
+            "font": {"family": MONOSPACE, "color": colours.ink, "size": 12},
+        },
+        showlegend=False,
+        **layout,
+    )
+    return figure.update_xaxes(**axis).update_yaxes(**axis)

@@ -1,0 +1,71 @@
+"""What pushed a gate: the largest terms of its sum, and all the others as one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rnnviz.locale import Labels, labels
+from rnnviz.plots.style import MONOSPACE, dress, palette
+from rnnviz.terms import GateTerms
+
+
+class _Bar(NamedTuple):
+    name: str
+    value: float
+
+
+def plot_terms(
+    terms: GateTerms,
+    *,
+    reads: str,
+    most: int = 8,
+    height: int = 300,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Horizontal bars, signed: the input's part, the largest recurrent terms, the rest, the bias.
+
+    reads: what was read at this step, as it is shown. most: recurrent terms shown one by one;
+    the others stand as one bar, so that the bars sum to the pre-activation.
+    """
+    words, colours = labels(language), palette(dark=dark)
+    bars = _bars(terms, reads, most, words)
+    values = [bar.value for bar in bars]
+    reach = max(map(abs, values)) or 1.0
+    # The pole of each sign, so that even a short bar shows which way it pushes.
+    negative, positive = colours.signed[0][1], colours.signed[-1][1]
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=[bar.name for bar in bars],
+            orientation="h",
+            marker={"color": [negative if value < 0 else positive for value in values]},
+            text=[f"{value:+.2f}".replace("-", "−") for value in values],
+            textposition="outside",
+            textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
+        )
+    )
+    dress(figure, colours, height=height, bargap=0.35, margin={"l": 128, "r": 8, "t": 4, "b": 4})
+    figure.update_xaxes(
+        range=[-1.75 * reach, 1.75 * reach], showgrid=False, showticklabels=False, zeroline=True
+    )
+    return figure.update_yaxes(
+        autorange="reversed",
+        showgrid=False,
+        tickfont={"size": 12, "color": colours.ink},
+        type="category",
+    )
+
+
+def _bars(terms: GateTerms, reads: str, most: int, words: Labels) -> Sequence[_Bar]:
+    order = np.argsort(-np.abs(terms.by_unit), kind="stable")
+    shown, rest = order[:most], order[most:]
+    bars = [_Bar(words("plot.reads", what=reads), float(terms.by_input.sum()))]
+    bars += [_Bar(words("plot.h_of_unit", unit=k), float(terms.by_unit[k])) for k in shown]
+    if len(rest):
+        bars.append(_Bar(words("plot.other_units", n=len(rest)), float(terms.by_unit[rest].sum())))
+    return [*bars, _Bar(words("plot.bias"), terms.bias)]

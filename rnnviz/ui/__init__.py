@@ -1,0 +1,1 @@
+"""The face: the only part that imports streamlit."""
