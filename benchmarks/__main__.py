@@ -1,0 +1,22 @@
+"""All measurements of the library, printed as tables: ``make bench``."""
+
+import platform
+
+import torch
+
+from benchmarks import import_time, memory, trace_time
+
+
+def main() -> None:
+    """Prints where this runs and each table."""
+    print(
+        f"Python {platform.python_version()}, torch {torch.__version__},"
+        f" {torch.get_num_threads()} threads, {platform.machine()}\n"
+    )
+    for part in (trace_time, import_time, memory):
+        part.main()
+        print()
+
+
+if __name__ == "__main__":
+    main()
