@@ -224,7 +224,8 @@ class GRUCell(Cell[Tensor]):
 # The gates of each cell, in the order of its packed weights.
 GATE_NAMES = {cell.kind: cell.gate_names for cell in (ElmanCell, LSTMCell, GRUCell)}
 
-# The same in the order of the state's way through the cell: what is dropped, added, shown.
+# The same in the order of the state's way through the cell: what is kept, added, shown.
 GATES_AS_READ = GATE_NAMES | {
-    "lstm": ("forget_gate", "input_gate", "cell_candidate", "output_gate")
+    "lstm": ("forget_gate", "input_gate", "cell_candidate", "output_gate"),
+    "gru": ("update_gate", "reset_gate", "hidden_candidate"),
 }

@@ -5,10 +5,12 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
 
+from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
 from rnnviz.ordering import OrderName
 
 MOST_CHARACTERS = 2000
+FASTEST = 10  # steps a second
 
 # A line of Python with an indent, a string, and brackets inside and outside of it.
 FIRST_TEXT = 'def greet(name):\n    return "hello (" + name + ")"  # say it\n'
@@ -37,12 +39,12 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     cell: CellName = "lstm"
-    text: Annotated[str, Field(max_length=MOST_CHARACTERS)] = FIRST_TEXT
+    text: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)] = FIRST_TEXT
     t: PositiveInt = 36
     unit: NonNegativeInt | None = None
     order: OrderName = "inside_string"
     gate: GateName | None = None
-    speed: Annotated[int, Field(ge=1, le=10)] = 4
+    speed: Annotated[int, Field(ge=1, le=FASTEST)] = 4
     language: LanguageName = "en"
 
     @classmethod
@@ -57,18 +59,27 @@ class Settings(BaseModel):
         >>> settings.cell, settings.t
         ('gru', 36)
         >>> print(problems[0])
-        The address says t=zero, which must be a whole number from 1. The page shows 36 instead.
+        The address says t=zero, which must be a positive whole number. The page shows 36 instead.
         """
         given = {name: query[name] for name in cls.model_fields if name in query}
         given.setdefault("language", language)
         problems: list[RnnvizError] = []
         try:
-            return cls.model_validate(given), problems
+            settings = cls.model_validate(given)
         except ValidationError as error:
             for part in error.errors(include_url=False):
                 field = str(part["loc"][0])
                 problems.append(_problem(field, given.pop(field)))
-        return cls.model_validate(given), problems
+            settings = cls.model_validate(given)
+        if settings.gate is not None and settings.gate not in GATES_AS_READ[settings.cell]:
+            problems.append(_problem("gate", settings.gate, settings.cell))
+            settings = settings.model_copy(update={"gate": None})
+        steps = len(settings.text)
+        if settings.t > steps:
+            if "t" in given:
+                problems.append(RnnvizError("error.query_step", t=given["t"][:40], steps=steps))
+            settings = settings.model_copy(update={"t": steps})
+        return settings, problems
 
     def to_query(self) -> dict[str, str]:
         """The address of this view: the fields that are not as in ``Settings()``.
@@ -84,25 +95,20 @@ class Settings(BaseModel):
         }
 
 
-def _problem(field: str, came: str) -> RnnvizError:
-    shown = getattr(Settings(), field)
+def _problem(field: str, came: str, cell: str = "") -> RnnvizError:
     if field == "text":
-        return RnnvizError("error.query_text", came=len(came), most=MOST_CHARACTERS)
-    if field in _CHOICES:
-        return RnnvizError(
-            "error.query_choice",
-            field=field,
-            came=came[:40],
-            expected=", ".join(_CHOICES[field]),
-            shown="–" if shown is None else shown,
-        )
-    least = 0 if field == "unit" else 1
+        return RnnvizError("error.text_limit", came=len(came), most=MOST_CHARACTERS)
+    came, shown = came[:40], getattr(Settings(), field)
+    if field == "unit":
+        return RnnvizError("error.query_unit", came=came)
+    if field == "t":
+        return RnnvizError("error.query_number", field=field, came=came, shown=shown)
+    choices = _CHOICES[field]
+    if field == "gate":
+        choices = GATES_AS_READ[cell] if cell else choices
+        shown = choices[0]
     return RnnvizError(
-        "error.query_number",
-        field=field,
-        came=came[:40],
-        least=least,
-        shown="–" if shown is None else shown,
+        "error.query_choice", field=field, came=came, expected=", ".join(choices), shown=shown
     )
 
 
@@ -111,4 +117,5 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "order": get_args(OrderName),
     "gate": get_args(GateName),
     "language": get_args(LanguageName),
+    "speed": tuple(map(str, range(1, FASTEST + 1))),
 }

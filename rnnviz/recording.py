@@ -63,10 +63,10 @@ def record(
     layers: list[list[_Part]] = []
     below = on_cpu(sequence.x)
     for number, output in enumerate(outputs):
-        parts = _record_layer(network_on_cpu, cells, number, below, sequence, output)
-        layers.append(parts)
-        hidden = [_turn(p.steps.hidden, d, lengths) for d, p in enumerate(parts)]
-        below = torch.cat(hidden, dim=-1)
+        if layers:
+            hidden = [_turn(part.steps.hidden, d, lengths) for d, part in enumerate(layers[-1])]
+            below = torch.cat(hidden, dim=-1)
+        layers.append(_record_layer(network_on_cpu, cells, number, below, sequence, output))
     error = max(_replay_error(part, sequence) for parts in layers for part in parts)
     arrays = _stacked([[_record_arrays(p.steps) for p in parts] for parts in layers], lengths)
     initial: dict[str, Array] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -87,6 +87,12 @@ class Trace:
         if "direction" in dims:
             labels["direction"] = ["forward", "backward"][: values.shape[1]]
         return labels
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays take: what was recorded, the initial state and the parameters."""
+        parts = (self._arrays, self._initial, self.parameters)
+        return sum(values.nbytes for arrays in parts for values in arrays.values())
 
     @property
     def initial_state(self) -> xarray.Dataset:
@@ -188,7 +194,8 @@ def trace(
     """
     network = read_module(module)
     sequence = read_sequence(network, inputs, state, lengths)
-    with torch.no_grad(), _few_threads(network, sequence), _full_precision(network.device):
+    device = network.device
+    with _plain(device), torch.no_grad(), _few_threads(network, sequence), _full_precision(device):
         own = run_module(module, network, sequence)
         output = time_first(own, sequence)
         value, injected = None, None
@@ -286,14 +293,31 @@ def _few_threads(network: Network, sequence: Sequence) -> Generator[None]:
 
 
 @contextmanager
+def _plain(device: torch.device) -> Generator[None]:
+    """No autocast, which rounds to half, and no inference mode, where nothing has a derivative."""
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        yield
+
+
+@contextmanager
 def _full_precision(device: torch.device) -> Generator[None]:
     """No TF32: by default cuDNN rounds float32 products to 10 bits, a record shows them as they are."""
     if device.type != "cuda":
         yield
         return
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = False
+    backends = (torch.backends.cudnn.rnn, torch.backends.cuda.matmul, torch.backends.cudnn)
+    # Newer torch refuses to read the older switch once the newer one has been used.
+    newer = [(b, "fp32_precision", "ieee") for b in backends[:2] if hasattr(b, "fp32_precision")]
+    switches = newer or [(b, "allow_tf32", False) for b in backends[1:]]
+    before = [getattr(backend, name) for backend, name, _ in switches]
+    for backend, name, exact in switches:
+        setattr(backend, name, exact)
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        for (backend, name, _), value in zip(switches, before, strict=True):
+            setattr(backend, name, value)

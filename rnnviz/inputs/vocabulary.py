@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rnnviz.errors import RnnvizError
 
-PICTURES = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\x7f": "␡"}
+PICTURES = {" ": "·", "\n": "⏎", "\t": "⇥", "\x7f": "^?"}
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ def picture(character: str) -> str:
     r"""A character as it can be seen on its own: a space as ·, a line end as ⏎, and so on.
 
     >>> "".join(map(picture, "a b\n\x00"))
-    'a·b⏎␀'
+    'a·b⏎^@'
     """
     if character in PICTURES:
         return PICTURES[character]
     if ord(character) < 32:
-        return chr(0x2400 + ord(character))
+        return f"^{chr(64 + ord(character))}"  # every font has it, unlike the control pictures
     category = unicodedata.category(character)
     if category.startswith("M"):
         return f"◌{character}"  # a combining mark needs something to stand on

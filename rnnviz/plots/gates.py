@@ -23,7 +23,7 @@ def plot_gates(
 
     >>> figure = rnnviz.plot_gates(rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(3, 1)))
     >>> [heatmap.name for heatmap in figure.data]
-    ['reset gate', 'update gate', 'candidate']
+    ['update gate', 'reset gate', 'candidate']
     """
     if trace.cell == "rnn":
         most = largest(trace, "hidden_preactivation")

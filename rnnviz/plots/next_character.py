@@ -58,6 +58,7 @@ def plot_next_character(
     return figure.update_yaxes(
         autorange="reversed",
         showgrid=False,
+        showline=False,
         type="category",
         tickfont={"family": MONOSPACE, "size": 14, "color": colours.ink},
     )

@@ -42,7 +42,7 @@ def plot_terms(
             y=[bar.name for bar in bars],
             orientation="h",
             marker={"color": [negative if value < 0 else positive for value in values]},
-            text=[f"{value:+.2f}".replace("-", "−") for value in values],
+            text=[_signed(value) for value in values],
             textposition="outside",
             textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
             cliponaxis=False,
@@ -51,7 +51,7 @@ def plot_terms(
     )
     dress(figure, colours, height=height, bargap=0.35, margin={"l": 128, "r": 8, "t": 4, "b": 4})
     figure.update_xaxes(
-        range=[-1.75 * reach, 1.75 * reach], showgrid=False, showticklabels=False, zeroline=True
+        range=[-1.75 * reach, 1.75 * reach], showgrid=False, showline=False, showticklabels=False
     )
     return figure.update_yaxes(
         autorange="reversed",
@@ -63,9 +63,15 @@ def plot_terms(
 
 def _bars(terms: GateTerms, reads: str, most: int, words: Labels) -> Sequence[_Bar]:
     order = np.argsort(-np.abs(terms.by_unit), kind="stable")
-    shown, rest = order[:most], order[most:]
+    pushing = int((terms.by_unit != 0).sum())  # before the first step all states are 0
+    shown, rest = order[: min(most, pushing)], order[min(most, pushing) :]
     bars = [_Bar(words("plot.reads", what=reads), float(terms.by_input.sum()))]
     bars += [_Bar(words("plot.h_of_unit", unit=k), float(terms.by_unit[k])) for k in shown]
     if len(rest):
         bars.append(_Bar(words("plot.other_units", n=len(rest)), float(terms.by_unit[rest].sum())))
     return [*bars, _Bar(words("plot.bias"), terms.bias)]
+
+
+def _signed(value: float) -> str:
+    text = f"{value:+.2f}".replace("-", "−")
+    return "0.00" if text[1:] == "0.00" else text

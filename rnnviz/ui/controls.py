@@ -4,24 +4,20 @@ import numpy as np
 import streamlit as st
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.experiment import MOST_CHARACTERS, Settings
+from rnnviz.errors import RnnvizError
+from rnnviz.experiment import FASTEST, MOST_CHARACTERS, Settings
 from rnnviz.locale import Labels
 from rnnviz.ordering import ORDERS, Order
 from rnnviz.ui.cache import character_model, unit_order
-from rnnviz.ui.frame import current
+from rnnviz.ui.frame import current, show_error
 
 CELLS = tuple(GATE_NAMES)
 
 
 def input_reading(words: Labels) -> Settings:
     """The sidebar's choices and the text; returns the settings as they now stand."""
-    st.text_area(
-        words("control.text", most=MOST_CHARACTERS),
-        key="text",
-        height=92,
-        max_chars=MOST_CHARACTERS,
-        persist_state="session",
-    )
+    st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
+    _check_text(words)
     with st.sidebar:
         st.segmented_control(
             words["control.cell"],
@@ -31,7 +27,6 @@ def input_reading(words: Labels) -> Settings:
             on_change=_follow_order,
             required=True,
             width="stretch",
-            persist_state="session",
         )
         _show_model(st.session_state.cell, words)
         st.selectbox(
@@ -40,19 +35,29 @@ def input_reading(words: Labels) -> Settings:
             format_func=lambda order: words[f"order.{order}"],
             key="order",
             on_change=_follow_order,
-            persist_state="session",
         )
-        if st.session_state.text:
-            _input_unit(words)
+        _input_unit(words)
         st.slider(
             words["control.speed"],
             1,
-            10,
+            FASTEST,
             key="speed",
             format=words["control.speed_format"],
-            persist_state="session",
         )
     return current()
+
+
+def _check_text(words: Labels) -> None:
+    """A text that cannot be read stays in its field, and what was shown before stays below."""
+    state = st.session_state
+    if not state.text:
+        show_error(RnnvizError("error.empty_text"), words)
+    elif len(state.text) > MOST_CHARACTERS:
+        limits = {"came": len(state.text), "most": MOST_CHARACTERS}
+        show_error(RnnvizError("error.text_limit", **limits), words)
+    else:
+        state.read_text = state.text
+    state.t = min(state.t, len(state.read_text))
 
 
 def _follow_order() -> None:
@@ -78,7 +83,7 @@ def _show_model(cell: str, words: Labels) -> None:
 
 def _input_unit(words: Labels) -> None:
     state = st.session_state
-    order = unit_order(state.cell, state.text, state.order)
+    order = unit_order(state.cell, state.read_text, state.order)
     units = order.units.tolist()
     if state.unit not in units:
         if state.unit is not None:
@@ -89,7 +94,6 @@ def _input_unit(words: Labels) -> None:
         units,
         format_func=lambda unit: _unit_label(order, unit, words),
         key="unit",
-        persist_state="session",
     )
     if not order.is_defined:
         st.caption(words["order.undefined"])

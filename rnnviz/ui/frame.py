@@ -59,20 +59,30 @@ def _colours() -> str:
 
 
 def _read_address() -> None:
-    """Once a session: the address's settings become the widgets' values."""
-    if "problems" in st.session_state:
+    """Once a session the address's settings become the widgets' values; then these are kept.
+
+    A widget that comes back with other labels or limits forgets what it held; a value that the
+    script has set itself it takes over.
+    """
+    state = st.session_state
+    if "problems" in state:
+        for name in Settings.model_fields:
+            state[name] = state[name]
         return
     spoken = (st.context.locale or "").split("-")[0]
-    language = "ko" if spoken == "ko" else "en"
-    settings, problems = Settings.from_query(st.query_params.to_dict(), language)
-    st.session_state.problems = problems
+    settings, problems = Settings.from_query(
+        st.query_params.to_dict(), "ko" if spoken == "ko" else "en"
+    )
+    state.problems = problems
+    state.read_text = settings.text
     for name, value in settings:
-        st.session_state[name] = value
+        state[name] = value
 
 
 def current() -> Settings:
-    """The settings as the widgets hold them."""
-    return Settings.model_validate({name: st.session_state[name] for name in Settings.model_fields})
+    """The settings as the widgets hold them, with the last text that could be read."""
+    values = {name: st.session_state[name] for name in Settings.model_fields}
+    return Settings.model_validate(values | {"text": st.session_state.read_text})
 
 
 def write_address(settings: Settings) -> None:
@@ -91,7 +101,6 @@ def input_language(words: Labels) -> None:
             format_func=LANGUAGES.__getitem__,
             key="language",
             required=True,
-            persist_state="session",
         )
 
 

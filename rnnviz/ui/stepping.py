@@ -24,6 +24,7 @@ from rnnviz.ui.frame import current, is_dark, write_address
 from rnnviz.ui.live.strip import input_step
 
 MOST_COLUMNS = 400  # characters that a heatmap can show side by side; a longer text is paged
+MOST_TERMS = {"rnn": 6, "gru": 11, "lstm": 14}  # as many as stand beside the cell's equations
 PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 STILL = {"displayModeBar": False}
 
@@ -34,14 +35,14 @@ def step_through(words: Labels) -> None:
     state = st.session_state
     if state.pop("refresh", False):
         st.rerun()
-    record = reading(state.cell, state.text)
-    steps = len(state.text)
-    if state.t > steps:
-        state.t = steps
+    record = reading(state.cell, state.read_text)
+    steps = len(state.read_text)
     if state.t == steps:
         state.playing = False
     if state.get("first_step", first_step(state.t)) != first_step(state.t):
         st.rerun()
+    if state.gate not in GATES_AS_READ[state.cell]:
+        state.gate = GATES_AS_READ[state.cell][0]
     settings = current()
     assert settings.unit is not None
     _show_strip(settings, record, words)
@@ -62,13 +63,9 @@ def _plain(settings: Settings) -> Settings:
     update: dict[str, Any] = {}
     if settings.unit == int(units[0]):
         update["unit"] = None
-    if settings.gate == _first_gate(settings.cell):
+    if settings.gate == GATES_AS_READ[settings.cell][0]:
         update["gate"] = None
     return settings.model_copy(update=update)
-
-
-def _first_gate(cell: str) -> str:
-    return {"rnn": "hidden", "lstm": "forget_gate", "gru": "update_gate"}[cell]
 
 
 def _show_strip(settings: Settings, record: Trace, words: Labels) -> None:
@@ -93,9 +90,10 @@ def _show_strip(settings: Settings, record: Trace, words: Labels) -> None:
     )
     unknown = sorted({c for c in settings.text if c not in vocabulary})
     if unknown:
-        shown = " ".join(picture(c) for c in unknown[:12]) + (" …" if len(unknown) > 12 else "")
-        note = words("strip.unknown_note", n=len(unknown), characters=shown)
-        st.html(f"<p class='rnnviz-note'>{escape(note)}</p>")
+        # each apart, so that a right-to-left letter does not turn its neighbours round
+        shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
+        note = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
+        st.html(f"<p class='rnnviz-note'>{note}</p>")
 
 
 def _picked() -> None:
@@ -146,7 +144,6 @@ def _input_time(steps: int, words: Labels) -> None:
                 steps,
                 key="t",
                 label_visibility="collapsed",
-                persist_state="session",
             )
         count = words("player.count", t=state.t, steps=steps)
         st.html(f"<span class='rnnviz-count'>{escape(count)}</span>", width="content")
@@ -183,8 +180,6 @@ def _heading(text: str) -> None:
 
 def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
     gates = GATES_AS_READ[record.cell]
-    if st.session_state.gate not in gates:
-        st.session_state.gate = _first_gate(record.cell)
     if len(gates) > 1:
         st.segmented_control(
             words["card.gate"],
@@ -193,15 +188,14 @@ def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
             key="gate",
             required=True,
             label_visibility="collapsed",
-            persist_state="session",
         )
     gate = st.session_state.gate
     terms = gate_terms(record, gate, settings.unit or 0, settings.t - 1)
     _heading(words[f"question.{gate}"])
     reads = picture(settings.text[settings.t - 1])
-    figure = plot_terms(
-        terms, reads=reads, most=10, height=372, language=words.language, dark=is_dark()
-    )
+    most = MOST_TERMS[record.cell]
+    look = {"height": 28 * (most + 3), "language": words.language, "dark": is_dark()}
+    figure = plot_terms(terms, reads=reads, most=most, **look)
     st.plotly_chart(figure, theme=None, config=STILL, key="figure_terms")
     total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
     st.html(f"<p class='rnnviz-note'>{escape(total)}</p>")
