@@ -35,6 +35,9 @@ ROOMS: tuple[str, ...] = (
     "trace",
     "gradients",
     "stability",
+    "ordering",
+    "terms",
+    "equations",
     "formats",
     "training",
     "experiment",
@@ -187,7 +190,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     modules = {path.relative_to(ROOT).as_posix() for path in engine_files() if room(path) != "ui"}
-    data = {"rnnviz/locale/en.po", "rnnviz/locale/ko.po", "rnnviz/py.typed"}
+    catalogs = {
+        f"rnnviz/locale/{language}/{name}.po"
+        for language in ("en", "ko")
+        for name in ("errors", "interface")
+    }
+    data = {*catalogs, "rnnviz/py.typed"}
     assert "rnnviz/cells.py" in held
     assert held == modules | data
 

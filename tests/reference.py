@@ -1,0 +1,207 @@
+"""Recurrent networks written out as loops over layers, directions, sequences and time steps.
+
+Only torch operations and autograd, in the type of the weights, and nothing of rnnviz: what its
+numbers are compared with.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+Nodes = dict[str, Tensor]
+Step = Callable[[Mapping[str, Tensor], Tensor, Nodes], Nodes]
+
+
+class Run(NamedTuple):
+    """Every quantity as a node of the graph, by name and (layer, direction, time, batch).
+
+    initial: by name and (layer, direction, batch). output: (time, batch, directions · unit),
+    0 where padded.
+    """
+
+    nodes: dict[str, dict[tuple[int, int, int, int], Tensor]]
+    initial: dict[str, dict[tuple[int, int, int], Tensor]]
+    output: Tensor
+
+
+def rnn_step(function: Callable[[Tensor], Tensor]) -> Step:
+    def step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
+        a = (
+            w["weight_ih"] @ x
+            + w["bias_ih"]
+            + w["weight_hh"] @ state["hidden_state"]
+            + w["bias_hh"]
+        )
+        return {"hidden_preactivation": a, "hidden_state": function(a)}
+
+    return step
+
+
+def lstm_step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
+    a = w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ state["hidden_state"] + w["bias_hh"]
+    a_i, a_f, a_g, a_o = a.chunk(4)
+    i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
+    c = f * state["cell_state"] + i * g
+    h = o * c.tanh()
+    return {
+        "input_gate_preactivation": a_i,
+        "forget_gate_preactivation": a_f,
+        "cell_candidate_preactivation": a_g,
+        "output_gate_preactivation": a_o,
+        "input_gate": i,
+        "forget_gate": f,
+        "cell_candidate": g,
+        "output_gate": o,
+        "cell_state": c,
+        "hidden_state": w["weight_hr"] @ h if "weight_hr" in w else h,
+    }
+
+
+def gru_step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
+    h = state["hidden_state"]
+    x_r, x_z, x_n = (w["weight_ih"] @ x + w["bias_ih"]).chunk(3)
+    h_r, h_z, h_n = (w["weight_hh"] @ h + w["bias_hh"]).chunk(3)
+    a_r, a_z = x_r + h_r, x_z + h_z
+    r, z = a_r.sigmoid(), a_z.sigmoid()
+    a_n = x_n + r * h_n
+    n = a_n.tanh()
+    return {
+        "reset_gate_preactivation": a_r,
+        "update_gate_preactivation": a_z,
+        "hidden_candidate_preactivation": a_n,
+        "reset_gate": r,
+        "update_gate": z,
+        "hidden_candidate": n,
+        "hidden_state": n - z * n + z * h,
+    }
+
+
+STEPS: dict[str, Step] = {
+    "tanh": rnn_step(torch.tanh),
+    "relu": rnn_step(torch.relu),
+    "lstm": lstm_step,
+    "gru": gru_step,
+}
+
+
+def weights_of(parameters: Mapping[str, Tensor], suffix: str) -> dict[str, Tensor]:
+    """One layer's and direction's weights by names without suffix; missing biases are 0."""
+    ends = {name: p for name, p in parameters.items() if name.endswith(suffix)}
+    found = {name.removesuffix(suffix): p for name, p in ends.items()}
+    rows = len(found["weight_ih"])
+    zero = found["weight_ih"].new_zeros(rows)
+    return {"bias_ih": zero, "bias_hh": zero, **found}
+
+
+def run(
+    form: str,
+    parameters: Mapping[str, Tensor],
+    x: Tensor,
+    initial: Mapping[str, Tensor],
+    lengths: list[int],
+) -> Run:
+    """A network of ``form`` ("tanh", "relu", "lstm", "gru") over padded inputs.
+
+    parameters: by torch's names of a stack. x: (time, batch, feature). initial: hidden_state and
+    cell_state, (layer, direction, batch, unit).
+    """
+    layers, directions, batch = initial["hidden_state"].shape[:3]
+    starts = {
+        name: {
+            (n, d, b): values[n, d, b].clone().requires_grad_()
+            for n in range(layers)
+            for d in range(directions)
+            for b in range(batch)
+        }
+        for name, values in initial.items()
+    }
+    nodes: dict[str, dict[tuple[int, int, int, int], Tensor]] = {}
+    below = {(t, b): x[t, b] for b in range(batch) for t in range(lengths[b])}
+    for n in range(layers):
+        for d in range(directions):
+            weights = weights_of(parameters, f"_l{n}" + "_reverse" * d)
+            for b in range(batch):
+                state = {name: starts[name][n, d, b] for name in starts}
+                times = range(lengths[b])
+                for t in times if d == 0 else reversed(times):
+                    state = STEPS[form](weights, below[t, b], state)
+                    for name, node in state.items():
+                        nodes.setdefault(name, {})[n, d, t, b] = node
+        hidden = nodes["hidden_state"]
+        below = {
+            (t, b): torch.cat([hidden[n, d, t, b] for d in range(directions)]) for t, b in below
+        }
+    zero = torch.zeros_like(below[0, 0])
+    rows = [[below.get((t, b), zero) for b in range(batch)] for t in range(len(x))]
+    return Run(nodes, starts, torch.stack([torch.stack(row) for row in rows]))
+
+
+def arrays(written: Run) -> dict[str, Array]:
+    """Every quantity as (layer, direction, time, batch, unit), NaN where padded."""
+    return {name: _array(nodes, written) for name, nodes in written.nodes.items()}
+
+
+def gradients(written: Run, loss: Tensor) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Total derivatives of the loss by every quantity that is no gate, and by the initial state."""
+    wanted = {
+        name: nodes
+        for name, nodes in written.nodes.items()
+        if name.endswith(("_state", "_preactivation"))
+    }
+    flat = [
+        node for nodes in (*wanted.values(), *written.initial.values()) for node in nodes.values()
+    ]
+    found = iter(torch.autograd.grad(loss, flat, materialize_grads=True))
+    by_nodes = {
+        name: _array({key: next(found) for key in nodes}, written) for name, nodes in wanted.items()
+    }
+    by_initial = {
+        name: np.array([next(found).numpy() for _ in nodes])
+        for name, nodes in written.initial.items()
+    }
+    return by_nodes, by_initial
+
+
+def step_back(
+    form: str, parameters: Mapping[str, Tensor], x: Tensor, states: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Derivatives of the sum of the last hidden state, (time, unit), one step at a time.
+
+    Every step starts from a recorded state; zero is the first. x: (time, feature).
+    """
+    weights = weights_of(parameters, "_l0")
+    after = {name: torch.zeros(values.shape[1]).double() for name, values in states.items()}
+    after["hidden_state"] += 1
+    rows: dict[str, list[Array]] = {}
+    for t in reversed(range(len(x))):
+        before = {
+            name: torch.tensor(values[t - 1] * (t > 0)).double().requires_grad_()
+            for name, values in states.items()
+        }
+        nodes = STEPS[form](weights, x[t], before)
+        outputs = [nodes[name] for name in states]
+        wanted = {name: node for name, node in nodes.items() if name.endswith("_preactivation")}
+        wanted |= {name: nodes[name] for name in states if name == "cell_state"}
+        found = torch.autograd.grad(
+            outputs, [*before.values(), *wanted.values()], [after[name] for name in states]
+        )
+        named = {"hidden_state": after["hidden_state"]}
+        named |= dict(zip(wanted, found[len(before) :], strict=True))
+        for name, value in named.items():
+            rows.setdefault(name, []).append(value.numpy())
+        after = dict(zip(before, found, strict=False))
+    return {name: np.array(values[::-1]) for name, values in rows.items()}
+
+
+def _array(nodes: dict[tuple[int, int, int, int], Tensor], written: Run) -> Array:
+    layers, directions = (1 + max(key[axis] for key in nodes) for axis in (0, 1))
+    units = len(next(iter(nodes.values())))
+    values = np.full((layers, directions, *written.output.shape[:2], units), np.nan)
+    for key, node in nodes.items():
+        values[key] = node.detach().numpy()
+    return values
