@@ -99,8 +99,8 @@ def _gate(trace: Trace, terms: GateTerms) -> Equation:
 
 def _state(trace: Trace, name: str, unit: int, time: int) -> float:
     if time < 0:
-        return float(trace.initial_state[name].values[0, 0, 0, unit])
-    return float(trace[name].values[0, 0, time, 0, unit])
+        return float(trace.initial_array(name)[0, 0, 0, unit])
+    return float(trace.array(name)[0, 0, time, 0, unit])
 
 
 def _n(value: float) -> str:

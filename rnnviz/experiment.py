@@ -33,7 +33,8 @@ class Settings(BaseModel):
     """What the step page shows. A field's name is its widget's key and its query parameter.
 
     t: the step, from 1 to the length of the text. unit: None for the first in the order.
-    gate: the one taken apart; None for the cell's first. speed: steps a second.
+    gate: the one taken apart; None for the cell's first. all_terms: with a table of every term.
+    speed: steps a second.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,6 +45,7 @@ class Settings(BaseModel):
     unit: NonNegativeInt | None = None
     order: OrderName = "inside_string"
     gate: GateName | None = None
+    all_terms: bool = False
     speed: Annotated[int, Field(ge=1, le=FASTEST)] = 4
     language: LanguageName = "en"
 
@@ -67,10 +69,10 @@ class Settings(BaseModel):
         try:
             settings = cls.model_validate(given)
         except ValidationError as error:
-            for part in error.errors(include_url=False):
-                field = str(part["loc"][0])
-                problems.append(_problem(field, given.pop(field)))
+            bad = {str(part["loc"][0]) for part in error.errors(include_url=False)}
+            came = {name: given.pop(name) for name in cls.model_fields if name in bad}
             settings = cls.model_validate(given)
+            problems += [_problem(name, value, settings.cell) for name, value in came.items()]
         if settings.gate is not None and settings.gate not in GATES_AS_READ[settings.cell]:
             problems.append(_problem("gate", settings.gate, settings.cell))
             settings = settings.model_copy(update={"gate": None})
@@ -81,21 +83,25 @@ class Settings(BaseModel):
             settings = settings.model_copy(update={"t": steps})
         return settings, problems
 
-    def to_query(self) -> dict[str, str]:
+    def to_query(self, language: LanguageName = "en") -> dict[str, str]:
         """The address of this view: the fields that are not as in ``Settings()``.
+
+        language: what ``from_query`` takes where the address names none.
 
         >>> Settings(cell="rnn", t=3).to_query()
         {'cell': 'rnn', 't': '3'}
         """
-        first = Settings()
+        first = Settings(language=language)
         return {
-            name: str(value)
+            name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in self
             if value is not None and value != getattr(first, name)
         }
 
 
-def _problem(field: str, came: str, cell: str = "") -> RnnvizError:
+def _problem(field: str, came: str, cell: CellName) -> RnnvizError:
+    if field == "text" and not came:
+        return RnnvizError("error.empty_text")
     if field == "text":
         return RnnvizError("error.text_limit", came=len(came), most=MOST_CHARACTERS)
     came, shown = came[:40], getattr(Settings(), field)
@@ -103,9 +109,11 @@ def _problem(field: str, came: str, cell: str = "") -> RnnvizError:
         return RnnvizError("error.query_unit", came=came)
     if field == "t":
         return RnnvizError("error.query_number", field=field, came=came, shown=shown)
-    choices = _CHOICES[field]
+    if isinstance(shown, bool):
+        shown = str(shown).lower()
+    choices = _CHOICES.get(field, ())
     if field == "gate":
-        choices = GATES_AS_READ[cell] if cell else choices
+        choices = GATES_AS_READ[cell]
         shown = choices[0]
     return RnnvizError(
         "error.query_choice", field=field, came=came, expected=", ".join(choices), shown=shown
@@ -115,7 +123,7 @@ def _problem(field: str, came: str, cell: str = "") -> RnnvizError:
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cell": get_args(CellName),
     "order": get_args(OrderName),
-    "gate": get_args(GateName),
     "language": get_args(LanguageName),
+    "all_terms": ("true", "false"),
     "speed": tuple(map(str, range(1, FASTEST + 1))),
 }

@@ -64,7 +64,7 @@ def record(
     below = on_cpu(sequence.x)
     for number, output in enumerate(outputs):
         if layers:
-            hidden = [_turn(part.steps.hidden, d, lengths) for d, part in enumerate(layers[-1])]
+            hidden = [turn(part.steps.hidden, d, lengths) for d, part in enumerate(layers[-1])]
             below = torch.cat(hidden, dim=-1)
         layers.append(_record_layer(network_on_cpu, cells, number, below, sequence, output))
     error = max(_replay_error(part, sequence) for parts in layers for part in parts)
@@ -101,14 +101,14 @@ def _record_layer(
 ) -> list[_Part]:
     parts: list[_Part] = []
     for direction, weights in enumerate(network.layers[number]):
-        x = _turn(below, direction, sequence.lengths)
+        x = turn(below, direction, sequence.lengths)
         h_0 = on_cpu(sequence.h[number, direction])
         c_0 = None if sequence.c is None else on_cpu(sequence.c[number, direction])
         hidden = None
         if output is not None:
             width = network.output_size
             own = on_cpu(output[..., direction * width : (direction + 1) * width])
-            hidden = _turn(own, direction, sequence.lengths)
+            hidden = turn(own, direction, sequence.lengths)
         cell = None if cells is None else cells[number][direction]
         if cell is not None:
             steps = stepwise.record(cell, x, h_0, c_0, hidden)
@@ -119,7 +119,7 @@ def _record_layer(
     return parts
 
 
-def _turn(values: Any, direction: int, lengths: Tensor | None) -> Any:
+def turn(values: Any, direction: int, lengths: Tensor | None) -> Any:
     """Between the order of the input and that of a direction; its own inverse.
 
     A sequence of n steps is turned within them, its padding stays behind.
@@ -146,7 +146,7 @@ def _stacked(layers: list[list[dict[str, Array]]], lengths: Tensor | None) -> di
     return {
         name: np.stack(
             [
-                np.stack([_turn(part[name], d, lengths) for d, part in enumerate(parts)])
+                np.stack([turn(part[name], d, lengths) for d, part in enumerate(parts)])
                 for parts in layers
             ]
         )
@@ -164,10 +164,10 @@ def _differentiate(
         row: list[Gradients] = []
         for direction, part in enumerate(parts):
             g = injected[..., direction * width : (direction + 1) * width]
-            g = _turn(g, direction, lengths).contiguous()
+            g = turn(g, direction, lengths).contiguous()
             row.append(_differentiate_part(network, part, g, by_input=number > 0))
         found.insert(0, row)
-        by_input = [_turn(g.x, d, lengths) for d, g in enumerate(row) if g.x is not None]
+        by_input = [turn(g.x, d, lengths) for d, g in enumerate(row) if g.x is not None]
         if by_input:
             injected = torch.stack([by.double() for by in by_input]).sum(0)
     return found

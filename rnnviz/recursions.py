@@ -4,8 +4,13 @@ Everything else of a replay is one array operation over all time steps (``replay
 the module's float type; gradients are worked out in the type of the array that takes them.
 Arrays: (time, batch, rows), rows = gates × hidden in torch's order. δ is the total derivative of
 the loss; ``injected`` is ∂ℓ/∂output, what the loss itself puts in at each step.
+
+Beyond the float range gradients go as x · 2^e with one whole number e a (time, batch) row, which
+rounds nothing: where ``scale`` is given, (time + 1, batch) with zeros in its last row, it takes
+each row's e, and ``injected_scale``, (time, batch), holds those of ``injected``.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -15,7 +20,7 @@ from numba import njit
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _compiled(function: F) -> F:
+def compiled(function: F) -> F:
     """The function as machine code, kept on disk where some place can be written."""
     try:
         return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
@@ -23,7 +28,7 @@ def _compiled(function: F) -> F:
         return cast(F, njit(nogil=True, error_model="numpy")(function))
 
 
-@_compiled
+@compiled
 def cell_states(s: Any, c_0: Any, c: Any) -> None:
     """c_t = f c_{t−1} + i g, into c. s: gates i, f, g, o side by side; c_0: (batch, hidden)."""
     steps, batch, hidden = c.shape
@@ -35,27 +40,99 @@ def cell_states(s: Any, c_0: Any, c: Any) -> None:
                 c[t, b, j] = f * previous[b, j] + i * g
 
 
-@_compiled
-def rnn_gradients(h: Any, relu: bool, injected: Any, u: Any, d_h: Any, d_a: Any, d_h0: Any) -> None:
-    """δh_t = injected_t + Uᵀ δa_{t+1};  δa_t = φ′(a_t) δh_t, φ′ = 1 − h² or [h > 0]."""
+# Rows are kept around 2^600: below are 1,600 more binary places for entries that are small now and
+# the only ones left later; above, room for one step to grow by 2^300.
+LOW, KEPT, HIGH = 500, 600, 700
+RNN_FORMS = ("tanh", "relu", "sigmoid", "identity")  # of rnn_gradients, by number
+
+
+@compiled
+def _exponent(first: Any, second: Any) -> int:
+    """Exponent e with the largest entry of both rows in [2^(e−1), 2^e); very low if all are 0."""
+    top = 0.0
+    for j in range(len(first)):
+        top = max(top, abs(first[j]))
+    for j in range(len(second)):
+        top = max(top, abs(second[j]))
+    return math.frexp(top)[1] if 0 < top < math.inf else -(1 << 40)
+
+
+@compiled
+def _shift(row: Any, by: int) -> None:
+    """Row · 2^by."""
+    by = min(max(by, -5000), 5000)
+    for j in range(len(row)):
+        row[j] = math.ldexp(row[j], by)
+
+
+@compiled
+def _align(d_h: Any, d_c: Any, scale: int, injected: Any, injected_scale: int) -> tuple[int, float]:
+    """The scale for one row of one step, and what to multiply ``injected`` by to stand at it.
+
+    d_h, d_c: what is carried from the step after, at ``scale``; shifted in place to the new one.
+    """
+    carried = scale + _exponent(d_h, d_c)
+    largest = max(carried, injected_scale + _exponent(injected, injected[:0]))
+    if largest > -(1 << 39) and not LOW <= largest - scale <= HIGH:
+        _shift(d_h, scale - largest + KEPT)
+        _shift(d_c, scale - largest + KEPT)
+        scale = largest - KEPT
+    return scale, math.ldexp(1.0, min(max(injected_scale - scale, -5000), 1000))
+
+
+@compiled
+def rnn_gradients(
+    h: Any,
+    form: int,
+    injected: Any,
+    u: Any,
+    d_h: Any,
+    d_a: Any,
+    d_h0: Any,
+    injected_scale: Any = None,
+    scale: Any = None,
+) -> None:
+    """δh_t = injected_t + Uᵀ δa_{t+1};  δa_t = φ′(a_t) δh_t.
+
+    form: φ by its number in RNN_FORMS; φ′ = 1 − h², [h > 0], h (1 − h) or 1.
+    """
     steps, batch, hidden = h.shape
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         for b in range(batch):
+            by = d_h.dtype.type(1)
+            if scale is not None:
+                scale[t, b], by = _align(
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], injected[t, b], injected_scale[t, b]
+                )
             for j in range(hidden):
                 y = d_h.dtype.type(h[t, b, j])
-                d = injected[t, b, j] + d_h0[b, j]
+                d = by * injected[t, b, j] + d_h0[b, j]
                 d_h[t, b, j] = d
-                if relu:
+                if form == 1:
                     d_a[t, b, j] = 0 if y <= 0 else d  # not 0 · d, which may be NaN
+                elif form == 2:
+                    d_a[t, b, j] = y * (1 - y) * d
+                elif form == 3:
+                    d_a[t, b, j] = d
                 else:
                     d_a[t, b, j] = (1 - y * y) * d
         np.dot(d_a[t], u, d_h0)
 
 
-@_compiled
+@compiled
 def gru_gradients(
-    s: Any, m: Any, h: Any, h_0: Any, injected: Any, u: Any, d_h: Any, d_a: Any, d_h0: Any
+    s: Any,
+    m: Any,
+    h: Any,
+    h_0: Any,
+    injected: Any,
+    u: Any,
+    d_h: Any,
+    d_a: Any,
+    d_h0: Any,
+    injected_scale: Any = None,
+    scale: Any = None,
 ) -> None:
     """δh_t = injected_t + z_{t+1} δh_{t+1} + Uᵀ (δa_r, δa_z, r δa_n)_{t+1}.
 
@@ -70,10 +147,15 @@ def gru_gradients(
     for t in range(steps - 1, -1, -1):
         previous = h_0 if t == 0 else h[t - 1]
         for b in range(batch):
+            by = real(1)
+            if scale is not None:
+                scale[t, b], by = _align(
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], injected[t, b], injected_scale[t, b]
+                )
             for j in range(hidden):
                 r, z = real(s[t, b, j]), real(s[t, b, hidden + j])
                 n = real(s[t, b, 2 * hidden + j])
-                d = injected[t, b, j] + d_h0[b, j]
+                d = by * injected[t, b, j] + d_h0[b, j]
                 d_n = (1 - z) * (1 - n * n) * d
                 d_r = real(m[t, b, j]) * r * (1 - r) * d_n
                 d_z = (real(previous[b, j]) - n) * z * (1 - z) * d
@@ -87,7 +169,7 @@ def gru_gradients(
                 d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
 
 
-@_compiled
+@compiled
 def lstm_gradients(
     s: Any,
     c: Any,
@@ -101,6 +183,8 @@ def lstm_gradients(
     d_a: Any,
     d_h0: Any,
     d_c0: Any,
+    injected_scale: Any = None,
+    scale: Any = None,
 ) -> None:
     """δh_t = injected_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + f_{t+1} δc_{t+1}, q = tanh c_t.
 
@@ -116,8 +200,13 @@ def lstm_gradients(
     for t in range(steps - 1, -1, -1):
         previous = c_0 if t == 0 else c[t - 1]
         for b in range(batch):
+            by = real(1)
+            if scale is not None:
+                scale[t, b], by = _align(
+                    d_h0[b], d_c0[b], scale[t + 1, b], injected[t, b], injected_scale[t, b]
+                )
             for j in range(d_h.shape[2]):
-                d_h[t, b, j] = injected[t, b, j] + d_h0[b, j]
+                d_h[t, b, j] = by * injected[t, b, j] + d_h0[b, j]
         if projected:
             np.dot(d_h[t], v, d_m)
         else:
@@ -137,7 +226,7 @@ def lstm_gradients(
         np.dot(d_a[t], u, d_h0)
 
 
-@_compiled
+@compiled
 def stays_within(values: Any, smallest: float, largest: float) -> bool:
     """Whether every (time, batch) row's largest entry is of a size between the two.
 
@@ -157,3 +246,55 @@ def stays_within(values: Any, smallest: float, largest: float) -> bool:
                 return False
             alive = top > 0
     return True
+
+
+@compiled
+def forget_path(f: Any, source: Any, source_scale: Any, d: Any, scale: Any) -> None:
+    """D_t = source_t + f_{t+1} D_{t+1}, as rows of d · 2^scale; source: rows · 2^source_scale."""
+    steps, batch, hidden = source.shape
+    carried = np.zeros((batch, hidden))
+    for t in range(steps - 1, -1, -1):
+        for b in range(batch):
+            scale[t, b], by = _align(
+                carried[b], carried[b, :0], scale[t + 1, b], source[t, b], source_scale[t, b]
+            )
+            for j in range(hidden):
+                d[t, b, j] = by * source[t, b, j] + carried[b, j]
+                carried[b, j] = f[t, b, j] * d[t, b, j]
+
+
+@compiled
+def log_norms(
+    values: Any, scale: Any, lengths: Any, backward: bool, smallest: float, largest: float, out: Any
+) -> bool:
+    """log₁₀ of the norm of every row values · 2^scale, (time, batch), into out; NaN where padded.
+
+    Says whether all largest entries are of a size between the two, as ``stays_within`` does.
+    lengths: (batch,) valid steps. backward: the recursion went from the first step to the last.
+    """
+    batch, units = values.shape[1:]
+    safe = True
+    for b in range(batch):
+        alive = False
+        out[lengths[b] :, b] = math.nan
+        for step in range(lengths[b] - 1, -1, -1):
+            t = lengths[b] - 1 - step if backward else step
+            top = 0.0
+            for j in range(units):
+                size = abs(float(values[t, b, j]))
+                top = size if not size <= top else top
+            if not (top == 0 and not alive) and not smallest <= top <= largest:
+                safe = False
+            alive = top > 0
+            if top == 0:
+                out[t, b] = -math.inf
+            elif not top < math.inf:
+                out[t, b] = top
+            else:
+                total = 0.0
+                for j in range(units):
+                    part = values[t, b, j] / top
+                    total += part * part
+                out[t, b] = math.log10(top) + 0.5 * math.log10(total)
+                out[t, b] += scale[t, b] * math.log10(2.0)
+    return safe

@@ -98,7 +98,8 @@ def _gru(weights: Weights, x: Tensor, before: Tensor, hidden: Tensor) -> Steps:
     a[..., 2 * n :] += r * m
     torch.tanh(a[..., 2 * n :], out=s[..., 2 * n :])
     h = (1 - z) * s[..., 2 * n :] + z * before
-    return Steps(hidden, _named("gru", s, a), h.numpy(), (s.numpy(), m.numpy(), before[0].numpy()))
+    extra = (s.numpy(), m.contiguous().numpy(), before[0].numpy())
+    return Steps(hidden, _named("gru", s, a), h.numpy(), extra)
 
 
 def _named(kind: str, s: Tensor, a: Tensor) -> dict[str, Array]:
@@ -145,7 +146,7 @@ def _differentiate(
     """δh, δc, δa (all gates side by side) and the derivatives by the initial state, in dtype."""
     from rnnviz import recursions
 
-    h = steps.hidden.numpy()
+    h = np.ascontiguousarray(steps.hidden.numpy())  # numba compiles once a memory layout
     g = injected.to(dtype).numpy()
     u = weights.hh.detach().to(dtype).contiguous().numpy()
     t, b, p = h.shape

@@ -22,7 +22,7 @@ def run_module(module: nn.Module, network: Network, sequence: Sequence) -> Any:
 
     Dropout is off, hooks are not called, and the module is left in the mode it was in.
     """
-    with torch.no_grad(), _evaluating(module):
+    with torch.inference_mode(), _evaluating(module):
         if network.steps_itself:
             return _run_cell(module, sequence)
         output = module.forward(sequence.given(), sequence.given_state())[0]
@@ -59,7 +59,7 @@ def run_layers_below(
     found: list[Tensor | None] = []
     for number, layer in enumerate(network.layers[:-1]):
         h, c = sequence.h[number], None if sequence.c is None else sequence.c[number]
-        with torch.no_grad():
+        with torch.inference_mode():
             given = _one_layer(network, layer).forward(given, h if c is None else (h, c))[0]
         padded = given
         if isinstance(given, PackedSequence):

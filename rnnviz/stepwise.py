@@ -87,8 +87,9 @@ def _step_back(
     through h_t.
     """
     with torch.enable_grad():
-        x = x.detach().double().requires_grad_()
-        states = [part.detach().double().requires_grad_() for part in before]
+        x, *states = (
+            part.detach().to(torch.float64, copy=True).requires_grad_() for part in (x, *before)
+        )
         state, gates = cell.step(x, states[0] if len(states) == 1 else tuple(states))
         outputs = list(state) if isinstance(state, tuple) else [state]
     wanted = {name: a for name, a in gates.items() if name.endswith("_preactivation")}

@@ -104,8 +104,8 @@ def gate_terms(
     )
 
 
-def _part(trace: Trace, name: str, layer: int, direction: str) -> NDArray[np.float64]:
-    return trace[name].sel(layer=layer, direction=direction).values.astype(np.float64)
+def _part(trace: Trace, name: str, layer: int, direction: str) -> NDArray[Any]:
+    return trace.array(name)[layer, int(direction == "backward")]
 
 
 def _row(trace: Trace, name: str, row: int) -> Any:
@@ -119,13 +119,13 @@ def _reads(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """What the layer reads at this step: its input, and its own state from the step before."""
     if layer == 0:
-        x = trace["input"].values[time, batch]
+        x = trace.array("input")[time, batch]
     else:
-        x = trace["hidden_state"].values[layer - 1, :, time, batch].reshape(-1)
+        x = trace.array("hidden_state")[layer - 1, :, time, batch].reshape(-1)
     hidden = _part(trace, "hidden_state", layer, direction)[:, batch]
     before = time - 1 if direction == "forward" else time + 1
     last = len(hidden) if trace.lengths is None else int(trace.lengths[batch])
     if 0 <= before < last:
-        return x.astype(np.float64), hidden[before]
-    first = trace.initial_state["hidden_state"].sel(layer=layer, direction=direction)
-    return x.astype(np.float64), first.values[batch].astype(np.float64)
+        return x.astype(np.float64), hidden[before].astype(np.float64)
+    first = trace.initial_array("hidden_state")[layer, int(direction == "backward"), batch]
+    return x.astype(np.float64), first.astype(np.float64)

@@ -66,9 +66,7 @@ class Trace:
     def __getitem__(self, name: str) -> xarray.DataArray:
         import xarray
 
-        if name not in self._arrays:
-            raise RnnvizError("error.trace_name", came=name, expected=", ".join(self._arrays))
-        values = self._arrays[name]
+        values = self.array(name)
         if name.startswith("grad_") and values.dtype != np.float64:
             values = _frozen(values.astype(np.float64))
         dims = self._dims(name)
@@ -88,6 +86,24 @@ class Trace:
             labels["direction"] = ["forward", "backward"][: values.shape[1]]
         return labels
 
+    def array(self, name: str) -> Array:
+        """The plain array of ``trace[name]``, as it was recorded; not to be written to."""
+        if name not in self._arrays:
+            raise RnnvizError("error.trace_name", came=name, expected=", ".join(self._arrays))
+        return self._arrays[name]
+
+    @property
+    def injected(self) -> Array | None:
+        """∂ℓ/∂output, what the loss itself puts in at each step; None without a loss.
+
+        (time, batch, directions · unit) of the last layer, in float64, 0 where padded.
+        """
+        return self._initial.get("injected")
+
+    def initial_array(self, name: str) -> Array:
+        """The plain array of ``trace.initial_state[name]``; not to be written to."""
+        return self._initial[name]
+
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays take: what was recorded, the initial state and the parameters."""
@@ -104,6 +120,8 @@ class Trace:
 
         found: dict[str, xarray.DataArray] = {}
         for name, values in self._initial.items():
+            if name == "injected":
+                continue
             dims = tuple(dim for dim in self._dims(name) if dim != "time")
             found[name] = xarray.DataArray(values, self._coords(dims, values), dims, name=name)
         return xarray.Dataset(found)
@@ -118,6 +136,9 @@ class Trace:
         for name, values in self.parameters.items():
             dims = [f"{name}_{axis}" for axis in ("row", "column")[: values.ndim]]
             dataset[f"parameter_{name}"] = (dims, values)
+        if self.injected is not None:
+            dims = [f"injected_{axis}" for axis in ("time", "batch", "unit")]
+            dataset["initial_injected"] = (dims, self.injected)
         if self.lengths is not None:
             dataset["lengths"] = ("batch", self.lengths)
         attributes = {
@@ -203,7 +224,7 @@ def trace(
             value, injected = differentiate_loss(loss, own, sequence)
         outputs = [*run_layers_below(module, network, sequence), output]
         recording = record(module, network, sequence, outputs, injected)
-    return _trace(module, network, sequence, recording, value)
+    return _trace(module, network, sequence, recording, value, injected)
 
 
 def _trace(
@@ -212,6 +233,7 @@ def _trace(
     sequence: Sequence,
     recording: Recording,
     value: float | None,
+    injected: torch.Tensor | None,
 ) -> Trace:
     x = _copied(sequence.x)
     if sequence.valid is not None:
@@ -220,6 +242,8 @@ def _trace(
     if sequence.c is not None:
         initial["cell_state"] = _copied(sequence.c)
     initial |= {f"grad_{name}": values for name, values in recording.initial.items()}
+    if injected is not None:  # where the gradients begin, as the states do with h₀
+        initial["injected"] = injected.numpy()
     return Trace(
         cell=network.kind,
         module_repr=repr(module),
@@ -305,7 +329,7 @@ def _plain(device: torch.device) -> Generator[None]:
 
 @contextmanager
 def _full_precision(device: torch.device) -> Generator[None]:
-    """No TF32: by default cuDNN rounds float32 products to 10 bits, a record shows them as they are."""
+    """No TF32: cuDNN would round float32 products to 10 bits; a record shows them as they are."""
     if device.type != "cuda":
         yield
         return

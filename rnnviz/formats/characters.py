@@ -63,7 +63,7 @@ def load_character_model(path: str | Path) -> CharacterModel:
         readout = nn.Linear(hidden, len(vocabulary))
         recurrent.load_state_dict(_under(weights, "recurrent."))
         readout.load_state_dict(_under(weights, "readout."))
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RnnvizError("error.character_model", path=path.name, why=str(error)) from error
     return CharacterModel(
         cell,

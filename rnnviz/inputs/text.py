@@ -37,7 +37,7 @@ def _inside_strings(text: str) -> list[str]:
     while i < len(text):
         character, width = text[i], 1
         if skip:
-            skip = False
+            skip, width = False, 2 if text.startswith("\r\n", i) else 1
         elif closing in ("", "\n"):
             if closing and character == "\n":
                 closing = ""

@@ -10,6 +10,7 @@ from torch import Tensor
 from rnnviz.errors import RnnvizError
 
 PICTURES = {" ": "·", "\n": "⏎", "\t": "⇥", "\x7f": "^?"}
+SHAPELESS = "\u115f\u1160\u2800\u3164\uffa0"  # Hangul fillers and blank Braille: no space, no ink
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,6 @@ def picture(character: str) -> str:
     category = unicodedata.category(character)
     if category.startswith("M"):
         return f"◌{character}"  # a combining mark needs something to stand on
-    if category[0] == "C" or category in ("Zl", "Zp"):
+    if category[0] == "C" or category in ("Zl", "Zp") or character in SHAPELESS:
         return f"U+{ord(character):04X}"
     return "␣" if category == "Zs" else character

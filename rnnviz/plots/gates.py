@@ -1,5 +1,6 @@
 """Every gate and candidate of a trace over time."""
 
+import numpy as np
 import plotly.graph_objects as go
 
 from rnnviz.cells import GATES_AS_READ
@@ -36,6 +37,6 @@ def plot_gates(
 
 def largest(trace: Trace, name: str) -> float:
     """The largest absolute value of an array, for a scale centred on 0; 1 where all are 0."""
-    values = abs(trace[name])
-    top = float(values.where(values < float("inf")).max())
+    sizes = np.abs(trace.array(name))
+    top = float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
     return top if top > 0 else 1.0

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from rnnviz.locale import labels
-from rnnviz.plots.style import MONOSPACE, dress, palette
+from rnnviz.plots.style import MONOSPACE, axis, layout, palette
 from rnnviz.plots.view import View
 from rnnviz.trace import Trace
 
@@ -29,51 +28,72 @@ def plot_rows(
 ) -> go.Figure:
     """One heatmap a row; units downwards in the view's order, time steps counted from 1."""
     words, colours = labels(language), palette(dark=dark)
-    span = view.span(trace["hidden_state"].sizes["time"])
+    span = view.span(trace.array("hidden_state").shape[2])
     names = _step_names(view.characters, span)
     inner = len(rows) * row_height + (len(rows) - 1) * GAP
-    figure = make_subplots(rows=len(rows), cols=1, shared_xaxes=True, vertical_spacing=GAP / inner)
-    for number, row in enumerate(rows, start=1):
-        values = trace[row.name].sel(layer=view.layer, direction=view.direction).values
+    parts = layout(
+        colours,
+        height=inner + TOP + BOTTOM,
+        margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
+        annotations=[],
+        xaxis=axis(
+            colours,
+            type="category",
+            anchor=f"y{len(rows)}" if len(rows) > 1 else "y",
+            title={
+                "text": words["plot.time_characters" if view.characters else "plot.time"],
+                "font": {"size": 11, "color": colours.muted},
+            },
+        )
+        | _ticks(view.characters, span, colours.muted),
+    )
+    heatmaps: list[go.Heatmap] = []
+    for number, row in enumerate(rows):
+        y = f"y{number + 1}" if number else "y"
+        values = trace.array(row.name)[view.layer, int(view.direction == "backward")]
         values = values[span.start : span.stop, view.batch]
         order = view.order(values.shape[1])
-        signed = row.least < 0
         heatmap = go.Heatmap(
             z=np.ascontiguousarray(values[:, order].T, dtype=np.float32),
             x=names,
             y=[str(unit) for unit in order],
+            yaxis=y,
             name=words[f"gate.{row.name}"],
             zmin=row.least,
             zmax=row.most,
-            colorscale=colours.signed if signed else colours.gate,
+            colorscale=colours.signed if row.least < 0 else colours.gate,
             colorbar=_colour_bar(row, number, row_height, inner, colours.muted),
             hovertemplate=words["plot.hover_unit"],
             meta=row.name,
         )
-        figure.add_trace(heatmap, row=number, col=1)
-        figure.add_annotation(
-            text=f"<b>{words[f'gate.{row.name}']}</b><br>"
-            f"<span style='font-size:11px;color:{colours.muted}'>"
-            f"{words('plot.units', n=len(order))}</span>",
-            xref="paper",
-            yref=f"y{number if number > 1 else ''} domain",
-            x=0,
-            y=0.5,
-            xshift=-10,
-            xanchor="right",
-            align="right",
-            showarrow=False,
+        heatmaps.append(heatmap)
+        top = 1 - number * (row_height + GAP) / inner
+        parts[y.replace("y", "yaxis")] = axis(
+            colours,
+            type="category",
+            autorange="reversed",
+            showticklabels=False,
+            anchor="x",
+            domain=[max(0.0, top - row_height / inner), top],
         )
-    height = inner + TOP + BOTTOM
-    dress(figure, colours, height=height, margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM})
-    figure.update_yaxes(autorange="reversed", showticklabels=False, ticks="", type="category")
-    figure.update_xaxes(type="category", showgrid=False, ticks="")
-    figure.update_xaxes(row=len(rows), **_ticks(view.characters, span))
-    title = words["plot.time_characters" if view.characters else "plot.time"]
-    figure.update_xaxes(
-        row=len(rows), title={"text": title, "font": {"size": 11, "color": colours.muted}}
-    )
-    return figure
+        count = words("plot.units", n=len(order))
+        parts["annotations"].append(_row_name(heatmap.name, count, y, colours.muted))
+    return go.Figure(heatmaps, parts)
+
+
+def _row_name(name: str, count: str, y: str, muted: str) -> dict[str, Any]:
+    """What stands left of a row: its name, and how many units it has."""
+    return {
+        "text": f"<b>{name}</b><br><span style='font-size:11px;color:{muted}'>{count}</span>",
+        "xref": "paper",
+        "yref": f"{y} domain",
+        "x": 0,
+        "y": 0.5,
+        "xshift": -10,
+        "xanchor": "right",
+        "align": "right",
+        "showarrow": False,
+    }
 
 
 def _step_names(characters: Sequence[str] | None, span: range) -> list[str]:
@@ -82,10 +102,10 @@ def _step_names(characters: Sequence[str] | None, span: range) -> list[str]:
     return [f"{t + 1} {characters[t]}" for t in span]
 
 
-def _ticks(characters: Sequence[str] | None, span: range) -> dict[str, Any]:
+def _ticks(characters: Sequence[str] | None, span: range, colour: str) -> dict[str, Any]:
     """Every character where they fit, else about ten step numbers."""
     if characters is not None and len(span) <= MOST_LABELS:
-        font = {"family": MONOSPACE, "size": 12 if len(span) <= 90 else 9}
+        font = {"family": MONOSPACE, "size": 12 if len(span) <= 90 else 9, "color": colour}
         texts = [characters[t] for t in span]
         return {
             "tickvals": list(range(len(span))),
@@ -103,7 +123,7 @@ def _ticks(characters: Sequence[str] | None, span: range) -> dict[str, Any]:
 
 
 def _colour_bar(row: Row, number: int, height: int, inner: int, colour: str) -> dict[str, object]:
-    middle = 1 - ((number - 1) * (height + GAP) + height / 2) / inner
+    middle = 1 - (number * (height + GAP) + height / 2) / inner
     ticks = [row.least, 0.0, row.most] if row.least < 0 else [0.0, 1.0]
     return {
         "len": height - 8,

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.locale import labels
-from rnnviz.plots.style import MONOSPACE, dress, palette
+from rnnviz.plots.style import MONOSPACE, axis, layout, palette
 
 
 def plot_next_character(
@@ -31,34 +31,26 @@ def plot_next_character(
         order[-1] = actual
     values = probabilities[order]
     came = [code == actual for code in order]
-    figure = go.Figure(
-        go.Bar(
-            x=values,
-            y=[f" {characters[code]} " for code in order],
-            orientation="h",
-            marker={
-                "color": [colours.gate[-1][1] if hit else colours.gate[2][1] for hit in came],
-                "line": {
-                    "color": [colours.selected if hit else colours.line for hit in came],
-                    "width": [2 if hit else 0 for hit in came],
-                },
-            },
-            text=[
-                f"{value:.1%}" + (f"  ← {words['plot.came']}" if hit else "")
-                for value, hit in zip(values, came, strict=True)
-            ],
-            textposition="outside",
-            textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
-            cliponaxis=False,
-            hovertemplate=words["plot.hover_next"],
-        )
+    bar = go.Bar(
+        x=values,
+        y=[f" {characters[code]} " for code in order],
+        orientation="h",
+        marker={
+            "color": [colours.gate[-1][1] if hit else colours.gate[2][1] for hit in came],
+            "line": {"color": colours.selected, "width": [2 if hit else 0 for hit in came]},
+        },
+        text=[
+            f"{value:.1%}" + (f"  ← {words['plot.came']}" if hit else "")
+            for value, hit in zip(values, came, strict=True)
+        ],
+        textposition="outside",
+        textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
+        cliponaxis=False,
+        hovertemplate=words["plot.hover_next"],
     )
-    dress(figure, colours, height=height, bargap=0.35, margin={"l": 56, "r": 8, "t": 4, "b": 4})
-    figure.update_xaxes(range=[0, 1.45 * float(values.max())], visible=False)
-    return figure.update_yaxes(
-        autorange="reversed",
-        showgrid=False,
-        showline=False,
-        type="category",
-        tickfont={"family": MONOSPACE, "size": 14, "color": colours.ink},
-    )
+    across = axis(colours, range=[0, 1.45 * float(values.max())], visible=False)
+    down = axis(colours, autorange="reversed", type="category")
+    down["tickfont"] = {"family": MONOSPACE, "size": 14, "color": colours.ink}
+    margin = {"l": 56, "r": 8, "t": 4, "b": 4}
+    rest = {"height": height, "bargap": 0.35, "margin": margin, "xaxis": across, "yaxis": down}
+    return go.Figure(bar, layout(colours, **rest))

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnviz.locale import Labels, labels
-from rnnviz.plots.style import MONOSPACE, dress, palette
+from rnnviz.plots.style import MONOSPACE, axis, layout, palette
 from rnnviz.terms import GateTerms
 
 
@@ -36,29 +36,23 @@ def plot_terms(
     reach = max(map(abs, values)) or 1.0
     # The pole of each sign, so that even a short bar shows which way it pushes.
     negative, positive = colours.signed[0][1], colours.signed[-1][1]
-    figure = go.Figure(
-        go.Bar(
-            x=values,
-            y=[bar.name for bar in bars],
-            orientation="h",
-            marker={"color": [negative if value < 0 else positive for value in values]},
-            text=[_signed(value) for value in values],
-            textposition="outside",
-            textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
-            cliponaxis=False,
-            hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
-        )
+    bar = go.Bar(
+        x=values,
+        y=[bar.name for bar in bars],
+        orientation="h",
+        marker={"color": [negative if value < 0 else positive for value in values]},
+        text=[_signed(value) for value in values],
+        textposition="outside",
+        textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
     )
-    dress(figure, colours, height=height, bargap=0.35, margin={"l": 128, "r": 8, "t": 4, "b": 4})
-    figure.update_xaxes(
-        range=[-1.75 * reach, 1.75 * reach], showgrid=False, showline=False, showticklabels=False
-    )
-    return figure.update_yaxes(
-        autorange="reversed",
-        showgrid=False,
-        tickfont={"size": 12, "color": colours.ink},
-        type="category",
-    )
+    across = axis(colours, range=[-1.75 * reach, 1.75 * reach], showticklabels=False)
+    down = axis(colours, autorange="reversed", type="category")
+    down["tickfont"] = {"size": 12, "color": colours.ink}
+    margin = {"l": 128, "r": 8, "t": 4, "b": 4}
+    rest = {"height": height, "bargap": 0.35, "margin": margin, "xaxis": across, "yaxis": down}
+    return go.Figure(bar, layout(colours, **rest))
 
 
 def _bars(terms: GateTerms, reads: str, most: int, words: Labels) -> Sequence[_Bar]:

@@ -1,12 +1,13 @@
 """What every page stands in: its title, the look, the language, and what the address asked for."""
 
+import re
 from html import escape
 from pathlib import Path
 
 import streamlit as st
 
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import Settings
+from rnnviz.experiment import LanguageName, Settings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import ASSETS
@@ -45,9 +46,22 @@ def open_page(page: str) -> Labels:
     words = labels(language)
     st.html(f"<style>{_colours()}{CSS}</style>")
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
-    for problem in st.session_state.problems:
-        st.warning(problem.message(language), icon=":material/link_off:")
+    # What the address got wrong stands there until the reader changes something.
+    for problem in () if _has_changed() else st.session_state.problems:
+        st.warning(_as_it_stands(problem.message(language)), icon=":material/link_off:")
     return words
+
+
+def _has_changed() -> bool:
+    """Whether the reader has changed anything since the address was read."""
+    # what the address left open, a unit or a gate, the page has filled in by itself
+    now, first = current(), st.session_state.first
+    return any(value not in (None, getattr(now, name)) for name, value in first)
+
+
+def _as_it_stands(message: str) -> str:
+    """A message with what Markdown would take for its own escaped: it repeats an address."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", message)
 
 
 def _colours() -> str:
@@ -69,14 +83,16 @@ def _read_address() -> None:
         for name in Settings.model_fields:
             state[name] = state[name]
         return
-    spoken = (st.context.locale or "").split("-")[0]
-    settings, problems = Settings.from_query(
-        st.query_params.to_dict(), "ko" if spoken == "ko" else "en"
-    )
-    state.problems = problems
+    settings, problems = Settings.from_query(st.query_params.to_dict(), _spoken())
+    state.problems, state.first = problems, settings
     state.read_text = settings.text
     for name, value in settings:
         state[name] = value
+
+
+def _spoken() -> LanguageName:
+    """The language that the reader's browser asks for, of those there are."""
+    return "ko" if (st.context.locale or "").split("-")[0] == "ko" else "en"
 
 
 def current() -> Settings:
@@ -87,7 +103,7 @@ def current() -> Settings:
 
 def write_address(settings: Settings) -> None:
     """The address of this view; written only where it changes."""
-    query = settings.to_query()
+    query = settings.to_query(_spoken())
     if st.query_params.to_dict() != query:
         st.query_params.from_dict(query)
 
@@ -106,7 +122,7 @@ def input_language(words: Labels) -> None:
 
 def show_error(error: RnnvizError, words: Labels) -> None:
     """An error in the reader's words, where the thing itself would stand."""
-    st.error(error.message(words.language), icon=":material/error:")
+    st.error(_as_it_stands(error.message(words.language)), icon=":material/error:")
 
 
 def is_dark() -> bool:

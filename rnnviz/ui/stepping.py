@@ -39,7 +39,9 @@ def step_through(words: Labels) -> None:
     steps = len(state.read_text)
     if state.t == steps:
         state.playing = False
-    if state.get("first_step", first_step(state.t)) != first_step(state.t):
+    first = first_step(state.t)
+    if state.get("first_step", first) != first:
+        state.first_step = first  # at once, or the page would start over without end
         st.rerun()
     if state.gate not in GATES_AS_READ[state.cell]:
         state.gate = GATES_AS_READ[state.cell][0]
