@@ -8,7 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-SIZES = (("LSTM", 1000, 64, 32), ("LSTM", 1000, 256, 32), ("GRU", 1000, 256, 32), ("RNN", 1000, 256, 32))
+SIZES = (
+    ("LSTM", 1000, 64, 1),
+    ("LSTM", 1000, 64, 32),
+    ("LSTM", 1000, 256, 32),
+    ("GRU", 1000, 256, 32),
+    ("RNN", 1000, 256, 32),
+)
 
 
 def resident(field: str) -> int:

@@ -1,0 +1,411 @@
+"""The step page under Streamlit's own test driver: every cell, every language."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.equations import equations
+from rnnviz.experiment import FIRST_TEXT, MOST_CHARACTERS
+from rnnviz.locale import LANGUAGES, labels
+from rnnviz.ordering import ORDERS, order_units
+from rnnviz.terms import gate_terms
+from rnnviz.ui.cache import character_model
+
+pytestmark = [
+    pytest.mark.slow,
+    # Streamlit's own: its event loop is made in a thread that has none.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
+]
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = len(FIRST_TEXT)
+KEY = re.compile("|".join(re.escape(key) for key in sorted(labels("en"), key=len, reverse=True)))
+
+
+def opened(**query: str) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert [error.value for error in page.exception] == []
+    return page
+
+
+def run(page: AppTest) -> AppTest:
+    page.run()
+    assert [error.value for error in page.exception] == []
+    return page
+
+
+def choice(page: AppTest, key: str) -> Any:
+    """A segmented control; the driver knows it as a group of buttons."""
+    (found,) = (group for group in page.get("button_group") if group.key == key)
+    return found
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every string within what is sent to the browser."""
+    if isinstance(value, str):
+        yield value
+        if value[:1] in "{[":
+            try:
+                yield from texts(json.loads(value))
+            except ValueError:
+                return
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from texts(part)
+    elif hasattr(value, "ListFields"):  # a message of the protocol
+        for _, part in value.ListFields():
+            yield from texts(part)
+    elif hasattr(value, "__iter__") and not isinstance(value, bytes):
+        for part in value:
+            yield from texts(part)
+
+
+def shown(page: AppTest) -> list[str]:
+    """All that the page says: every text, label, tooltip, option and figure."""
+
+    def walk(block: Any) -> Iterator[str]:
+        for child in block.children.values():
+            if getattr(child, "proto", None) is not None:
+                yield from texts(child.proto)
+            if hasattr(child, "children"):
+                yield from walk(child)
+
+    return list(walk(page._tree))
+
+
+def latex(page: AppTest) -> str:
+    (found,) = page.latex
+    return found.value
+
+
+def settings_of(page: AppTest) -> dict[str, str]:
+    """The address; the driver holds what it was given as text and what the page wrote as lists."""
+    items = page.query_params.items()
+    return {name: value if isinstance(value, str) else value[0] for name, value in items}
+
+
+def told(boxes: Any) -> list[str]:
+    """The messages of warnings or errors, as Markdown shows them."""
+    return [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", box.value) for box in boxes]
+
+
+def errors_of(page: AppTest) -> list[str]:
+    return told(page.error)
+
+
+@pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_first_view(cell: str, language: str):
+    page = opened(cell=cell, language=language)
+    words, model = labels(language), character_model(cell)
+    said = shown(page)
+    # no bare key anywhere, but for the names of the app's own widgets and arrays
+    assert [text for text in said if KEY.fullmatch(text) or "{" + "t}" in text] == []
+    assert any(words["page.step.title"] in text for text in said)
+    for key in ("control.cell", "control.order", "control.unit", "control.speed"):
+        assert words[key] in said
+    for name in ("first", "back", "play", "on", "last"):
+        assert page.button(key=f"player_{name}").label == words[f"player.{name}"]
+    assert any(words("player.count", t=36, steps=STEPS) in text for text in said)
+    trace = model.read(FIRST_TEXT)
+    unit = int(order_units(trace, "inside_string", FIRST_TEXT).units[0])
+    assert page.session_state.unit == page.selectbox(key="unit").value == unit
+    for line in equations(trace, unit, 35).values():
+        assert f"{line.symbol} &= {line.rule}" in latex(page)
+        assert rf"{line.numbers} = \mathbf{{{line.value}}}" in latex(page)
+    gate = GATES_AS_READ[cell][0]
+    terms = gate_terms(trace, gate, unit, 35)
+    total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
+    assert any(total in text for text in said)
+    assert any(words[f"question.{gate}"] in text for text in said)
+    names = [name for name in GATES_AS_READ[cell] if name != "hidden"]
+    for name in [*names, "hidden_state"]:
+        assert any(words[f"gate.{name}"] in text for text in said), name
+    assert len(page.get("plotly_chart")) == 4
+    assert not page.error
+    assert not page.warning
+
+
+def test_no_key_stands_bare_on_a_page_with_everything_open():
+    for language in LANGUAGES:
+        page = opened(
+            language=language, text="안녕\tx", cell="gru", all_terms="true", order="index"
+        )
+        for text in shown(page):
+            assert not KEY.fullmatch(text), text
+            keys = [key for key in KEY.findall(text) if key in labels("en")]
+            assert keys == [], f"{keys} in {text[:200]}"
+
+
+def press(page: AppTest, name: str) -> int:
+    page.button(key=f"player_{name}").click()
+    return run(page).session_state.t
+
+
+def test_the_players_buttons_move_the_step_and_stop_at_the_ends():
+    page = opened(cell="rnn")
+    assert [press(page, "on"), press(page, "on"), press(page, "back")] == [37, 38, 37]
+    assert settings_of(page) == {"cell": "rnn", "t": "37"}
+    assert [press(page, "last"), press(page, "on")] == [STEPS, STEPS]
+    assert [press(page, "first"), press(page, "back"), press(page, "on")] == [1, 1, 2]
+    assert page.slider(key="t").value == 2
+    page.slider(key="t").set_value(5)
+    assert run(page).session_state.t == 5
+    assert any("step 5 of 61" in text for text in shown(page))
+
+
+def test_play_and_pause():
+    page = opened(cell="rnn", t="4")
+    assert press(page, "play") == 4
+    assert page.session_state.playing
+    assert page.button(key="player_play").label == "Pause"
+    assert press(page, "play") == 4
+    assert not page.session_state.playing
+    assert page.button(key="player_play").label == "Play"
+    assert press(page, "play") == 4
+    assert press(page, "on") == 5  # a step by hand stops it
+    assert not page.session_state.playing
+
+
+def test_play_at_the_end_starts_over():
+    page = opened(cell="rnn", t=str(STEPS))
+    assert press(page, "play") == 1
+    assert page.session_state.playing
+
+
+def test_units_in_every_order():
+    page = opened(cell="lstm")
+    trace = character_model("lstm").read(FIRST_TEXT)
+    for order in ORDERS:
+        page.selectbox(key="order").set_value(order)
+        units = order_units(trace, order, FIRST_TEXT).units
+        assert run(page).session_state.unit == units[0]
+        assert len(page.selectbox(key="unit").options) == len(units)
+        expected = {} if order == "inside_string" else {"order": order}
+        assert settings_of(page) == expected
+    page.selectbox(key="unit").set_value(7)
+    run(page)
+    assert settings_of(page) == {"order": "indentation", "unit": "7"}
+    line = equations(trace, 7, 35)["cell_state"]
+    assert line.numbers in latex(page)
+    assert any("LSTM cell, unit 7, step 36" in text for text in shown(page))
+
+
+def test_a_text_in_which_nothing_changes_orders_no_unit():
+    page = opened(text="aaaa", order="indentation")
+    assert page.session_state.unit == 0
+    assert labels("en")["order.undefined"] in [caption.value for caption in page.caption]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_every_gate_is_taken_apart(cell: str):
+    page = opened(cell=cell, t="3")
+    trace = character_model(cell).read(FIRST_TEXT)
+    for gate in reversed(GATES_AS_READ[cell]):
+        choice(page, "gate").set_value(gate)
+        run(page)
+        terms = gate_terms(trace, gate, page.session_state.unit, 2)
+        words = labels("en")
+        total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
+        assert any(total in text for text in shown(page))
+        assert any(words[f"question.{gate}"] in text for text in shown(page))
+        assert settings_of(page).get("gate", GATES_AS_READ[cell][0]) == gate
+
+
+def test_every_term_in_a_table():
+    page = opened(t="9", gate="output_gate")
+    page.toggle(key="all_terms").set_value(True)
+    (table,) = run(page).dataframe
+    terms = gate_terms(
+        character_model("lstm").read(FIRST_TEXT), "output_gate", page.session_state.unit, 8
+    )
+    rows: Any = table.value  # pandas says too little of its types
+    assert list(rows.columns) == ["term", "weight", "× value", "= push"]
+    assert len(rows) == 2 + len(terms.u)
+    assert abs(rows["= push"].sum() - terms.preactivation) < 1e-5
+    assert (rows["= push"].abs().diff().dropna() <= 0).all()
+    max_diff = (rows["weight"] * rows["× value"] - rows["= push"]).abs().max()
+    assert max_diff < 1e-12, f"{max_diff=:.1e}"
+
+
+def test_another_cell_keeps_text_and_step_and_takes_its_own_gate():
+    page = opened(t="7", gate="forget_gate", unit="3", text="x = [1]")
+    choice(page, "cell").set_value("gru")
+    run(page)
+    assert page.session_state.gate == "update_gate"
+    assert settings_of(page) == {"cell": "gru", "t": "7", "text": "x = [1]"}
+    assert any("GRU cell" in text for text in shown(page))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("text", "key", "values"),
+    [
+        ("", "error.empty_text", {}),
+        ("x" * 2001, "error.text_limit", {"came": 2001, "most": MOST_CHARACTERS}),
+        ("한" * 1_000_000, "error.text_limit", {"came": 1_000_000, "most": MOST_CHARACTERS}),
+    ],
+    ids=["empty", "one too many", "a million"],
+)
+def test_a_text_that_cannot_be_read_loses_nothing(
+    language: str, text: str, key: str, values: dict[str, int]
+):
+    page = opened(language=language, text="x = 'a'", t="3")
+    before = latex(page)
+    page.text_area(key="text").set_value(text)
+    run(page)
+    assert errors_of(page) == [labels(language)(key, **values)]
+    assert page.text_area(key="text").value == text
+    assert latex(page) == before
+    assert settings_of(page).get("text") == "x = 'a'"
+    assert press(page, "on") == 4  # the earlier reading goes on
+    page.text_area(key="text").set_value("ab")
+    run(page)
+    assert errors_of(page) == []
+    assert page.session_state.t == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a", "안녕 😀 שלום", "\x00\x01\x7f\u202e", "\n\n\n", "e\u0301", "<script>alert(1)</script>"],
+)
+def test_any_text_is_read(text: str):
+    page = opened(text=text)
+    assert page.session_state.t == len(text)
+    assert any(f"step {len(text)} of {len(text)}" in part for part in shown(page))
+    assert errors_of(page) == []
+    page.button(key="player_first").click()
+    assert run(page).session_state.t == 1
+
+
+def test_a_text_as_long_as_may_be_is_shown_in_parts():
+    page = opened(text="x = 1\n" * 333 + "ab", t="401", cell="rnn")
+    assert labels("en")("heatmaps.part", first=401, last=800, steps=2000) in " ".join(shown(page))
+    press(page, "back")
+    assert labels("en")("heatmaps.part", first=1, last=400, steps=2000) in " ".join(shown(page))
+
+
+def test_the_address_sets_every_widget():
+    query = {
+        "cell": "gru",
+        "text": "a = 'b'\n",
+        "t": "4",
+        "unit": "9",
+        "order": "variance",
+        "gate": "reset_gate",
+        "speed": "7",
+        "language": "ko",
+    }
+    page = opened(**query)
+    assert choice(page, "cell").value == "gru"
+    assert page.text_area(key="text").value == "a = 'b'\n"
+    assert page.slider(key="t").value == 4
+    assert page.selectbox(key="unit").value == 9
+    assert page.selectbox(key="order").value == "variance"
+    assert choice(page, "gate").value == "reset_gate"
+    assert page.slider(key="speed").value == 7
+    assert choice(page, "language").value == "ko"
+    assert settings_of(page) == query
+    choice(page, "language").set_value("en")
+    run(page)
+    assert settings_of(page) == {n: value for n, value in query.items() if n != "language"}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_bad_address_is_told_until_something_changes(language: str):
+    page = opened(language=language, t="99", cell="cnn", speed="8")
+    words = labels(language)
+    expected = [
+        words(
+            "error.query_choice", field="cell", came="cnn", expected="rnn, lstm, gru", shown="lstm"
+        ),
+        words("error.query_step", t="99", steps=STEPS),
+    ]
+    assert told(page.warning) == expected
+    assert page.session_state.t == STEPS
+    assert page.slider(key="speed").value == 8
+    run(page)
+    assert told(page.warning) == expected
+    page.slider(key="speed").set_value(2)
+    run(page)
+    assert told(page.warning) == []
+
+
+def test_a_unit_that_no_model_has():
+    page = opened(unit="500", order="index")
+    assert told(page.warning) == [
+        "Unit 500 is not there; units run from 0 to 127. The page shows the first in the order."
+    ]
+    assert page.session_state.unit == 0
+
+
+def test_an_address_cannot_draw_in_a_message():
+    page = opened(cell="![a](http://a.example/a.png)", order="**b** $c$ :red[d]")
+    for warning in page.warning:
+        assert not re.search(r"(?<!\\)(!\[|\*\*|\$|:red\[)", warning.value)
+
+
+# Keys that the code puts together: none may be missing from the catalogs
+
+
+def families(path: Path) -> Iterator[str]:
+    """The pattern of every key that is put together, f"gate.{name}" as "gate.*"."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "words":
+            key = node.slice
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "words":
+            key = node.args[0]
+        else:
+            continue
+        if isinstance(key, ast.IfExp):
+            yield from (re.escape(str(part.value)) for part in (key.body, key.orelse))  # pyright: ignore[reportAttributeAccessIssue]  # two constants
+        elif isinstance(key, ast.Constant):
+            yield re.escape(str(key.value))
+        elif isinstance(key, ast.JoinedStr):
+            yield "".join(
+                re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"[a-z_0-9]+"
+                for part in key.values
+            )
+
+
+def test_every_key_of_the_face_and_the_figures_is_there():
+    paths = [*(ROOT / "rnnviz" / "ui").rglob("*.py"), *(ROOT / "rnnviz" / "plots").glob("*.py")]
+    wanted = {pattern for path in paths for pattern in families(path)}
+    assert len(wanted) > 40
+    for pattern in wanted:
+        assert any(re.fullmatch(pattern, key) for key in labels("en")), pattern
+    gates = {gate for gates in GATES_AS_READ.values() for gate in gates}
+    states = {"hidden_state", "cell_state", "hidden_preactivation"}
+    known = set(labels("en"))
+    assert {f"gate.{name}" for name in gates | states} <= known
+    assert {f"question.{gate}" for gate in gates} <= known
+    assert {f"order.{order}" for order in ORDERS} <= known
+
+
+def test_no_word_of_the_face_is_never_used():
+    paths = [*(ROOT / "rnnviz").rglob("*.py")]
+    wanted = {pattern for path in paths for pattern in families(path)}
+    named = {
+        word for path in paths for word in re.findall(r'"([a-z_.]+)"', path.read_text("utf-8"))
+    }
+    unused = [
+        key
+        for key in labels("en")
+        if not key.startswith("error.")
+        and key not in named
+        and not any(re.fullmatch(pattern, key) for pattern in wanted)
+    ]
+    assert unused == []

@@ -1,0 +1,445 @@
+"""Figures show the arrays of their trace, in one scale for each kind of thing."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+from torch import nn
+
+import rnnviz
+from rnnviz import locale
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.errors import RnnvizError
+from rnnviz.inputs.vocabulary import picture
+from rnnviz.plots import gates, next_character, states
+from rnnviz.plots import terms as sums
+from rnnviz.plots.heatmaps import MOST_LABELS
+from rnnviz.plots.style import DARK, LIGHT, Scale, palette
+from rnnviz.plots.view import WHOLE, View
+from rnnviz.terms import GateTerms, gate_terms
+from rnnviz.trace import Trace
+
+Figure = Any  # plotly leaves most of a figure untyped
+Plot = Callable[..., Figure]
+plot_gates: Plot = gates.plot_gates
+plot_states: Plot = states.plot_states
+plot_terms: Plot = sums.plot_terms
+plot_next_character: Plot = next_character.plot_next_character
+STACKS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+LENGTHS = [7, 3]
+NAMES = {
+    "rnn": ["hidden_preactivation"],
+    "lstm": ["forget_gate", "input_gate", "cell_candidate", "output_gate"],
+    "gru": ["update_gate", "reset_gate", "hidden_candidate"],
+}
+STATES = {
+    "rnn": ["hidden_state"],
+    "lstm": ["cell_state", "hidden_state"],
+    "gru": ["hidden_state"],
+}
+SIGNED = ("cell_candidate", "hidden_candidate")
+CELLS = pytest.mark.parametrize("cell", sorted(NAMES))
+LANGUAGES = pytest.mark.parametrize("language", ["en", "ko"])
+
+
+@cache
+def record(cell: str, relu: bool = False) -> Trace:
+    """Two layers in both directions, seven steps of two sequences, the second one shorter."""
+    torch.manual_seed(3)
+    options = {"nonlinearity": "relu"} if relu else {}
+    module = STACKS[cell](3, 4, 2, bidirectional=True, **options).double()
+    return rnnviz.trace(module, 3 * torch.randn(7, 2, 3).double(), lengths=LENGTHS)
+
+
+@cache
+def long(steps: int) -> Trace:
+    torch.manual_seed(0)
+    return rnnviz.trace(nn.RNN(1, 2), torch.randn(steps, 1))
+
+
+def figures_of(trace: Trace, **options: Any) -> list[tuple[Figure, list[str]]]:
+    return [
+        (plot_gates(trace, **options), NAMES[trace.cell]),
+        (plot_states(trace, **options), STATES[trace.cell]),
+    ]
+
+
+def time_axis(figure: Figure) -> Any:
+    """The one horizontal axis that says what it is."""
+    (axis,) = figure.select_xaxes(lambda axis: axis.title.text is not None)
+    return axis
+
+
+def coloured(scale: Scale) -> tuple[tuple[float, str], ...]:
+    return tuple((float(at), colour) for at, colour in scale)
+
+
+@CELLS
+@pytest.mark.parametrize(
+    "view",
+    [
+        WHOLE,
+        View(units=[2, 0, 3, 1]),
+        View(units=[1]),
+        View(layer=1, direction="backward", batch=1),
+        View(layer=1, units=[3, 1], first_step=2, steps=3),
+        View(first_step=6, steps=4),
+        View(batch=1, direction="backward", first_step=1),
+    ],
+)
+def test_a_heatmap_is_the_traces_array(cell: str, view: View):
+    trace = record(cell)
+    direction = ["forward", "backward"].index(view.direction)
+    units = list(range(4)) if view.units is None else list(view.units)
+    stop = 7 if view.steps is None else min(7, view.first_step + view.steps)
+    for figure, names in figures_of(trace, view=view):
+        assert [heatmap.meta for heatmap in figure.data] == names
+        for heatmap, name in zip(figure.data, names, strict=True):
+            array = trace[name].values[view.layer, direction, :, view.batch]
+            shown = array[view.first_step : stop, units].T
+            np.testing.assert_array_equal(heatmap.z, shown.astype(np.float32))
+            assert list(heatmap.y) == [str(unit) for unit in units]
+            assert list(heatmap.x) == [str(t + 1) for t in range(view.first_step, stop)]
+
+
+@CELLS
+@pytest.mark.parametrize("dark", [False, True])
+def test_gates_run_from_0_to_1_and_what_is_signed_is_centred_on_0(cell: str, dark: bool):
+    trace, colours = record(cell), palette(dark=dark)
+    for figure, names in figures_of(trace, dark=dark):
+        for heatmap, name in zip(figure.data, names, strict=True):
+            if name.endswith("_gate"):
+                assert (heatmap.zmin, heatmap.zmax) == (0, 1)
+                assert heatmap.colorscale == coloured(colours.gate)
+                continue
+            assert heatmap.zmin == -heatmap.zmax
+            assert heatmap.colorscale == coloured(colours.signed)
+            assert heatmap.colorscale[2][0] == 0.5
+            if name in (*SIGNED, "hidden_state"):
+                assert heatmap.zmax == 1
+            else:
+                assert heatmap.zmax == np.nanmax(np.abs(trace[name].values))
+
+
+def test_the_states_of_a_relu_network_run_as_far_as_they_go():
+    trace = record("rnn", relu=True)
+    heatmap = plot_states(trace).data[0]
+    most = np.nanmax(trace["hidden_state"].values)
+    assert most > 1
+    assert (heatmap.zmin, heatmap.zmax) == (-most, most)
+
+
+def test_a_scale_of_zeros_alone():
+    module = nn.RNN(1, 2, nonlinearity="relu", bias=False)
+    for figure in (f for f, _ in figures_of(rnnviz.trace(module, torch.zeros(3, 1)))):
+        assert (figure.data[0].zmin, figure.data[0].zmax) == (-1, 1)
+
+
+SEEN = {
+    "en": {
+        "hidden_preactivation": "pre-activation",
+        "hidden_state": "hidden state",
+        "cell_state": "cell state",
+        "forget_gate": "forget gate",
+        "input_gate": "input gate",
+        "output_gate": "output gate",
+        "cell_candidate": "candidate",
+        "hidden_candidate": "candidate",
+        "update_gate": "update gate",
+        "reset_gate": "reset gate",
+    },
+    "ko": {"forget_gate": "망각 게이트"},
+}
+
+
+@CELLS
+@LANGUAGES
+def test_every_row_has_its_name_and_every_axis_too(cell: str, language: str):
+    words = locale.labels(language)
+    for figure, names in figures_of(record(cell), language=language):
+        seen = [words[f"gate.{name}"] for name in names]
+        assert [heatmap.name for heatmap in figure.data] == seen
+        for name, text in zip(names, seen, strict=True):
+            assert SEEN[language].get(name, text) == text
+        notes = [re.sub("<.*?>", "|", note.text) for note in figure.layout.annotations]
+        units = {"en": "4 units", "ko": "유닛 4개"}[language]
+        assert notes == [f"|{name}|||{units}|" for name in seen]
+        assert time_axis(figure).title.text == {"en": "time step", "ko": "시간 단계"}[language]
+        hover = {"en": ("step", "unit"), "ko": ("단계", "유닛")}[language]
+        for heatmap in figure.data:
+            assert heatmap.hovertemplate == (
+                f"{hover[0]} %{{x}}<br>{hover[1]} %{{y}}<br><b>%{{z:.4f}}</b>"
+                "<extra>%{fullData.name}</extra>"
+            )
+
+
+@LANGUAGES
+def test_korean_and_english_show_the_same(language: str):
+    for cell in NAMES:
+        for (one, _), (other, _) in zip(
+            figures_of(record(cell), language=language), figures_of(record(cell)), strict=True
+        ):
+            for a, b in zip(one.data, other.data, strict=True):
+                np.testing.assert_array_equal(a.z, b.z)
+                assert (a.zmin, a.zmax) == (b.zmin, b.zmax)
+
+
+@CELLS
+def test_the_characters_stand_below_their_steps(cell: str):
+    text = [picture(character) for character in "a b\n<&한"]
+    view = View(characters=text, first_step=1, steps=5)
+    for figure, _ in figures_of(record(cell), view=view):
+        for heatmap in figure.data:
+            assert list(heatmap.x) == ["2 ·", "3 b", "4 ⏎", "5 <", "6 &"]
+        axis = time_axis(figure)
+        assert list(axis.tickvals) == [0, 1, 2, 3, 4]
+        assert list(axis.ticktext) == ["·", "b", "⏎", "<", "&"]
+        assert axis.title.text == "time step: the character read"
+
+
+@pytest.mark.parametrize(
+    ("first", "steps", "labels"),
+    [
+        (0, 10, list(range(1, 11))),
+        (0, 24, list(range(2, 25, 2))),
+        (0, 131, list(range(20, 131, 20))),
+        (400, 400, list(range(450, 801, 50))),
+        (400, 50, list(range(405, 451, 5))),
+        (0, 2000, list(range(200, 2001, 200))),
+    ],
+)
+def test_a_long_text_has_round_step_numbers(first: int, steps: int, labels: list[int]):
+    characters = "x" * 2000 if steps > MOST_LABELS else None
+    view = View(first_step=first, steps=steps, characters=characters)
+    figure = plot_gates(long(2000), view=view)
+    assert time_axis(figure).ticktext == tuple(map(str, labels))
+    x = [name.partition(" ")[0] for name in figure.data[0].x]
+    assert [x[at] for at in time_axis(figure).tickvals] == [str(label) for label in labels]
+
+
+def test_as_many_characters_as_fit_are_all_shown():
+    characters = "x" * 2000
+    for steps, shown in ((MOST_LABELS, MOST_LABELS), (MOST_LABELS + 1, 6)):
+        figure = plot_gates(long(2000), view=View(steps=steps, characters=characters))
+        assert len(time_axis(figure).ticktext) == shown
+
+
+def test_rows_are_as_high_as_asked_for():
+    low, high = (plot_gates(record("lstm"), row_height=h).layout.height for h in (50, 80))
+    assert high - low == 4 * 30
+
+
+@pytest.mark.parametrize(
+    ("view", "message"),
+    [
+        (
+            View(units=[]),
+            "The units [] were asked for; at least one was expected, each from 0 up to but not "
+            "including 4. Choose other units.",
+        ),
+        (
+            View(units=[0, 4]),
+            "The units [0, 4] were asked for; at least one was expected, each from 0 up to but "
+            "not including 4. Choose other units.",
+        ),
+        (
+            View(units=[-1]),
+            "The units [-1] were asked for; at least one was expected, each from 0 up to but not "
+            "including 4. Choose other units.",
+        ),
+        (
+            View(first_step=7),
+            "The first step to show is 7, counted from 0, and nothing is left to show of the "
+            "trace's 7 time steps. Choose an earlier step, and show at least one.",
+        ),
+        (
+            View(first_step=-1),
+            "The first step to show is -1, counted from 0, and nothing is left to show of the "
+            "trace's 7 time steps. Choose an earlier step, and show at least one.",
+        ),
+        (
+            View(steps=0),
+            "The first step to show is 0, counted from 0, and nothing is left to show of the "
+            "trace's 7 time steps. Choose an earlier step, and show at least one.",
+        ),
+        (
+            View(characters="abc"),
+            "The text has 3 characters and the trace 7 time steps; one character a step was "
+            "expected. Pass the text that the trace was made from.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("plot", [plot_gates, plot_states])
+def test_a_view_of_what_is_not_there(plot: Plot, view: View, message: str):
+    with pytest.raises(RnnvizError) as caught:
+        plot(record("gru"), view=view)
+    assert str(caught.value) == message
+
+
+# What pushed a gate
+
+
+@cache
+def wide() -> Trace:
+    torch.manual_seed(1)
+    return rnnviz.trace(nn.GRU(3, 20).double(), torch.randn(4, 3).double())
+
+
+@LANGUAGES
+@pytest.mark.parametrize("gate", GATES_AS_READ["gru"])
+@pytest.mark.parametrize("time", [0, 3])
+@pytest.mark.parametrize("most", [0, 5, 19, 20, 99])
+def test_the_bars_sum_to_the_preactivation(language: str, gate: str, time: int, most: int):
+    terms = gate_terms(wide(), gate, 7, time)
+    bars = plot_terms(terms, reads="x", most=most, language=language).data[0]
+    assert abs(sum(bars.x) - float(wide()[f"{gate}_preactivation"][0, 0, time, 0, 7])) < 1e-12
+    ko = language == "ko"
+    named = dict(zip(bars.y, bars.x, strict=True))
+    assert len(named) == len(bars.x)
+    assert named["읽은 글자 x" if ko else "reads x"] == terms.by_input.sum()
+    assert named["편향" if ko else "bias"] == terms.bias
+    if time == 0:  # nothing has been read before: one bar for all the zeros
+        assert len(named) == 3
+        assert named["그 밖의 유닛 20개" if ko else "20 other units"] == 0
+        return
+    order = sorted(range(20), key=lambda unit: -abs(terms.by_unit[unit]))
+    for unit in order[:most]:
+        assert named[f"{unit}번 유닛의 h" if ko else f"h of unit {unit}"] == terms.by_unit[unit]
+    assert list(bars.y[1 : 1 + min(most, 20)]) == [
+        f"{unit}번 유닛의 h" if ko else f"h of unit {unit}" for unit in order[:most]
+    ]
+    if most < 20:
+        rest = named[f"그 밖의 유닛 {20 - most}개" if ko else f"{20 - most} other units"]
+        assert abs(rest - terms.by_unit[order[most:]].sum()) < 1e-12
+
+
+def made(by_input: float, by_unit: list[float], bias: float) -> GateTerms:
+    total = by_input + sum(by_unit) + bias
+    ones = np.ones(len(by_unit))
+    unit = np.array(by_unit)
+    x = np.array([by_input])
+    return GateTerms("hidden", 0, 0, x, np.ones(1), unit, ones, bias, 0.0, 1.0, total, 0.0)
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_a_bar_shows_its_number_and_by_colour_its_sign(colours: Any):
+    figure = plot_terms(made(1.25, [-2.0, 0.001, -0.001], -0.5), reads="<", dark=colours is DARK)
+    bars = figure.data[0]
+    assert list(bars.y) == ["reads <", "h of unit 0", "h of unit 1", "h of unit 2", "bias"]
+    assert list(bars.x) == [1.25, -2.0, 0.001, -0.001, -0.5]
+    assert list(bars.text) == ["+1.25", "−2.00", "0.00", "0.00", "−0.50"]
+    down, up = colours.signed[0][1], colours.signed[-1][1]
+    assert list(bars.marker.color) == [up, down, up, down, down]
+    low, high = figure.layout.xaxis.range
+    assert low == -high < -2
+    assert figure.layout.yaxis.autorange == "reversed"  # the first bar stands on top
+    assert bars.hovertemplate == "%{y}: %{x:+.4f}<extra></extra>"
+
+
+def test_terms_that_are_all_0():
+    figure = plot_terms(made(0, [0, 0], 0), reads="a")
+    assert list(figure.data[0].x) == [0, 0, 0]
+    assert figure.layout.xaxis.range == (-1.75, 1.75)
+
+
+# What comes next
+
+CHARACTERS = ["a", "·", "<", "other"]
+CHANCES = np.array([0.2, 0.5, 0.05, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("actual", "most", "order"),
+    [
+        (None, 8, [1, 3, 0, 2]),
+        (0, 2, [1, 0]),  # what came has a bar even where it was unlikely
+        (2, 3, [1, 3, 2]),
+        (1, 2, [1, 3]),
+        (None, 1, [1]),
+    ],
+)
+@LANGUAGES
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_the_likeliest_characters_and_the_one_that_came(
+    actual: int | None, most: int, order: list[int], language: str, colours: Any
+):
+    figure = plot_next_character(
+        CHANCES, CHARACTERS, actual=actual, most=most, language=language, dark=colours is DARK
+    )
+    bars = figure.data[0]
+    assert list(bars.x) == [CHANCES[code] for code in order]
+    assert list(bars.y) == [f" {CHARACTERS[code]} " for code in order]
+    came = {"en": "came", "ko": "실제 글자"}[language]
+    assert list(bars.text) == [
+        f"{CHANCES[code]:.1%}" + (f"  ← {came}" if code == actual else "") for code in order
+    ]
+    assert list(bars.marker.line.width) == [2 if code == actual else 0 for code in order]
+    strong, pale = colours.gate[-1][1], colours.gate[2][1]
+    assert list(bars.marker.color) == [strong if code == actual else pale for code in order]
+    assert figure.layout.yaxis.autorange == "reversed"
+    assert figure.layout.xaxis.range[0] == 0
+    assert figure.layout.xaxis.range[1] > max(bars.x)
+
+
+# Of all figures
+
+
+def every_figure(dark: bool) -> list[Figure]:
+    figures = [figure for cell in NAMES for figure, _ in figures_of(record(cell), dark=dark)]
+    terms = gate_terms(record("lstm"), "forget_gate", 1, 2)
+    return [
+        *figures,
+        plot_terms(terms, reads="a", dark=dark),
+        plot_next_character(CHANCES, CHARACTERS, actual=1, dark=dark),
+    ]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_figure_is_valid_and_in_the_colours_of_its_theme(dark: bool):
+    for figure in every_figure(dark):
+        figure.to_json(validate=True, engine="json")
+        go.Figure(figure.to_dict())
+        assert figure.layout.font.color == palette(dark=dark).ink
+        assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+        assert figure.layout.height > 0
+
+
+def test_light_and_dark_differ_in_colours_alone():
+    for light, dark in zip(every_figure(False), every_figure(True), strict=True):
+        for a, b in zip(light.data, dark.data, strict=True):
+            assert (a.type, a.name, a.hovertemplate) == (b.type, b.name, b.hovertemplate)
+            for axis in ("x", "y", "z"):
+                if axis in a:
+                    np.testing.assert_array_equal(a[axis], b[axis])
+
+
+def test_a_colour_scale_differs_in_lightness_too():
+    def lightness(colour: str) -> float:
+        red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for colours in (LIGHT, DARK):
+        gate = [lightness(colour) for _, colour in colours.gate]
+        assert gate in (sorted(gate), sorted(gate, reverse=True))
+        signed = [lightness(colour) for _, colour in colours.signed]
+        extreme = max if colours is LIGHT else min
+        assert signed[2] == extreme(signed)
+        assert [at for at, _ in colours.signed] == [at for at, _ in colours.gate]
+
+
+@CELLS
+def test_no_figure_changes_its_trace(cell: str):
+    trace = record(cell)
+    before = trace.to_xarray().copy(deep=True)
+    view = View(units=[3, 1], characters=list("abcdefg"))
+    for figure, _ in figures_of(trace, view=view):
+        figure.data[0].z[:] = 0  # the figure's own copy
+    gate = GATES_AS_READ[cell][0]
+    plot_terms(replace(gate_terms(trace, gate, 0, 1)), reads="a")
+    assert trace.to_xarray().identical(before)
