@@ -2,32 +2,80 @@
 
 from typing import TYPE_CHECKING, Any
 
+from rnnviz import initialise
 from rnnviz.errors import RnnvizError
+from rnnviz.gradients import (
+    clip_by_norm,
+    clip_by_value,
+    diagnose,
+    gradient_norms,
+    split_cell_gradient,
+    weight_gradient_norms,
+)
 from rnnviz.recurrent import Recurrent
+from rnnviz.stability import (
+    JacobianBlocks,
+    backward_norms,
+    bound_backward_norms,
+    jacobians,
+    log_singular_values,
+    lyapunov_exponents,
+    pascanu_bound,
+    recurrent_spectra,
+    transient_growth,
+)
 from rnnviz.trace import Trace, load_trace, trace
 
 if TYPE_CHECKING:
+    from rnnviz.plots.eigenvalues import plot_eigenvalues
     from rnnviz.plots.gates import plot_gates
+    from rnnviz.plots.gradient_norms import plot_gradient_norms
+    from rnnviz.plots.jacobian_norms import plot_jacobian_norms
     from rnnviz.plots.states import plot_states
     from rnnviz.plots.view import View
+    from rnnviz.plots.weight_gradients import plot_weight_gradients
 
 __all__ = [
+    "JacobianBlocks",
     "Recurrent",
     "RnnvizError",
     "Trace",
     "View",
+    "backward_norms",
+    "bound_backward_norms",
+    "clip_by_norm",
+    "clip_by_value",
+    "diagnose",
+    "gradient_norms",
+    "initialise",
+    "jacobians",
     "load_trace",
+    "log_singular_values",
+    "lyapunov_exponents",
+    "pascanu_bound",
+    "plot_eigenvalues",
     "plot_gates",
+    "plot_gradient_norms",
+    "plot_jacobian_norms",
     "plot_states",
+    "plot_weight_gradients",
+    "recurrent_spectra",
+    "split_cell_gradient",
     "trace",
+    "transient_growth",
+    "weight_gradient_norms",
 ]
 __version__ = "0.1.0"
 
 # Figures bring plotly with them, which those who only trace need not wait for.
 _FIGURES = {
     "View": "rnnviz.plots.view",
+    "plot_eigenvalues": "rnnviz.plots.eigenvalues",
     "plot_gates": "rnnviz.plots.gates",
+    "plot_gradient_norms": "rnnviz.plots.gradient_norms",
+    "plot_jacobian_norms": "rnnviz.plots.jacobian_norms",
     "plot_states": "rnnviz.plots.states",
+    "plot_weight_gradients": "rnnviz.plots.weight_gradients",
 }
 
 

@@ -265,11 +265,19 @@ def forget_path(f: Any, source: Any, source_scale: Any, d: Any, scale: Any) -> N
 
 @compiled
 def log_norms(
-    values: Any, scale: Any, lengths: Any, backward: bool, smallest: float, largest: float, out: Any
+    values: Any,
+    scale: Any,
+    lengths: Any,
+    backward: bool,
+    zeros: bool,
+    smallest: float,
+    largest: float,
+    out: Any,
 ) -> bool:
     """log₁₀ of the norm of every row values · 2^scale, (time, batch), into out; NaN where padded.
 
-    Says whether all largest entries are of a size between the two, as ``stays_within`` does.
+    Says whether all largest entries are of a size between the two; a row of zeros is where
+    ``zeros`` says so, and in the last time steps.
     lengths: (batch,) valid steps. backward: the recursion went from the first step to the last.
     """
     batch, units = values.shape[1:]
@@ -283,7 +291,7 @@ def log_norms(
             for j in range(units):
                 size = abs(float(values[t, b, j]))
                 top = size if not size <= top else top
-            if not (top == 0 and not alive) and not smallest <= top <= largest:
+            if not smallest <= top <= largest and (top != 0 or (alive and not zeros)):
                 safe = False
             alive = top > 0
             if top == 0:
@@ -295,6 +303,7 @@ def log_norms(
                 for j in range(units):
                     part = values[t, b, j] / top
                     total += part * part
-                out[t, b] = math.log10(top) + 0.5 * math.log10(total)
-                out[t, b] += scale[t, b] * math.log10(2.0)
+                part, exponent = math.frexp(top)
+                out[t, b] = math.log10(part) + 0.5 * math.log10(total)
+                out[t, b] += (exponent + scale[t, b]) * math.log10(2.0)
     return safe

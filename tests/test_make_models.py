@@ -134,6 +134,7 @@ def test_longer_ngrams_have_fewer_bits_on_repeated_text():
     assert 0 < bits["5"] < 0.5 < 3 < bits["1"] < math.log2(97)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_training_lowers_the_loss_and_repeats_itself(cell):
     settings = make_models.Settings(updates=3, batch=4, segment=20, reset_probability=0.5)
@@ -161,6 +162,7 @@ def test_reset_streams_start_from_zero_and_others_go_on():
         assert torch.equal(state[0][0, [0, 2]], h.detach()[0, [0, 2]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_shipped_model_reads_held_out_source_as_well_as_it_says(cell, library):
     stem = ASSETS / f"characters_{cell}"

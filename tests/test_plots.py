@@ -443,3 +443,16 @@ def test_no_figure_changes_its_trace(cell: str):
     gate = GATES_AS_READ[cell][0]
     plot_terms(replace(gate_terms(trace, gate, 0, 1)), reads="a")
     assert trace.to_xarray().identical(before)
+
+
+def test_one_unit_far_beyond_the_others_does_not_leave_these_white():
+    module: Any = nn.RNN(1, 100, nonlinearity="relu", bias=False)
+    with torch.no_grad():
+        module.weight_ih_l0.fill_(1.0)
+        module.weight_ih_l0[7] = 50.0
+        module.weight_hh_l0.zero_()
+    trace = rnnviz.trace(module, torch.ones(4, 1))
+    heatmap: Any = plot_states(trace).data[0]
+    assert (heatmap.zmin, heatmap.zmax) == (-1, 1)
+    assert heatmap.z[7].tolist() == [50.0] * 4
+    assert list(heatmap.colorbar.ticktext) == ["≤ −1", "0", "≥ 1"]

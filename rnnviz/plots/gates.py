@@ -36,7 +36,15 @@ def plot_gates(
 
 
 def largest(trace: Trace, name: str) -> float:
-    """The largest absolute value of an array, for a scale centred on 0; 1 where all are 0."""
+    """The end of a scale centred on 0 that shows an array: its largest absolute value.
+
+    Where a few values are over four times as large as 90 % of all, it ends at those 90 %, so
+    that one unit which counts does not leave all others white; 1 where all are 0.
+    """
     sizes = np.abs(trace.array(name))
-    top = float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+    sizes = sizes[np.isfinite(sizes)]
+    top = float(sizes.max(initial=0.0))
+    usual = float(np.quantile(sizes, 0.9)) if top > 0 else 0.0
+    if 0 < 4 * usual < top:
+        return usual
     return top if top > 0 else 1.0

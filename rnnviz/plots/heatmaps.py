@@ -53,16 +53,19 @@ def plot_rows(
         values = trace.array(row.name)[view.layer, int(view.direction == "backward")]
         values = values[span.start : span.stop, view.batch]
         order = view.order(values.shape[1])
+        name = words[f"gate.{row.name}"]
         heatmap = go.Heatmap(
             z=np.ascontiguousarray(values[:, order].T, dtype=np.float32),
             x=names,
             y=[str(unit) for unit in order],
             yaxis=y,
-            name=words[f"gate.{row.name}"],
+            name=name,
             zmin=row.least,
             zmax=row.most,
             colorscale=colours.signed if row.least < 0 else colours.gate,
-            colorbar=_colour_bar(row, number, row_height, inner, colours.muted),
+            colorbar=_colour_bar(
+                row, number, row_height, inner, colours.muted, beyond=_beyond(trace, row)
+            ),
             hovertemplate=words["plot.hover_unit"],
             meta=row.name,
         )
@@ -77,7 +80,7 @@ def plot_rows(
             domain=[max(0.0, top - row_height / inner), top],
         )
         count = words("plot.units", n=len(order))
-        parts["annotations"].append(_row_name(heatmap.name, count, y, colours.muted))
+        parts["annotations"].append(_row_name(name, count, y, colours.muted))
     return go.Figure(heatmaps, parts)
 
 
@@ -122,9 +125,19 @@ def _ticks(characters: Sequence[str] | None, span: range, colour: str) -> dict[s
     }
 
 
-def _colour_bar(row: Row, number: int, height: int, inner: int, colour: str) -> dict[str, object]:
+def _beyond(trace: Trace, row: Row) -> bool:
+    """Whether values lie beyond the row's colours."""
+    return bool((np.abs(trace.array(row.name)) > row.most).any())
+
+
+def _colour_bar(
+    row: Row, number: int, height: int, inner: int, colour: str, *, beyond: bool
+) -> dict[str, object]:
     middle = 1 - (number * (height + GAP) + height / 2) / inner
     ticks = [row.least, 0.0, row.most] if row.least < 0 else [0.0, 1.0]
+    texts = [f"{tick:.2g}".replace("-", "−") for tick in ticks]
+    if beyond:
+        texts[0], texts[-1] = f"≤ {texts[0]}", f"≥ {texts[-1]}"
     return {
         "len": height - 8,
         "lenmode": "pixels",
@@ -134,6 +147,6 @@ def _colour_bar(row: Row, number: int, height: int, inner: int, colour: str) -> 
         "x": 1,
         "xpad": 8,
         "tickvals": ticks,
-        "ticktext": [f"{tick:.2g}".replace("-", "−") for tick in ticks],
+        "ticktext": texts,
         "tickfont": {"size": 10, "color": colour},
     }

@@ -19,7 +19,7 @@ def plot_states(
     """Heatmaps of time × unit, centred on 0: the cell state of an LSTM, and the hidden state.
 
     A hidden state runs from −1 to 1; a cell state, and the state of a ReLU network, to the
-    largest value there is. Arguments: as ``plot_gates``.
+    largest value, or to 90 % of all where a few are far larger. Arguments: as ``plot_gates``.
 
     >>> figure = rnnviz.plot_states(rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(3, 1)))
     >>> [heatmap.name for heatmap in figure.data]

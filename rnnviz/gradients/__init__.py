@@ -1,0 +1,20 @@
+"""What the gradients of a trace say: norms beyond the float range, contributions, a verdict."""
+
+from rnnviz.gradients.clipping import Clipped, clip_by_norm, clip_by_value
+from rnnviz.gradients.diagnosis import Diagnosis, Lost, NotFinite, diagnose
+from rnnviz.gradients.norms import gradient_norms
+from rnnviz.gradients.paths import split_cell_gradient
+from rnnviz.gradients.weights import weight_gradient_norms
+
+__all__ = [
+    "Clipped",
+    "Diagnosis",
+    "Lost",
+    "NotFinite",
+    "clip_by_norm",
+    "clip_by_value",
+    "diagnose",
+    "gradient_norms",
+    "split_cell_gradient",
+    "weight_gradient_norms",
+]

@@ -1,0 +1,68 @@
+"""Gradients cut to size as torch cuts them, but for infinite ones, which are said to be so."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnviz.errors import RnnvizError
+
+Array = NDArray[Any]
+
+
+class Clipped(NamedTuple):
+    """The gradients after clipping, their norm before it, and what they were multiplied by."""
+
+    gradients: dict[str, Array]
+    norm: float
+    coefficient: float
+
+
+def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
+    """All gradients times min(1, threshold / (‖g‖₂ + 1e−6)), ‖g‖₂ over all of them together.
+
+    As torch.nn.utils.clip_grad_norm_ does, in the gradients' own type. RnnvizError if a gradient
+    or, by its squares, their norm is not finite: torch makes NaN or 0 of all of them then.
+
+    >>> clipped = clip_by_norm({"weight_hh": np.array([3.0, -4.0])}, 1.0)
+    >>> clipped.gradients["weight_hh"].round(6), clipped.norm, round(clipped.coefficient, 6)
+    (array([ 0.6, -0.8]), 5.0, 0.2)
+    """
+    given = _read(gradients, threshold)
+    norms = [torch.linalg.vector_norm(g) for g in given.values()]
+    norm = torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.zeros(())
+    if not math.isfinite(norm):
+        dtype = str(norm.dtype).removeprefix("torch.")
+        raise RnnvizError("error.clip_norm", dtype=dtype)
+    coefficient = (threshold / (norm + 1e-6)).clamp(max=1.0)
+    clipped = {name: (g * coefficient.to(g.dtype)).numpy() for name, g in given.items()}
+    return Clipped(clipped, float(norm), float(coefficient))
+
+
+def clip_by_value(gradients: Mapping[str, Any], threshold: float) -> dict[str, Array]:
+    """All gradients, each entry within ±threshold, as torch.nn.utils.clip_grad_value_ does.
+
+    RnnvizError if a gradient is not finite: torch would make ±threshold of inf, and keep NaN.
+
+    >>> clip_by_value({"weight_hh": np.array([3.0, -0.5])}, 1.0)["weight_hh"]
+    array([ 1. , -0.5])
+    """
+    given = _read(gradients, threshold)
+    return {name: g.clamp(-threshold, threshold).numpy() for name, g in given.items()}
+
+
+def _read(gradients: Mapping[str, Any], threshold: float) -> dict[str, torch.Tensor]:
+    if not (threshold > 0 and math.isfinite(threshold)):
+        raise RnnvizError("error.clip_threshold", came=threshold)
+    given = {
+        name: g.detach().cpu() if isinstance(g, torch.Tensor) else torch.from_numpy(np.array(g))
+        for name, g in gradients.items()
+    }
+    for name, g in given.items():
+        bad = int((~torch.isfinite(g)).sum())
+        if bad:
+            raise RnnvizError("error.clip_infinite", name=name, bad=bad, of=g.numel())
+    return given

@@ -1,0 +1,177 @@
+"""A verdict on one trace: does its gradient vanish, hold or explode, and where do numbers end."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES
+from rnnviz.errors import RnnvizError
+from rnnviz.gradients.backpropagation import backpropagate, own_order, valid_lengths
+from rnnviz.trace import Trace
+
+DECADES = 2.0  # lost or won over the whole sequence, from which a gradient vanishes or explodes
+SATURATED = 0.9  # of the way from the middle of a gate's range to its end, and beyond
+
+# log₁₀ of the sizes from which rounding to the nearest gives 0, and inf.
+RANGES = {
+    "float32": (-150 * math.log10(2), math.log10(2.0**128 - 2.0**103)),
+    "float64": (-1075 * math.log10(2), 1024 * math.log10(2)),
+}
+
+
+class Lost(NamedTuple):
+    """Where a float type loses the gradient: the time step, and what it shows there."""
+
+    time: int
+    shows: Literal["0", "inf"]
+
+
+class NotFinite(NamedTuple):
+    """The first time step, gate (or state) and unit where the module itself is not finite."""
+
+    time: int
+    name: str
+    unit: int
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the norms ‖∂L/∂h_t‖ of one layer in one direction say.
+
+    verdict: "vanishing" or "exploding" where the fitted line loses or wins 2 decades or more from
+    the last step to the first, else "healthy"; "vanishing" also where the gradient is exactly 0
+    for half of the steps that it could reach or more. Going back, not forth, is what is counted:
+    decay: decades lost at every step, negative where it grows; NaN with less than two norms.
+    half_life: steps in which the gradient halves; inf where it does not fall.
+    doubling_time: steps in which it doubles; inf where it does not grow.
+    not_finite: where the module's own run first leaves the finite numbers, or None.
+    saturated: by gate, (unit,), the share of time steps where a sigmoid is below 0.05 or above
+    0.95, a tanh beyond ±0.9, a relu 0.
+    lost: by "float32" and "float64" the last time step (the first met going back) where the exact
+    norm rounds to 0 or inf in that type, or None. At a step that the loss cannot reach (behind a
+    last output, say) nothing is lost.
+    """
+
+    verdict: Literal["vanishing", "healthy", "exploding"]
+    decay: float
+    half_life: float
+    doubling_time: float
+    not_finite: NotFinite | None
+    saturated: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    lost: Mapping[str, Lost | None]
+
+
+def diagnose(
+    trace: Trace, *, layer: int = 0, direction: str = "forward", batch: int = 0
+) -> Diagnosis:
+    """The verdict on one layer in one direction for one sequence.
+
+    The decay is the median of the slopes between time steps half a sequence apart (Theil's
+    incomplete method, 1950), which a few odd steps do not move. RnnvizError for a trace without a
+    loss and for a layer, direction or sequence that it lacks.
+
+    >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
+    >>> found = diagnose(rnnviz.trace(module, torch.ones(200, 1), loss="last"))
+    >>> found.verdict, round(found.decay, 4), round(found.half_life, 4), found.lost["float32"]
+    ('vanishing', 0.301, 1.0, Lost(time=49, shows='0'))
+    """
+    number = check_part(trace, layer, direction, batch)
+    part = backpropagate(trace)[layer][number]
+    length = int(valid_lengths(trace)[batch])
+    norms = own_order(trace, part.norms["hidden_state"][..., None], number)[:length, batch, 0]
+    times = np.arange(length) if number == 0 else np.arange(length)[::-1]
+    reached = np.flatnonzero(norms > -np.inf)
+    last = int(reached[-1]) + 1 if len(reached) else length
+    decay = _decay(norms[:last])
+    return Diagnosis(
+        verdict=_verdict(norms[:last], decay),
+        decay=decay,
+        half_life=math.log10(2) / decay if decay > 0 else math.inf,
+        doubling_time=math.log10(2) / -decay if decay < 0 else math.inf,
+        not_finite=_not_finite(trace, layer, number, batch, times),
+        saturated=_saturated(trace, layer, number, batch, length),
+        lost={name: _lost(norms[:last], times, name) for name in RANGES},
+    )
+
+
+def check_part(trace: Trace, layer: int, direction: str, batch: int) -> int:
+    """The direction's number; RnnvizError if the trace lacks the layer, direction or sequence."""
+    layers, directions, _, sequences = trace.array("hidden_state").shape[:4]
+    names = ("forward", "backward")[:directions]
+    if direction not in names:
+        raise RnnvizError("error.direction", came=direction, expected=", ".join(names))
+    if not (0 <= layer < layers and 0 <= batch < sequences):
+        raise RnnvizError(
+            "error.part", layer=layer, batch=batch, layers=layers, sequences=sequences
+        )
+    return names.index(direction)
+
+
+def _decay(norms: NDArray[np.float64]) -> float:
+    steps = np.flatnonzero(np.isfinite(norms))
+    if len(steps) < 2:
+        return math.nan
+    half = len(steps) // 2
+    early, late = steps[: len(steps) - half], steps[half:]
+    return float(np.median((norms[late] - norms[early]) / (late - early)))
+
+
+def _verdict(
+    norms: NDArray[np.float64], decay: float
+) -> Literal["vanishing", "healthy", "exploding"]:
+    if np.isnan(norms).any() or np.isposinf(norms).any():
+        return "exploding"
+    if 2 * np.isneginf(norms).sum() >= len(norms) or decay * (len(norms) - 1) >= DECADES:
+        return "vanishing"
+    return "exploding" if decay * (len(norms) - 1) <= -DECADES else "healthy"
+
+
+def _lost(norms: NDArray[np.float64], times: NDArray[np.intp], name: str) -> Lost | None:
+    smallest, largest = RANGES[name]
+    for step in reversed(range(len(norms))):
+        if norms[step] <= smallest:
+            return Lost(int(times[step]), "0")
+        if norms[step] >= largest:
+            return Lost(int(times[step]), "inf")
+    return None
+
+
+def _not_finite(
+    trace: Trace, layer: int, number: int, batch: int, times: NDArray[np.intp]
+) -> NotFinite | None:
+    gates = GATE_NAMES[trace.cell]
+    names = [f"{gate}_preactivation" for gate in gates] + [gate for gate in gates if gate in trace]
+    names += [name for name in ("cell_state", "hidden_state") if name in trace]
+    first: NotFinite | None = None
+    place = len(times)
+    for name in names:
+        bad = ~np.isfinite(trace.array(name)[layer, number, times, batch])
+        steps = np.flatnonzero(bad.any(-1))
+        if len(steps) and steps[0] < place:
+            place = int(steps[0])
+            first = NotFinite(int(times[place]), name, int(np.flatnonzero(bad[place])[0]))
+    return first
+
+
+def _saturated(
+    trace: Trace, layer: int, number: int, batch: int, length: int
+) -> dict[str, NDArray[np.float64]]:
+    found: dict[str, NDArray[np.float64]] = {}
+    for gate in GATE_NAMES[trace.cell]:
+        name = gate if gate in trace else "hidden_state"  # an RNN's one gate is its state
+        y = trace.array(name)[layer, number, :length, batch].astype(np.float64)
+        form = trace.nonlinearity if trace.cell == "rnn" else "sigmoid"
+        form = "tanh" if gate.endswith("_candidate") else form
+        if form == "relu":
+            flat = y <= 0
+        elif form == "identity":
+            flat = np.zeros_like(y, bool)
+        else:
+            flat = np.abs(y if form == "tanh" else 2 * y - 1) > SATURATED
+        found[gate] = flat.mean(0)
+    return found

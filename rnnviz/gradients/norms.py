@@ -1,0 +1,47 @@
+"""How large the gradient is at every time step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnviz.gradients.backpropagation import backpropagate, differentiated
+from rnnviz.trace import Trace
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def gradient_norms(trace: Trace) -> xarray.Dataset:
+    """log₁₀ ‖∂L/∂·_t‖₂ by hidden_state, cell_state and each pre-activation, at every time step.
+
+    Over (layer, direction, time, batch), total derivatives, NaN where padded. Right far outside
+    the float range, whatever the module's type; −inf only for an exact zero. A state that is not
+    finite gives NaN or inf. RnnvizError if the trace was made without a loss.
+
+    >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.1), module.weight_ih_l0.fill_(1)
+    >>> trace = rnnviz.trace(module, torch.ones(501, 1), loss="last")
+    >>> gradient_norms(trace)["hidden_state"].sel(time=[0, 250, 500]).values.ravel().round(4)
+    array([-500., -250.,    0.])
+    """
+    import xarray
+
+    parts = backpropagate(trace)
+    dims = ("layer", "direction", "time", "batch")
+    stacked = {
+        name: (dims, np.array([[part.norms[name] for part in row] for row in parts]))
+        for name in differentiated(trace)
+    }
+    return xarray.Dataset(stacked, labels_of(stacked["hidden_state"][1].shape))
+
+
+def labels_of(shape: tuple[int, ...]) -> dict[str, list[str] | np.ndarray]:
+    """Coordinates of (layer, direction, …) as a trace labels them."""
+    names = ("layer", "direction", "time", "batch", "unit")
+    labels: dict[str, list[str] | np.ndarray] = {
+        name: np.arange(n) for name, n in zip(names, shape, strict=False)
+    }
+    labels["direction"] = ["forward", "backward"][: shape[1]]
+    return labels

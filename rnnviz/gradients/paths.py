@@ -1,0 +1,138 @@
+"""The two ways by which the loss reaches an LSTM's cell state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES
+from rnnviz.errors import RnnvizError
+from rnnviz.gradients.backpropagation import (
+    Part,
+    add_rows,
+    backpropagate,
+    by_input,
+    normalised,
+    own_order,
+    parameter,
+    valid_lengths,
+)
+from rnnviz.gradients.norms import labels_of
+from rnnviz.trace import Trace
+
+if TYPE_CHECKING:
+    import xarray
+
+Rows = tuple[NDArray[np.float64], NDArray[np.int64]]  # values · 2^scale
+
+
+def split_cell_gradient(trace: Trace) -> xarray.Dataset:
+    """δc_t of an LSTM as the direct path and the way through the gates, which add up to it.
+
+    δh_t is what is put in from outside (the loss, or the layer above) plus Uᵀ δa_{t+1}. Each part
+    enters the cell state by o_t (1 − tanh² c_t) and flows on along it by f alone:
+
+    D_t = o_t (1 − tanh² c_t) · (from outside) + f_{t+1} D_{t+1}
+    G_t = o_t (1 − tanh² c_t) · Uᵀ δa_{t+1}    + f_{t+1} G_{t+1},   δc_t = D_t + G_t
+
+    direct: D; through_gates: G; each over (layer, direction, time, batch, unit), with log10_norm_
+    before its name over (layer, direction, time, batch), right beyond the float range.
+    log10_forget_product: log₁₀ Π_{k ≥ t} f_k by unit, ∂c_T/∂c_{t−1} along the cell state alone.
+    NaN where padded. RnnvizError for another cell and for a trace without a loss.
+
+    >>> module = torch.nn.LSTM(1, 1)
+    >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.5)
+    >>> trace = rnnviz.trace(module.double(), torch.ones(3, 1).double(), loss="last")
+    >>> found = split_cell_gradient(trace)
+    >>> found["direct"].values.ravel().round(4), found["through_gates"].values.ravel().round(4)
+    (array([0.0394, 0.0462, 0.0532]), array([0.0158, 0.0113, 0.    ]))
+    >>> trace["grad_cell_state"].values.ravel().round(4)
+    array([0.0551, 0.0574, 0.0532])
+    """
+    import xarray
+
+    if trace.cell != "lstm":
+        raise RnnvizError("error.cell_gradient", cell=trace.cell)
+    parts = backpropagate(trace)
+    with np.errstate(invalid="ignore", over="ignore"):  # states that overflowed
+        found = [
+            [_of_part(trace, parts, layer, direction) for direction in range(len(row))]
+            for layer, row in enumerate(parts)
+        ]
+    dims = ("layer", "direction", "time", "batch", "unit")
+    arrays: dict[str, Any] = {}
+    for name in found[0][0]:
+        values = np.array([[part[name] for part in row] for row in found])
+        arrays[name] = (dims[: values.ndim], values)
+    return xarray.Dataset(arrays, labels_of(arrays["direct"][1].shape))
+
+
+def _of_part(
+    trace: Trace, parts: list[list[Part]], layer: int, direction: int
+) -> dict[str, NDArray[np.float64]]:
+    def own(values: Any) -> NDArray[np.float64]:
+        return own_order(trace, values, direction)
+
+    def recorded(name: str) -> NDArray[np.float64]:
+        return own(trace.array(name)[layer, direction])
+
+    c, f, o = recorded("cell_state"), recorded("forget_gate"), recorded("output_gate")
+    entrance = o * (1 - np.tanh(c) ** 2)
+    v = parameter(trace, "weight_hr", layer, direction)
+    sources = {
+        "direct": _from_outside(trace, parts, layer, direction),
+        "through_gates": _from_after(trace, parts[layer][direction], layer, direction),
+    }
+    padded = np.arange(len(c))[:, None] >= valid_lengths(trace)
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, (rows, scale) in sources.items():
+        rows = rows if v is None else rows @ v
+        found[name], found[f"log10_norm_{name}"] = _flow(f, *normalised(entrance * rows, scale))
+    with np.errstate(divide="ignore"):
+        logs = np.where(padded[..., None], 0.0, np.log10(np.where(padded[..., None], 1.0, f)))
+    found["log10_forget_product"] = np.cumsum(logs[::-1], 0)[::-1]
+    for name, values in found.items():
+        hidden = padded if values.ndim == 2 else padded[..., None]
+        found[name] = np.where(hidden, np.nan, own(values))
+    return found
+
+
+def _flow(
+    f: NDArray[np.float64], source: NDArray[np.float64], scale: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from rnnviz.recursions import forget_path, log_norms
+
+    steps, batch = scale.shape
+    d, d_scale = np.empty_like(source), np.zeros((steps + 1, batch), np.int64)
+    forget_path(f, source, scale, d, d_scale)
+    norms = np.empty(scale.shape)
+    log_norms(d, d_scale, np.full(batch, steps), False, True, 0.0, np.inf, norms)
+    with np.errstate(over="ignore"):
+        return np.ldexp(d, np.clip(d_scale[:-1], -5000, 5000)[..., None]), norms
+
+
+def _from_outside(trace: Trace, parts: list[list[Part]], layer: int, direction: int) -> Rows:
+    """What the loss or the layer above injects, (time, batch, unit), in the direction's order."""
+    width = trace.array("hidden_state").shape[-1]
+    assert trace.injected is not None
+    rows, scale = trace.injected, np.zeros(trace.injected.shape[:2], np.int64)
+    if layer + 1 < len(parts):
+        above = enumerate(parts[layer + 1])
+        rows, scale = add_rows([by_input(trace, part, layer + 1, d) for d, part in above])
+    rows = own_order(trace, rows[..., direction * width : (direction + 1) * width], direction)
+    scale = own_order(trace, scale[..., None], direction)[..., 0].astype(np.int64)
+    return normalised(rows, scale)
+
+
+def _from_after(trace: Trace, part: Part, layer: int, direction: int) -> Rows:
+    """Uᵀ δa_{t+1}, (time, batch, unit), in the direction's order; 0 at the last step."""
+    gates = [part.arrays[f"{name}_preactivation"] for name in GATE_NAMES["lstm"]]
+    d_a = own_order(trace, np.concatenate(gates, -1), direction)
+    scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
+    u = parameter(trace, "weight_hh", layer, direction)
+    assert u is not None
+    rows = np.zeros((*scale.shape, u.shape[1]))
+    rows[:-1] = d_a[1:] @ u
+    return normalised(rows, np.concatenate((scale[1:], scale[:1] * 0)))

@@ -1,0 +1,102 @@
+"""What each time step adds to the gradient of the recurrent weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES
+from rnnviz.gradients.backpropagation import (
+    Part,
+    backpropagate,
+    normalised,
+    own_order,
+    states_before,
+    valid_lengths,
+)
+from rnnviz.gradients.norms import labels_of
+from rnnviz.trace import Trace
+
+if TYPE_CHECKING:
+    import xarray
+
+
+def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
+    """What every step adds to ∂L/∂U = Σ_t δa_t h_{t−1}ᵀ, in Frobenius norms.
+
+    contribution: ‖δa_t h_{t−1}ᵀ‖ = ‖δa_t‖ ‖h_{t−1}‖, (layer, direction, time, batch), NaN where
+    padded; of a GRU's candidate r δa_n stands for δa_n. total: ‖∂L/∂U‖, (layer, direction), the
+    sum over all steps and sequences. cancellation: total / sum of the contributions, 1 where
+    all point one way and near 0 where they cancel; NaN where nothing contributes.
+    log10_contribution and log10_total are right where these leave the float range.
+    RnnvizError if the trace was made without a loss.
+
+    >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
+    >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.5)
+    >>> found = weight_gradient_norms(rnnviz.trace(module, torch.ones(3, 1), loss="last"))
+    >>> found["contribution"].values.ravel(), found["total"].item()
+    (array([0.  , 0.25, 0.75]), 1.0)
+    """
+    import xarray
+
+    parts = backpropagate(trace)
+    with np.errstate(invalid="ignore", over="ignore"):  # states that overflowed
+        found = [
+            [_of_part(trace, part, layer, direction) for direction, part in enumerate(row)]
+            for layer, row in enumerate(parts)
+        ]
+    steps = np.array([[contribution for contribution, _ in row] for row in found])
+    totals = np.array([[total for _, total in row] for row in found])
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Relative to the largest, so that the ratio holds where the norms themselves do not.
+        largest = np.nanmax(steps, axis=(2, 3), keepdims=True, initial=-np.inf)
+        relative = np.nansum(10.0 ** (steps - np.where(np.isfinite(largest), largest, 0)), (2, 3))
+        cancellation = 10.0 ** (totals - np.where(np.isfinite(largest), largest, 0)[:, :, 0, 0])
+        cancellation = cancellation / np.where(relative > 0, relative, np.nan)
+        dims = ("layer", "direction", "time", "batch")
+        return xarray.Dataset(
+            {
+                "contribution": (dims, 10.0**steps),
+                "total": (dims[:2], 10.0**totals),
+                "cancellation": (dims[:2], cancellation),
+                "log10_contribution": (dims, steps),
+                "log10_total": (dims[:2], totals),
+            },
+            labels_of(steps.shape),
+        )
+
+
+def _of_part(
+    trace: Trace, part: Part, layer: int, direction: int
+) -> tuple[NDArray[np.float64], float]:
+    """log₁₀ of every contribution, (time, batch), and of the norm of their sum."""
+    gates = [
+        own_order(trace, part.arrays[f"{name}_preactivation"], direction)
+        for name in GATE_NAMES[trace.cell]
+    ]
+    if trace.cell == "gru":
+        r = own_order(trace, trace.array("reset_gate")[layer, direction], direction)
+        gates[2] = r * gates[2]
+    d_a = np.concatenate(gates, -1)
+    scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
+    d_a, scale = normalised(d_a, scale)
+    h, h_scale = normalised(
+        states_before(trace, "hidden_state", layer, direction), np.zeros_like(scale)
+    )
+    scale = scale + h_scale
+    with np.errstate(divide="ignore"):
+        logs = np.log10(np.linalg.norm(d_a, axis=-1) * np.linalg.norm(h, axis=-1))
+    logs = logs + scale * np.log10(2.0)
+    alive = d_a.any(-1) & h.any(-1)
+    largest = int(scale[alive].max(initial=-(1 << 40)))
+    shift = np.where(alive, np.clip(scale - largest, -5000, 0), -5000)
+    summed = np.ldexp(d_a, shift[..., None]).reshape(-1, d_a.shape[-1]).T @ h.reshape(
+        -1, h.shape[-1]
+    )
+    with np.errstate(divide="ignore"):
+        total = np.log10(np.linalg.norm(summed)) + largest * np.log10(2.0)
+    padded = np.arange(len(logs))[:, None] >= valid_lengths(trace)
+    back = own_order(trace, logs[..., None], direction)[..., 0]
+    return np.where(padded, np.nan, back), float(total)

@@ -1,0 +1,234 @@
+"""Initialisations in place, the same for the same seed, without torch's global random numbers.
+
+Each takes a torch.nn.RNN, LSTM or GRU, their cells, a cell of this project or a Recurrent, and
+goes over all layers, directions and gates. Numbers are drawn in float64 and rounded to the
+module's type, so that they do not depend on it.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from rnnviz.errors import RnnvizError
+from rnnviz.recurrent import Network, Weights, read_module
+
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+KEEPING = {"lstm": 1, "gru": 1}  # the place of the forget gate f and of the update gate z
+
+
+def torch_default(module: nn.Module, *, seed: int) -> None:
+    """All parameters from U(−1/√H, 1/√H), H the hidden size, as torch's constructors draw them.
+
+    >>> module = torch.nn.RNN(1, 4)
+    >>> torch_default(module, seed=0)
+    >>> round(module.weight_ih_l0[0].item(), 4), bool(module.weight_hh_l0.abs().max() <= 0.5)
+    (0.4701, True)
+    """
+    network, generator = read_module(module), _generator(seed)
+    bound = 1 / math.sqrt(network.hidden_size)
+    for weights in _all_weights(network):
+        for tensor in weights:
+            if tensor is not None:
+                _put(tensor, _uniform(tensor.shape, bound, generator))
+
+
+def xavier(module: nn.Module, *, seed: int) -> None:
+    """Each gate's W and U, and a projection, from U(−√(6/(in + out)), √(6/(in + out))); biases 0.
+
+    Glorot & Bengio (2010), eq. 16.
+
+    >>> module = torch.nn.LSTM(2, 4)
+    >>> xavier(module, seed=0)
+    >>> bool(module.weight_ih_l0.abs().max() <= 1), module.bias_hh_l0.abs().max().item()
+    (True, 0.0)
+    """
+    network, generator = read_module(module), _generator(seed)
+
+    def draw(gate: Tensor) -> Tensor:
+        return _uniform(gate.shape, math.sqrt(6 / sum(gate.shape)), generator)
+
+    for weights in _all_weights(network):
+        for tensor in (weights.ih, weights.hh):
+            _put_each(network, tensor, draw)
+        if weights.hr is not None:
+            _put(weights.hr, draw(weights.hr))
+        _clear_biases(weights)
+
+
+def orthogonal(module: nn.Module, *, seed: int, gain: float = 1.0) -> None:
+    """Each gate's U as gain times a random orthogonal matrix; nothing else changes.
+
+    Uniform over all of them: Q of a Gaussian matrix's QR with R's diagonal positive (Saxe et al.
+    2014; Mezzadri 2007). With a projection, U has orthonormal columns.
+
+    >>> module = torch.nn.RNN(1, 4).double()
+    >>> orthogonal(module, seed=0, gain=0.9)
+    >>> torch.linalg.svdvals(module.weight_hh_l0.detach()).numpy().round(12)
+    array([0.9, 0.9, 0.9, 0.9])
+    """
+    _check_finite("gain", gain)
+    network, generator = read_module(module), _generator(seed)
+
+    def draw(gate: Tensor) -> Tensor:
+        normal = torch.randn(gate.shape, generator=generator, dtype=torch.float64)
+        q, r = torch.linalg.qr(normal)
+        return gain * q * r.diagonal().sign()
+
+    for weights in _all_weights(network):
+        _put_each(network, weights.hh, draw)
+
+
+def identity(module: nn.Module, *, gain: float = 1.0) -> None:
+    """Each gate's U as gain times the identity, biases 0; input weights stay (Le et al. 2015).
+
+    >>> module = torch.nn.RNN(1, 2, nonlinearity="relu")
+    >>> identity(module)
+    >>> module.weight_hh_l0.tolist(), module.bias_ih_l0.tolist()
+    ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
+    """
+    _check_finite("gain", gain)
+    network = read_module(module)
+    for weights in _all_weights(network):
+        _put_each(
+            network, weights.hh, lambda gate: gain * torch.eye(*gate.shape, dtype=torch.float64)
+        )
+        _clear_biases(weights)
+
+
+def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
+    """Gate biases for dependencies of up to ``longest`` time steps, on the summed bias.
+
+    LSTM: b_f = ln U[1, longest − 1], b_i = −b_f (Tallec & Ollivier 2018, eq. 16); GRU: b_z =
+    ln U[1, longest − 1], z being torch's, which keeps the state. All of it stands in bias_hh; the
+    same gates' bias_ih becomes 0. RnnvizError for a plain RNN, no biases, or longest < 2.
+
+    >>> module = torch.nn.LSTM(1, 3)
+    >>> chrono(module, 100, seed=0)
+    >>> b_i, b_f = (module.bias_ih_l0 + module.bias_hh_l0).detach().chunk(4)[:2]
+    >>> bool((b_i == -b_f).all()), bool((b_f.exp() >= 1).all() and (b_f.exp() <= 99.01).all())
+    (True, True)
+    """
+    if not (longest >= 2 and math.isfinite(longest)):
+        raise RnnvizError("error.initialise_number", name="longest", came=longest, expected="≥ 2")
+    network, generator = _keeping(module), _generator(seed)
+    for weights in _all_weights(network):
+        steps = torch.rand(network.hidden_size, generator=generator, dtype=torch.float64)
+        bias = (1 + steps * (longest - 2)).log()
+        _put_bias(network, weights, KEEPING[network.kind], bias)
+        if network.kind == "lstm":
+            _put_bias(network, weights, 0, -bias)
+
+
+def forget_bias(module: nn.Module, value: float) -> None:
+    """The bias of the gate that keeps the state: an LSTM's forget gate, a GRU's update gate.
+
+    On the summed bias: all of it stands in bias_hh and the gate's bias_ih becomes 0, so that 1
+    gives σ(1) = 0.7311 and not σ(2) = 0.8808. RnnvizError for a plain RNN and without biases.
+
+    >>> module = torch.nn.LSTM(1, 1)
+    >>> forget_bias(module, 1.0)
+    >>> round(torch.sigmoid(module.bias_ih_l0 + module.bias_hh_l0)[1].item(), 4)
+    0.7311
+    """
+    _check_finite("value", value)
+    network = _keeping(module)
+    bias = torch.full((network.hidden_size,), value, dtype=torch.float64)
+    for weights in _all_weights(network):
+        _put_bias(network, weights, KEEPING[network.kind], bias)
+
+
+def recurrent_gain(module: nn.Module, gain: float) -> None:
+    """Every gate's U times gain.
+
+    >>> module = torch.nn.RNN(1, 1)
+    >>> identity(module); recurrent_gain(module, 1.5)
+    >>> module.weight_hh_l0.item()
+    1.5
+    """
+    _check_finite("gain", gain)
+    for weights in _all_weights(read_module(module)):
+        _put(weights.hh, weights.hh.detach().to("cpu", torch.float64) * gain)
+
+
+def spectral_radius(module: nn.Module, radius: float) -> None:
+    """Every gate's U scaled to this spectral radius, the largest modulus of its eigenvalues.
+
+    With a projection V, the radius is that of U V. RnnvizError where the radius is 0 and is to be
+    another, and for a radius below 0.
+
+    >>> module = torch.nn.RNN(1, 2).double()
+    >>> spectral_radius(module, 0.9)
+    >>> round(torch.linalg.eigvals(module.weight_hh_l0.detach()).abs().max().item(), 12)
+    0.9
+    """
+    if not 0 <= radius < math.inf:
+        raise RnnvizError("error.initialise_number", name="radius", came=radius, expected="≥ 0")
+    network = read_module(module)
+    for place, weights in enumerate(_all_weights(network)):
+        v = None if weights.hr is None else weights.hr.detach().to("cpu", torch.float64)
+
+        def scaled(gate: Tensor, v: Tensor | None = v, place: int = place) -> Tensor:
+            now = float(torch.linalg.eigvals(gate if v is None else gate @ v).abs().max())
+            if now <= 1e-12 * float(gate.abs().max()):
+                if radius > 0:
+                    layer, direction = divmod(place, network.directions)
+                    name = f"weight_hh_l{layer}{'_reverse' * direction}"
+                    raise RnnvizError("error.no_radius", name=name)
+                return torch.zeros_like(gate)
+            return gate * (radius / now)
+
+        _put_each(network, weights.hh, scaled)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _all_weights(network: Network) -> Iterator[Weights]:
+    return (weights for layer in network.layers for weights in layer)
+
+
+def _uniform(shape: torch.Size, bound: float, generator: torch.Generator) -> Tensor:
+    return (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1) * bound
+
+
+def _put(tensor: Tensor, values: Tensor) -> None:
+    with torch.no_grad():
+        tensor.copy_(values)
+
+
+def _put_each(network: Network, packed: Tensor, change: Callable[[Tensor], Tensor]) -> None:
+    """Each gate's rows of packed weights by what change makes of them, in float64 on the CPU."""
+    gates = packed.detach().to("cpu", torch.float64).chunk(GATES[network.kind])
+    _put(packed, torch.cat([change(gate) for gate in gates]))
+
+
+def _clear_biases(weights: Weights) -> None:
+    for bias in (weights.bias_ih, weights.bias_hh):
+        if bias is not None:
+            _put(bias, torch.zeros(bias.shape))
+
+
+def _keeping(module: nn.Module) -> Network:
+    """The network of a module that has a gate to keep its state, and biases."""
+    network = read_module(module)
+    if network.kind not in KEEPING:
+        raise RnnvizError("error.no_memory_gate", cell=network.kind)
+    if any(weights.bias_hh is None for weights in _all_weights(network)):
+        raise RnnvizError("error.no_bias")
+    return network
+
+
+def _put_bias(network: Network, weights: Weights, gate: int, bias: Tensor) -> None:
+    rows = slice(gate * network.hidden_size, (gate + 1) * network.hidden_size)
+    assert weights.bias_ih is not None
+    assert weights.bias_hh is not None
+    _put(weights.bias_ih[rows], torch.zeros_like(bias))
+    _put(weights.bias_hh[rows], bias)
+
+
+def _check_finite(name: str, came: float) -> None:
+    if not math.isfinite(came):
+        raise RnnvizError("error.initialise_number", name=name, came=came, expected="−∞ < x < ∞")

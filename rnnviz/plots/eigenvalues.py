@@ -1,0 +1,76 @@
+"""Eigenvalues of the recurrent weights in the complex plane, with the unit circle."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.locale import labels
+from rnnviz.plots.style import axis, layout, palette
+from rnnviz.stability import recurrent_spectra
+from rnnviz.trace import Trace
+
+SYMBOLS = ("circle", "diamond", "square", "triangle-up")
+
+
+def plot_eigenvalues(
+    traces: Mapping[str, Trace],
+    *,
+    layer: int = 0,
+    direction: str = "forward",
+    height: int = 360,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Eigenvalues of every gate's U: colour by cell, symbol by gate, beside the unit circle.
+
+    They decide the gradient's fate in a linear network only; its bound is the largest singular
+    value, which the legend gives.
+
+    >>> module = torch.nn.RNN(1, 2)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(0.5 * torch.eye(2))
+    >>> figure = rnnviz.plot_eigenvalues({"RNN": rnnviz.trace(module, torch.ones(2, 1))})
+    >>> figure.data[0].x.tolist()
+    [0.5, 0.5]
+    """
+    words, colours = labels(language), palette(dark=dark)
+    points: list[go.Scatter] = []
+    reach = 1.0
+    for label, trace in traces.items():
+        spectra = recurrent_spectra(trace, layer=layer, direction=direction)
+        for gate, symbol in zip(GATES_AS_READ[trace.cell], SYMBOLS, strict=False):
+            values = spectra[gate].eigenvalues
+            reach = max(reach, float(np.abs(values).max()))
+            name = words(
+                "plot.spectrum",
+                label=label,
+                gate=words[f"gate.{gate}"],
+                radius=spectra[gate].radius,
+                norm=float(spectra[gate].singular_values[0]),
+            )
+            marker = {"color": colours.cells[trace.cell], "symbol": symbol, "size": 7}
+            points.append(
+                go.Scatter(
+                    x=values.real,
+                    y=values.imag,
+                    name=name,
+                    mode="markers",
+                    marker=marker | {"opacity": 0.75},
+                    hovertemplate="%{x:+.4f} %{y:+.4f}i<extra></extra>",
+                )
+            )
+    circle = {"type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
+    line = {"color": colours.muted, "width": 1.5}
+    ends = [-1.1 * reach, 1.1 * reach]
+    x = axis(colours, range=ends, title={"text": words["plot.real"]}, zeroline=True)
+    y = axis(colours, range=ends, title={"text": words["plot.imaginary"]}, zeroline=True)
+    figure = layout(
+        colours,
+        height=height,
+        margin={"l": 56, "r": 12, "t": 8, "b": 44},
+        xaxis=x,
+        yaxis=y | {"scaleanchor": "x"},
+        shapes=[circle | {"line": line}],
+    )
+    return go.Figure(points, figure | {"showlegend": True})

@@ -1,0 +1,46 @@
+"""How much a change of the state at each step still counts at the end, one line a network."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rnnviz.locale import labels
+from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.stability import backward_norms, jacobians
+from rnnviz.trace import Trace
+
+
+def plot_jacobian_norms(
+    traces: Mapping[str, Trace],
+    *,
+    layer: int = 0,
+    direction: str = "forward",
+    batch: int = 0,
+    height: int = 360,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """log₁₀ ‖∂s_T/∂s_t‖₂ for t = 0…T, s = h, for an LSTM s = (h, c).
+
+    traces: by the label of their lines.
+
+    >>> module = torch.nn.RNN(1, 1, nonlinearity="relu")
+    >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.1)
+    >>> trace = rnnviz.trace(module, torch.ones(3, 1))
+    >>> rnnviz.plot_jacobian_norms({"RNN": trace}).data[0].y.round(4)
+    array([-3., -2., -1.,  0.])
+    """
+    words = labels(language)
+    lines: dict[str, Line] = {}
+    for label, trace in traces.items():
+        values = backward_norms(jacobians(trace, layer=layer, direction=direction, batch=batch))
+        lines[label] = Line(trace.cell, np.arange(len(values)), values)
+    return plot_lines(
+        lines,
+        x_title=words["plot.time"],
+        y_title=words["plot.log_jacobian"],
+        height=height,
+        language=language,
+        dark=dark,
+    )

@@ -1,0 +1,45 @@
+"""What every step adds to the gradient of the recurrent weights, one line a network."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rnnviz.gradients import weight_gradient_norms
+from rnnviz.locale import labels
+from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.trace import Trace
+
+
+def plot_weight_gradients(
+    traces: Mapping[str, Trace],
+    *,
+    layer: int = 0,
+    direction: str = "forward",
+    batch: int = 0,
+    height: int = 360,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """log₁₀ ‖δa_t h_{t−1}ᵀ‖ over time: which steps ∂L/∂U is made of.
+
+    traces: by the label of their lines, each made with a loss.
+
+    >>> trace = rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(4, 1), loss="all")
+    >>> [line.name for line in rnnviz.plot_weight_gradients({"GRU": trace}).data]
+    ['GRU', 'GRU: exactly 0']
+    """
+    words = labels(language)
+    lines: dict[str, Line] = {}
+    for label, trace in traces.items():
+        found = weight_gradient_norms(trace)["log10_contribution"]
+        values = found.sel(layer=layer, direction=direction, batch=batch).values
+        lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values.astype(np.float64))
+    return plot_lines(
+        lines,
+        x_title=words["plot.time"],
+        y_title=words["plot.log_contribution"],
+        height=height,
+        language=language,
+        dark=dark,
+    )

@@ -1,0 +1,141 @@
+"""What Jacobians and their products need compiled: one pass over the memory, no array between."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rnnviz.recursions import compiled
+
+
+@compiled
+def fill_gated(factors: Any, u: Any, found: Any) -> None:
+    """J_t = D(factor 0) + Σ_k D(factor k) U_k, U_k the k-th gate's rows of u, into found."""
+    steps, parts, n = factors.shape
+    for t in range(steps):
+        for j in range(n):
+            row = found[t, j]
+            by = factors[t, 1, j]
+            for i in range(n):
+                row[i] = by * u[j, i]
+            for k in range(2, parts):
+                by = factors[t, k, j]
+                for i in range(n):
+                    row[i] += by * u[(k - 1) * n + j, i]
+            row[j] += factors[t, 0, j]
+
+
+@compiled
+def fill_lstm(factors: Any, u: Any, found: Any) -> None:
+    """[[D(b) U_o + D(q) A, D(q f)], [A, D(f)]] with A = Σ D(factor k) U_k over i, f and g."""
+    steps, _, n = factors.shape
+    p = u.shape[1]
+    for t in range(steps):
+        for j in range(n):
+            by_i, by_f, by_g = factors[t, 0, j], factors[t, 1, j], factors[t, 2, j]
+            by_o, q, f = factors[t, 3, j], factors[t, 4, j], factors[t, 5, j]
+            hidden, cell = found[t, j], found[t, n + j]
+            for i in range(p):
+                a = by_i * u[j, i] + by_f * u[n + j, i] + by_g * u[2 * n + j, i]
+                cell[i] = a
+                hidden[i] = by_o * u[3 * n + j, i] + q * a
+            for i in range(p, p + n):
+                hidden[i] = 0
+                cell[i] = 0
+            hidden[p + j] = q * f
+            cell[p + j] = f
+
+
+@compiled
+def _combine(weights: Any, rows: Any, found: Any) -> None:
+    """Σ_k weights_k rows_k into found, which the BLAS would share out among threads."""
+    found[:] = 0
+    for k in range(len(rows)):
+        by = weights[k]
+        for j in range(len(found)):
+            found[j] += by * rows[k, j]
+
+
+@compiled
+def largest_singular_value(
+    product: Any, turned: Any, start: Any, left: Any, right: Any, tolerance: float, found: Any
+) -> float:
+    """‖P‖₂ by Golub–Kahan–Lanczos from the left vector start, fully reorthogonalised.
+
+    P V_k = U_{k+1} B_k with B lower bidiagonal; the residual of its largest singular triplet
+    (x, θ, y) is α_{k+1} |x_{k+1}|. Ends when that is below tolerance · θ; found takes U x.
+    turned: Pᵀ. left, right: room for the vectors, (steps, state); state + 1 are always enough.
+    """
+    most = len(left)
+    b = np.zeros((most + 1, most + 1))
+    left[0] = start / math.sqrt(np.dot(start, start))
+    theta = 0.0
+    r, s = np.empty(len(start)), np.empty(len(start))
+    for k in range(most):
+        _combine(left[k], product, r)
+        for _ in range(2):
+            for j in range(k):
+                r -= np.dot(right[j], r) * right[j]
+        alpha = math.sqrt(np.dot(r, r))
+        if k > 0 and (k % 3 == 0 or k + 1 == most or alpha == 0):
+            x, sigma, _ = np.linalg.svd(b[: k + 1, :k])
+            theta = sigma[0]
+            if alpha * abs(x[k, 0]) <= tolerance * theta or k + 1 == most:
+                found[:] = np.dot(x[: k + 1, 0], left[: k + 1])
+                return theta
+        if alpha == 0:
+            found[:] = start
+            return theta
+        right[k] = r / alpha
+        _combine(right[k], turned, s)
+        for _ in range(2):
+            for j in range(k + 1):
+                s -= np.dot(left[j], s) * left[j]
+        beta = math.sqrt(np.dot(s, s))
+        b[k, k], b[k + 1, k] = alpha, beta
+        if beta == 0:
+            x, sigma, _ = np.linalg.svd(b[: k + 1, : k + 1])
+            found[:] = np.dot(x[:, 0], left[: k + 1])
+            return sigma[0]
+        left[k + 1] = s / beta
+    return theta
+
+
+@compiled
+def orthogonalise(rows: Any, logs: Any, tolerance: float, sweeps: int) -> None:
+    """One-sided Jacobi (Demmel & Veselić 1992) on unit rows, each times e^log.
+
+    The rows are turned until they are orthogonal; logs are then those of the singular values.
+    Rows of any two sizes are turned without leaving the float range.
+    """
+    n, width = rows.shape
+    for _ in range(sweeps):
+        largest = 0.0
+        for p in range(n - 1):
+            for q in range(p + 1, n):
+                big, small = (p, q) if logs[p] >= logs[q] else (q, p)
+                if logs[small] == -math.inf:
+                    continue
+                a, b = rows[big], rows[small]
+                c = np.dot(a, b)
+                if abs(c) <= tolerance:
+                    continue
+                largest = max(largest, abs(c))
+                r = math.exp(logs[small] - logs[big])
+                gap = (1 - r) * (1 + r)
+                slope = 2 * c / (gap + math.sqrt(gap * gap + 4 * r * r * c * c))
+                t = slope * r
+                cosine = 1 / math.sqrt(1 + t * t)
+                for j in range(width):
+                    x, y = a[j], b[j]
+                    a[j] = cosine * (x + t * r * y)
+                    b[j] = cosine * (y - slope * x)
+                for k in (big, small):
+                    norm = math.sqrt(np.dot(rows[k], rows[k]))
+                    if norm > 0:
+                        rows[k] /= norm
+                        logs[k] += math.log(norm)
+                    else:
+                        logs[k] = -math.inf
+        if largest == 0:
+            return

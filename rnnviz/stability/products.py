@@ -1,0 +1,219 @@
+"""Norms of products of Jacobians, far beyond the float range."""
+
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnviz.errors import RnnvizError
+
+Values = NDArray[np.float64]
+Progress = Callable[[int, int], bool | None]  # steps done, of all; False cancels
+
+TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
+MANY = 256  # states from which a second thread does more than wait
+BLOCK = 2**22  # entries of Jacobians held at a time
+PROBES = 10  # the bound holds but for one time in 10^PROBES
+KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry
+
+
+class NormBounds(NamedTuple):
+    """log₁₀ of bounds on ‖∂s_T/∂s_t‖₂, each (T + 1,)."""
+
+    lower: Values
+    upper: Values
+
+
+class TransientGrowth(NamedTuple):
+    """How far a small change of s_0 grows before it dies.
+
+    log10_norms: (T + 1,) log₁₀ ‖∂s_t/∂s_0‖₂; largest: the highest of them; step: its t.
+    """
+
+    log10_norms: Values
+    largest: float
+    step: int
+
+
+def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Values:
+    """log₁₀ ‖∂s_T/∂s_t‖₂, (T + 1,) for t = 0…T; the last entry is 0.
+
+    jacobians: (T, S, S), ds_t/ds_{t−1}, or JacobianBlocks. The product goes from T down with a
+    binary exponent of its own; its largest singular value comes by Golub–Kahan–Lanczos (Golub &
+    Kahan 1965) to a residual of 1e−12. −inf only where the product is 0.
+    progress: called with the steps done and their number; False cancels. RnnvizError for another
+    shape, for values that are not finite, and when cancelled.
+
+    >>> backward_norms(np.full((1000, 1, 1), 0.1))[[0, 500, 1000]].round(6)
+    array([-1000.,  -500.,     0.])
+    """
+    from rnnviz.stability.kernels import largest_singular_value
+
+    steps, states = check_jacobians(jacobians)
+    norms = np.zeros(steps + 1)
+    product, scale = np.eye(states), 0
+    random = np.random.default_rng(0)
+    left, right = np.empty((2, states + 1, states))
+    vector, start = np.zeros(states), np.empty(states)
+    with few_threads(states):
+        for t, jacobian in _from_last(jacobians, progress):
+            product, scale = _kept(multiply(product, jacobian), scale)
+            # The last vector and chance: what it has nothing of may be the largest now.
+            start[:] = vector + 0.3 * random.standard_normal(states) / math.sqrt(states)
+            unit, exponent = _unit(product)
+            turned = np.ascontiguousarray(unit.T)
+            norm = largest_singular_value(unit, turned, start, left, right, TOLERANCE, vector)
+            norms[t] = _log10(norm, scale + exponent)
+    return norms
+
+
+def bound_backward_norms(
+    jacobians: Any, *, rank: int = 16, exact: int = 64, progress: Progress | None = None
+) -> NormBounds:
+    """Bounds on ``backward_norms`` at a cost of S² a step in place of S³.
+
+    The last ``exact`` steps are exact. Before them, a forward pass finds the ``rank`` directions
+    W that s_T is left with, and their rows go back: lower is ‖Wᵀ P‖₂. What else there may be is
+    bounded by 10 random probes of the rest, ‖B‖ ≤ 10 √(2/π) max ‖Bᵀω‖ but for one time in 10¹⁰
+    (Halko, Martinsson & Tropp 2011, Lemma 4.1): upper. Both meet where few directions are left.
+
+    >>> bounds = bound_backward_norms(np.full((1000, 1, 1), 0.1))
+    >>> bounds.lower[0].round(6), bounds.upper[0].round(6)
+    (np.float64(-1000.0), np.float64(-1000.0))
+    """
+    steps, states = check_jacobians(jacobians)
+    exact = min(exact, steps)
+    rank = min(rank, states)
+    lower = np.zeros(steps + 1)
+    lower[steps - exact :] = backward_norms(jacobians[steps - exact :])
+    upper = lower.copy()
+    random = np.random.default_rng(0)
+    basis = np.linalg.qr(random.standard_normal((states, rank)))[0]
+    for _, jacobian in _from_first(jacobians, _part_of(progress, 0, 2 * steps)):
+        basis = np.linalg.qr(jacobian @ basis)[0]
+    probes = random.standard_normal((PROBES, states))
+    probes -= probes @ basis @ basis.T
+    rows, scale, probe_scale = basis.T.copy(), 0, 0
+    for t, jacobian in _from_last(jacobians, _part_of(progress, steps, 2 * steps)):
+        rows, scale = _kept(rows @ jacobian, scale)
+        probes, probe_scale = _kept(probes @ jacobian, probe_scale)
+        if t < steps - exact:
+            unit, exponent = _unit(rows)
+            largest = np.linalg.eigvalsh(unit @ unit.T)[-1]
+            lower[t] = _log10(math.sqrt(max(largest, 0)), scale + exponent)
+            unit, exponent = _unit(probes)
+            rest = np.linalg.norm(unit, axis=1).max() * 10 * math.sqrt(2 / math.pi)
+            rest = _log10(rest if states > rank else 0.0, probe_scale + exponent)
+            upper[t] = top = max(lower[t], rest)
+            if top > -math.inf:
+                upper[t] += 0.5 * math.log10(sum(100 ** (x - top) for x in (lower[t], rest)))
+    return NormBounds(lower, upper)
+
+
+def transient_growth(jacobians: Any, *, progress: Progress | None = None) -> TransientGrowth:
+    """How large a change of s_0 gets at most, and when: what eigenvalues do not tell.
+
+    A non-normal matrix can grow a change for long though all its eigenvalues lie inside the unit
+    circle (Trefethen & Embree 2005). jacobians, progress and errors as in ``backward_norms``.
+
+    >>> found = transient_growth(np.broadcast_to([[0.9, 5.0], [0.0, 0.9]], (100, 2, 2)))
+    >>> round(found.largest, 4), found.step, found.log10_norms[[0, 100]].round(4)
+    (1.2873, 9, array([ 0.   , -1.831]))
+    """
+    check_jacobians(jacobians)
+    turned = np.asarray(jacobians[:])[::-1].transpose(0, 2, 1)
+    norms = backward_norms(turned, progress=progress)[::-1]
+    step = int(np.argmax(norms))
+    return TransientGrowth(norms, float(norms[step]), step)
+
+
+def check_jacobians(jacobians: Any) -> tuple[int, int]:
+    """(T, S) of what was passed; RnnvizError for another shape."""
+    shape = tuple(np.shape(jacobians)) if not hasattr(jacobians, "shape") else jacobians.shape
+    if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
+        raise RnnvizError("error.jacobian_shape", came=tuple(shape))
+    return shape[0], shape[1]
+
+
+def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[int, Values]]:
+    """Blocks of Jacobians in float64, each with its first step; RnnvizError if not finite."""
+    steps, states = check_jacobians(jacobians)
+    if not hasattr(jacobians, "shape"):
+        jacobians = np.asarray(jacobians)
+    size = max(1, BLOCK // states**2)
+    firsts = range(0, steps, size)
+    for first in reversed(firsts) if backward else firsts:
+        block = np.require(jacobians[first : first + size], np.float64, ("C", "W"))
+        bad = ~np.isfinite(block).all((1, 2))
+        if bad.any():
+            raise RnnvizError("error.jacobian_values", time=first + int(np.argmax(bad)))
+        yield first, block
+
+
+def _from_first(jacobians: Any, progress: Progress | None) -> Iterator[tuple[int, Values]]:
+    steps, _ = check_jacobians(jacobians)
+    for first, block in blocks(jacobians):
+        for k, jacobian in enumerate(block):
+            tell(progress, first + k, steps, first + k)
+            yield first + k, jacobian
+
+
+def _from_last(jacobians: Any, progress: Progress | None) -> Iterator[tuple[int, Values]]:
+    steps, _ = check_jacobians(jacobians)
+    for first, block in blocks(jacobians, backward=True):
+        for k in reversed(range(len(block))):
+            tell(progress, steps - first - k - 1, steps, first + k)
+            yield first + k, block[k]
+
+
+def _part_of(progress: Progress | None, first: int, total: int) -> Progress | None:
+    """The same progress for a pass that is only a part of the whole."""
+    return progress and (lambda done, _: progress(first + done, total))
+
+
+def tell(progress: Progress | None, done: int, total: int, time: int) -> None:
+    """Calls progress; RnnvizError if it says False."""
+    if progress is not None and progress(done, total) is False:
+        raise RnnvizError("error.cancelled", time=time)
+
+
+def multiply(first: Values, second: Values) -> Values:
+    """The matrix product, by torch: its threads can be told to be few."""
+    return (torch.from_numpy(first) @ torch.from_numpy(second)).numpy()
+
+
+@contextmanager
+def few_threads(states: int) -> Generator[None]:
+    """One thread where the matrices are so small that sharing them out costs more than it saves."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before if states >= MANY else 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _kept(product: Values, scale: int) -> tuple[Values, int]:
+    """The same product · 2^scale with its largest entry near 2^600, rounding nothing."""
+    exponent = _exponent(product)
+    if LOW <= exponent <= HIGH or not product.any():
+        return product, scale
+    return np.ldexp(product, KEPT - exponent), scale + exponent - KEPT
+
+
+def _unit(product: Values) -> tuple[Values, int]:
+    """The product with its largest entry in [0.5, 1), whose squares stay in range, and the rest."""
+    exponent = _exponent(product)
+    return np.ldexp(product, -exponent), exponent
+
+
+def _exponent(product: Values) -> int:
+    return math.frexp(max(product.max(), -product.min()))[1]
+
+
+def _log10(norm: Any, scale: int) -> float:
+    return math.log10(norm) + scale * math.log10(2) if norm > 0 else -math.inf

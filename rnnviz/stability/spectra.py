@@ -1,0 +1,96 @@
+"""Eigenvalues and singular values of the recurrent weights, and what they do and do not decide."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES
+from rnnviz.errors import RnnvizError
+from rnnviz.gradients.backpropagation import parameter
+from rnnviz.gradients.diagnosis import check_part
+from rnnviz.trace import Trace
+
+# The steepest that a nonlinearity gets, Pascanu et al.'s γ.
+STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "identity": 1.0}
+
+
+class Spectrum(NamedTuple):
+    """Of one gate's U: eigenvalues, largest modulus first, and singular values, largest first."""
+
+    eigenvalues: NDArray[np.complex128]
+    singular_values: NDArray[np.float64]
+
+    @property
+    def radius(self) -> float:
+        """The largest modulus of an eigenvalue."""
+        return float(np.abs(self.eigenvalues[0]))
+
+
+class PascanuBound(NamedTuple):
+    """What the weights of a plain RNN decide by themselves (Pascanu et al. 2013, section 2.1).
+
+    threshold: 1 / γ. vanishing_is_certain: the largest singular value is below it, which is
+    sufficient. exploding_is_possible: it is above it, which is necessary and not sufficient. The
+    spectral radius decides neither but in a linear network.
+    """
+
+    largest_singular_value: float
+    spectral_radius: float
+    gamma: float
+    threshold: float
+    vanishing_is_certain: bool
+    exploding_is_possible: bool
+
+
+def recurrent_spectra(
+    trace: Trace, *, layer: int = 0, direction: str = "forward"
+) -> dict[str, Spectrum]:
+    """Eigenvalues and singular values of every gate's U, by the gate's name.
+
+    With a projection V, of U V, which takes a step from cell to cell.
+
+    >>> module = torch.nn.RNN(1, 2, bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
+    >>> u = recurrent_spectra(rnnviz.trace(module, torch.ones(1, 1)))["hidden"]
+    >>> u.radius, u.singular_values.round(4)
+    (0.5, array([2.118, 0.118]))
+    """
+    number = check_part(trace, layer, direction, 0)
+    u = parameter(trace, "weight_hh", layer, number)
+    v = parameter(trace, "weight_hr", layer, number)
+    assert u is not None
+    gates = np.split(u if v is None else u @ v, len(GATE_NAMES[trace.cell]))
+    return {name: _spectrum(gate) for name, gate in zip(GATE_NAMES[trace.cell], gates, strict=True)}
+
+
+def pascanu_bound(trace: Trace, *, layer: int = 0, direction: str = "forward") -> PascanuBound:
+    """Whether a plain RNN's weights alone make its gradients vanish, or let them explode.
+
+    γ is 1 for tanh, relu and identity, 1/4 for sigmoid. RnnvizError for gated cells.
+
+    >>> module = torch.nn.RNN(1, 2, bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
+    >>> bound = pascanu_bound(rnnviz.trace(module, torch.ones(1, 1)))
+    >>> bound.spectral_radius, bound.vanishing_is_certain, bound.exploding_is_possible
+    (0.5, False, True)
+    """
+    if trace.cell != "rnn":
+        raise RnnvizError("error.plain_rnn", cell=trace.cell)
+    spectrum = recurrent_spectra(trace, layer=layer, direction=direction)["hidden"]
+    gamma = STEEPEST[trace.nonlinearity]
+    largest = float(spectrum.singular_values[0])
+    return PascanuBound(
+        largest_singular_value=largest,
+        spectral_radius=spectrum.radius,
+        gamma=gamma,
+        threshold=1 / gamma,
+        vanishing_is_certain=largest < 1 / gamma,
+        exploding_is_possible=largest > 1 / gamma,
+    )
+
+
+def _spectrum(u: NDArray[Any]) -> Spectrum:
+    eigenvalues = np.linalg.eigvals(u).astype(np.complex128)
+    order = np.argsort(-np.abs(eigenvalues), kind="stable")
+    return Spectrum(eigenvalues[order], np.linalg.svd(u, compute_uv=False))
