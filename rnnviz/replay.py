@@ -157,8 +157,8 @@ def _differentiate(
     }
     d_h, d_a, d_h0 = d["hidden_state"], d["preactivation"], d["initial_hidden_state"]
     if network.kind == "rnn":
-        relu = network.nonlinearity == "relu"
-        recursions.rnn_gradients(h, relu, g, u, d_h, d_a, d_h0)
+        form = recursions.RNN_FORMS.index(network.nonlinearity)
+        recursions.rnn_gradients(h, form, g, u, d_h, d_a, d_h0)
     elif network.kind == "gru":
         s, m, h_0 = steps.extra
         recursions.gru_gradients(s, m, h, h_0, g, u, d_h, d_a, d_h0)

@@ -40,6 +40,8 @@ class Trace:
     cell: "rnn", "lstm" or "gru". module_repr: repr of the module. loss: its value, or None.
     replay_error: largest |output worked out from these gates − the module's own output|.
     lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
+    injected: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
+    unit) of the last layer in float64, 0 where padded; None without a loss.
     """
 
     cell: str
@@ -49,6 +51,7 @@ class Trace:
     replay_error: float
     lengths: Array | None
     parameters: Mapping[str, Array] = field(repr=False)
+    injected: Array | None = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
 
@@ -92,14 +95,6 @@ class Trace:
             raise RnnvizError("error.trace_name", came=name, expected=", ".join(self._arrays))
         return self._arrays[name]
 
-    @property
-    def injected(self) -> Array | None:
-        """∂ℓ/∂output, what the loss itself puts in at each step; None without a loss.
-
-        (time, batch, directions · unit) of the last layer, in float64, 0 where padded.
-        """
-        return self._initial.get("injected")
-
     def initial_array(self, name: str) -> Array:
         """The plain array of ``trace.initial_state[name]``; not to be written to."""
         return self._initial[name]
@@ -108,7 +103,8 @@ class Trace:
     def nbytes(self) -> int:
         """Bytes that the arrays take: what was recorded, the initial state and the parameters."""
         parts = (self._arrays, self._initial, self.parameters)
-        return sum(values.nbytes for arrays in parts for values in arrays.values())
+        own = sum(values.nbytes for arrays in parts for values in arrays.values())
+        return own + (0 if self.injected is None else self.injected.nbytes)
 
     @property
     def initial_state(self) -> xarray.Dataset:
@@ -120,8 +116,6 @@ class Trace:
 
         found: dict[str, xarray.DataArray] = {}
         for name, values in self._initial.items():
-            if name == "injected":
-                continue
             dims = tuple(dim for dim in self._dims(name) if dim != "time")
             found[name] = xarray.DataArray(values, self._coords(dims, values), dims, name=name)
         return xarray.Dataset(found)
@@ -138,7 +132,7 @@ class Trace:
             dataset[f"parameter_{name}"] = (dims, values)
         if self.injected is not None:
             dims = [f"injected_{axis}" for axis in ("time", "batch", "unit")]
-            dataset["initial_injected"] = (dims, self.injected)
+            dataset["injected"] = (dims, self.injected)
         if self.lengths is not None:
             dataset["lengths"] = ("batch", self.lengths)
         attributes = {
@@ -242,8 +236,6 @@ def _trace(
     if sequence.c is not None:
         initial["cell_state"] = _copied(sequence.c)
     initial |= {f"grad_{name}": values for name, values in recording.initial.items()}
-    if injected is not None:  # where the gradients begin, as the states do with h₀
-        initial["injected"] = injected.numpy()
     return Trace(
         cell=network.kind,
         module_repr=repr(module),
@@ -252,6 +244,7 @@ def _trace(
         replay_error=recording.replay_error,
         lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
         parameters=_all_frozen({n: _copied(p) for n, p in network.parameters().items()}),
+        injected=None if injected is None else _frozen(injected.numpy()),
         _arrays=_all_frozen({"input": x, **recording.arrays}),
         _initial=_all_frozen(initial),
     )
@@ -281,6 +274,7 @@ def load_trace(path: str | Path) -> Trace:
         replay_error=float(dataset.attrs["replay_error"]),
         lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
         parameters=_all_frozen(named("parameter_")),
+        injected=_frozen(dataset["injected"].values) if "injected" in dataset else None,
         _arrays=_all_frozen(arrays),
         _initial=_all_frozen(named("initial_")),
     )

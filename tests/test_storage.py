@@ -43,7 +43,7 @@ def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
     loaded = rnnviz.load_trace(str(path))
     assert loaded == trace
     for field in dataclasses.fields(trace):
-        if field.name not in ("lengths", "parameters", "_arrays", "_initial"):
+        if field.name not in ("lengths", "parameters", "injected", "_arrays", "_initial"):
             assert getattr(loaded, field.name) == getattr(trace, field.name), field.name
     assert loaded.names == trace.names
     for key in trace:
@@ -52,10 +52,11 @@ def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
     assert loaded.initial_state.identical(trace.initial_state)
     assert list(loaded.parameters) == list(trace.parameters)
     assert all(np.array_equal(loaded.parameters[p], trace.parameters[p]) for p in trace.parameters)
-    if loaded.lengths is None or trace.lengths is None:
-        assert loaded.lengths is trace.lengths
-    else:
-        assert np.array_equal(loaded.lengths, trace.lengths)
+    for here, there in ((loaded.lengths, trace.lengths), (loaded.injected, trace.injected)):
+        if here is None or there is None:
+            assert here is there
+        else:
+            assert np.array_equal(here, there)
 
 
 @pytest.mark.parametrize("ending", [".nc", ".npz"])
