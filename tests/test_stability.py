@@ -44,6 +44,7 @@ def by_autograd(case: Case, layer: int, direction: int, batch: int) -> np.ndarra
     return np.array(rows)
 
 
+@pytest.mark.slow
 @given(case=cases())
 @settings(max_examples=60)
 def test_jacobians_are_those_of_autograd(case: Case):
@@ -108,6 +109,7 @@ def random_jacobians(kind: str, steps: int, states: int) -> np.ndarray:
 KINDS = ["any", "tied", "graded", "rising", "triangular", "symmetric", "near orthogonal"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_singular_values_and_norms_are_those_of_2000_digits(kind: str):
     jacobians = random_jacobians(kind, 60, 5)
@@ -197,6 +199,7 @@ def test_exponents_add_up_to_the_determinants():
     assert (np.diff(found) <= 0).all()
 
 
+@pytest.mark.slow
 def test_exponents_of_tied_weights_are_those_of_the_eigenvalues():
     w = np.random.default_rng(3).standard_normal((5, 5)) / 2
     found = rnnviz.lyapunov_exponents(np.broadcast_to(w, (15_000, 5, 5)), warmup=1000)
@@ -387,6 +390,7 @@ def test_pascanus_bound():
     )
 
 
+@pytest.mark.slow
 def test_torchs_default_does_not_explode():
     """Spectral radius near 0.58 and largest singular value near 1.155."""
     found: list[tuple[float, float]] = []

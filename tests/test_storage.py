@@ -34,7 +34,11 @@ NETCDF = ("relu in float32", "both directions", "projection", "lengths", "no los
 
 
 @pytest.mark.parametrize(
-    ("name", "ending"), [*((name, ".npz") for name in CASES), *((name, ".nc") for name in NETCDF)]
+    ("name", "ending"),
+    [
+        *((name, ".npz") for name in CASES),
+        *(pytest.param(name, ".nc", marks=pytest.mark.slow) for name in NETCDF),
+    ],
 )
 def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
     trace = plain_case(**CASES[name]).trace()
