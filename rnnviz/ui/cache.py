@@ -17,7 +17,7 @@ def character_model(cell: str) -> CharacterModel:
     return load_character_model(ASSETS / f"characters_{cell}.safetensors")
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=16, show_spinner=False)
 def reading(cell: str, text: str) -> Trace:
     """The trace of a shipped model reading a text."""
     return character_model(cell).read(text)
