@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from rnnviz.formats.characters import CharacterModel, load_character_model
 from rnnviz.ordering import Order, order_units
@@ -21,6 +23,12 @@ def character_model(cell: str) -> CharacterModel:
 def reading(cell: str, text: str) -> Trace:
     """The trace of a shipped model reading a text."""
     return character_model(cell).read(text)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def expectations(cell: str, text: str) -> NDArray[np.float64]:
+    """P(next character) after every character of a text, (time, vocabulary)."""
+    return character_model(cell).next_character(reading(cell, text))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

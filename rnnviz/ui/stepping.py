@@ -19,7 +19,7 @@ from rnnviz.plots.terms import plot_terms
 from rnnviz.plots.view import View
 from rnnviz.terms import GateTerms, gate_terms
 from rnnviz.trace import Trace
-from rnnviz.ui.cache import character_model, reading, unit_order
+from rnnviz.ui.cache import character_model, expectations, reading, unit_order
 from rnnviz.ui.frame import current, is_dark, write_address
 from rnnviz.ui.live.strip import input_step
 
@@ -73,13 +73,13 @@ def _plain(settings: Settings) -> Settings:
 def _show_strip(settings: Settings, record: Trace, words: Labels) -> None:
     vocabulary = character_model(settings.cell).vocabulary
     name = "cell_state" if record.cell == "lstm" else "hidden_state"
-    values = record[name].values[0, 0, :, 0, settings.unit]
+    values = record.array(name)[0, 0, :, 0, settings.unit]
     coloured = words("strip.coloured", state=words[f"gate.{name}"], unit=settings.unit)
     st.html(f"<p class='rnnviz-note'>{escape(coloured)}</p>")
     input_step(
         settings.text,
         vocabulary,
-        np.asarray(values) / max(1.0, float(np.abs(values).max())),
+        values / max(1.0, float(np.abs(values).max())),
         t=settings.t,
         first_step=first_step(settings.t),
         unit=settings.unit or 0,
@@ -160,7 +160,7 @@ def _show_step(settings: Settings, record: Trace, words: Labels) -> None:
             _heading(words("card.equations", cell=settings.cell.upper(), unit=unit, t=settings.t))
             st.latex(_aligned(record, unit, time, words))
         with st.container(key="card_next"):
-            _show_next_character(settings, record, words)
+            _show_next_character(settings, words)
     with right, st.container(key="card_terms"):
         _show_terms(settings, record, words)
 
@@ -224,9 +224,9 @@ def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[ob
     }
 
 
-def _show_next_character(settings: Settings, record: Trace, words: Labels) -> None:
+def _show_next_character(settings: Settings, words: Labels) -> None:
     model = character_model(settings.cell)
-    probabilities = model.next_character(record)[settings.t - 1]
+    probabilities = expectations(settings.cell, settings.text)[settings.t - 1]
     following = settings.text[settings.t : settings.t + 1]
     actual = int(model.vocabulary.encode(following)[0]) if following else None
     _heading(words["card.next"])
