@@ -17,7 +17,12 @@ from rnnviz.errors import RnnvizError
 Gates = dict[str, Tensor]
 State = TypeVar("State", Tensor, tuple[Tensor, Tensor])
 
-NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "relu": torch.relu}
+NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "identity": torch.clone,
+}
 
 
 class Cell(nn.Module, Generic[State]):
@@ -71,7 +76,8 @@ class Cell(nn.Module, Generic[State]):
 class ElmanCell(Cell[Tensor]):
     """Simple recurrent network. Elman (1990), Finding structure in time.
 
-    h_t = φ(W x_t + b_ih + U h_{t−1} + b_hh), φ tanh or relu.
+    h_t = φ(W x_t + b_ih + U h_{t−1} + b_hh), φ tanh, relu, sigmoid or identity
+    (a linear network); torch.nn has the first two.
 
     x: (input,) or (batch, input); state: h, (hidden,) or (batch, hidden).
 
@@ -95,6 +101,10 @@ class ElmanCell(Cell[Tensor]):
             )
         super().__init__(input_size, hidden_size, bias=bias, proj_size=0)
         self.nonlinearity = nonlinearity
+
+    def extra_repr(self) -> str:
+        form = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
+        return super().extra_repr() + form
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Gates]:
         """h_t, and its pre-activation under ``hidden_preactivation``."""

@@ -18,6 +18,13 @@ LETTERS = {
     "hidden_candidate": "n",
 }
 
+FUNCTIONS = {
+    "tanh": r"\tanh",
+    "relu": r"\mathrm{relu}",
+    "sigmoid": r"\sigma",
+    "identity": r"\mathrm{id}",
+}
+
 
 class Equation(NamedTuple):
     """One quantity of a cell: its symbol, how it follows, and the same in numbers (LaTeX)."""
@@ -78,10 +85,9 @@ def equations(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
 
 def _gate(trace: Trace, terms: GateTerms) -> Equation:
     letter, t = LETTERS[terms.gate], terms.time + 1
-    signed = terms.gate in ("hidden", "cell_candidate", "hidden_candidate")
-    function = r"\tanh" if signed else r"\sigma"
-    if terms.gate == "hidden" and trace.nonlinearity == "relu":
-        function = r"\mathrm{relu}"
+    function = FUNCTIONS["tanh" if terms.gate.endswith("_candidate") else "sigmoid"]
+    if terms.gate == "hidden":
+        function = FUNCTIONS[trace.nonlinearity]
     at = "" if terms.gate == "hidden" else f"_{letter}"
     rule = rf"W{at} x_{{{t}}} + U{at} h_{{{t - 1}}} + b{at}"
     if terms.gate == "hidden_candidate":

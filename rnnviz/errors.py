@@ -8,9 +8,9 @@ class RnnvizError(ValueError):
 
     key: the sentence's key in the language catalogs; values: what it names.
 
-    >>> error = RnnvizError("error.nonlinearity", came="sinus", expected="tanh, relu")
+    >>> error = RnnvizError("error.nonlinearity", came="sin", expected="tanh, relu")
     >>> print(error)
-    The nonlinearity is "sinus"; it must be one of tanh, relu. Choose one of these.
+    The nonlinearity is "sin"; it must be one of tanh, relu. Choose one of these.
     """
 
     def __init__(self, key: str, **values: object) -> None:

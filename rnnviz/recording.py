@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnviz import replay, stepwise
-from rnnviz.cells import Cell
+from rnnviz.cells import Cell, ElmanCell
 from rnnviz.errors import RnnvizError
 from rnnviz.inputs.sequences import Sequence
 from rnnviz.recurrent import Network, Recurrent, Weights, on_cpu
@@ -176,7 +176,8 @@ def _differentiate(
 def _differentiate_part(
     network: Network, part: _Part, injected: Tensor, *, by_input: bool
 ) -> Gradients:
-    if part.cell is None:
+    # An Elman step backward needs nothing but its state, whoever recorded it.
+    if part.cell is None or type(part.cell) is ElmanCell:
         return replay.differentiate(network, part.weights, part.steps, injected, by_input=by_input)
     return stepwise.differentiate(part.cell, part.x, part.h_0, part.c_0, part.steps, injected)
 

@@ -160,7 +160,7 @@ class Network:
     """What a module computes: kind of cell, layers × directions of weights, and its layout."""
 
     kind: str  # "rnn", "lstm" or "gru"
-    nonlinearity: str  # of an RNN: "tanh" or "relu"
+    nonlinearity: str  # of an RNN: "tanh", "relu", "sigmoid" or "identity"
     input_size: int
     hidden_size: int
     output_size: int  # of one direction: proj_size or hidden_size

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import rnnviz
+from rnnviz.cells import ElmanCell
 from tests import reference
 
 STACKS = {"tanh": nn.RNN, "relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+OWN_FORMS = ("sigmoid", "identity")  # of this project's cells alone, with the weights of an nn.RNN
 TORCH_CELLS = {"tanh": nn.RNNCell, "relu": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
 
 
@@ -58,7 +60,7 @@ class Case:
     @cached_property
     def stack(self) -> nn.RNNBase:
         torch.manual_seed(self.seed)
-        module: nn.RNNBase = STACKS[self.form](
+        module: nn.RNNBase = STACKS.get(self.form, nn.RNN)(
             self.input_size,
             self.hidden_size,
             self.layers,
@@ -86,6 +88,11 @@ class Case:
             )
             return cell.train(self.training)
         recurrent = rnnviz.Recurrent.of(self.stack).train(self.training)
+        if self.form in OWN_FORMS:
+            for layer in recurrent.cells:
+                for cell in layer:
+                    assert isinstance(cell, ElmanCell)
+                    cell.nonlinearity = self.form
         return recurrent if self.way == "recurrent" else recurrent.cells[0][0]
 
     @cached_property
@@ -204,7 +211,8 @@ def plain_case(form: str, way: str = "stack", **changed: Any) -> Case:
 @st.composite
 def cases(draw: st.DrawFn, way: str = "stack") -> Case:
     is_cell = way in ("torch cell", "own cell")
-    form = draw(st.sampled_from(list(STACKS)))
+    own = OWN_FORMS if way in ("own cell", "recurrent") else ()
+    form = draw(st.sampled_from([*STACKS, *own]))
     hidden_size = draw(st.integers(1, 4))
     projects = form == "lstm" and hidden_size > 1 and way != "torch cell"
     batch = draw(st.integers(0, 3))

@@ -84,6 +84,8 @@ def gru_step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
 STEPS: dict[str, Step] = {
     "tanh": rnn_step(torch.tanh),
     "relu": rnn_step(torch.relu),
+    "sigmoid": rnn_step(torch.sigmoid),
+    "identity": rnn_step(torch.clone),
     "lstm": lstm_step,
     "gru": gru_step,
 }
@@ -105,7 +107,7 @@ def run(
     initial: Mapping[str, Tensor],
     lengths: list[int],
 ) -> Run:
-    """A network of ``form`` ("tanh", "relu", "lstm", "gru") over padded inputs.
+    """A network of ``form``, a name in STEPS, over padded inputs.
 
     parameters: by torch's names of a stack. x: (time, batch, feature). initial: hidden_state and
     cell_state, (layer, direction, batch, unit).

@@ -56,6 +56,23 @@ def test_a_cell_takes_torchs_step(name: str, bias: bool):
     assert max_diff < 1e-12, f"without a batch: {max_diff=:.1e}"
 
 
+@pytest.mark.parametrize(
+    ("nonlinearity", "expected"),
+    [("sigmoid", [0.4502, 0.6225]), ("identity", [-0.2, 0.5]), ("relu", [0.0, 0.5])],
+)
+def test_an_elman_step_takes_its_nonlinearity(nonlinearity: str, expected: list[float]):
+    cell = ElmanCell(1, 2, nonlinearity).double()
+    with torch.no_grad():
+        cell.weight_ih.copy_(torch.tensor([[1.0], [0.0]]))
+        cell.weight_hh.copy_(torch.tensor([[0.0, 0.5], [0.5, 0.0]]))
+        cell.get_parameter("bias_ih").fill_(0.1)
+        cell.get_parameter("bias_hh").fill_(0.2)
+    h, gates = cell.step(torch.ones(1).double(), torch.tensor([0.4, -3.0], dtype=torch.float64))
+    assert gates["hidden_preactivation"].tolist() == pytest.approx([-0.2, 0.5], abs=1e-15)
+    assert h.tolist() == pytest.approx(expected, abs=5e-5)
+    assert nonlinearity in repr(cell)
+
+
 @pytest.mark.parametrize("name", PAIRS)
 def test_a_cell_starts_from_torchs_random_weights(name: str):
     own_type, torch_type, options = PAIRS[name]
@@ -153,7 +170,8 @@ def test_a_cell_of_impossible_sizes_is_refused(sizes: tuple[int, int], projectio
 
 def test_an_unknown_nonlinearity_is_refused():
     assert refusal(lambda: ElmanCell(2, 3, "sinus")) == (
-        'The nonlinearity is "sinus"; it must be one of tanh, relu. Choose one of these.'
+        'The nonlinearity is "sinus"; it must be one of tanh, relu, sigmoid, identity. '
+        "Choose one of these."
     )
 
 

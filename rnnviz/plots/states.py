@@ -7,6 +7,8 @@ from rnnviz.plots.heatmaps import Row, plot_rows
 from rnnviz.plots.view import WHOLE, View
 from rnnviz.trace import Trace
 
+UNBOUNDED = ("relu", "identity")
+
 
 def plot_states(
     trace: Trace,
@@ -18,7 +20,7 @@ def plot_states(
 ) -> go.Figure:
     """Heatmaps of time × unit, centred on 0: the cell state of an LSTM, and the hidden state.
 
-    A hidden state runs from −1 to 1; a cell state, and the state of a ReLU network, to the
+    A hidden state runs from −1 to 1; a cell state, and that of a ReLU or linear network, to the
     largest value, or to 90 % of all where a few are far larger. Arguments: as ``plot_gates``.
 
     >>> figure = rnnviz.plot_states(rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(3, 1)))
@@ -29,6 +31,6 @@ def plot_states(
     if trace.cell == "lstm":
         most = largest(trace, "cell_state")
         rows.append(Row("cell_state", -most, most))
-    most = largest(trace, "hidden_state") if trace.nonlinearity == "relu" else 1.0
+    most = largest(trace, "hidden_state") if trace.nonlinearity in UNBOUNDED else 1.0
     rows.append(Row("hidden_state", -most, most))
     return plot_rows(trace, rows, view, row_height=row_height, language=language, dark=dark)
