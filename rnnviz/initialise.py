@@ -6,6 +6,7 @@ module's type, so that they do not depend on it.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 
 import torch
@@ -16,6 +17,7 @@ from rnnviz.recurrent import Network, Weights, read_module
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 KEEPING = {"lstm": 1, "gru": 1}  # the place of the forget gate f and of the update gate z
+ROUNDING = 1e-12  # of a matrix of largest entry 1: what may stand in its square in place of 0
 
 
 def torch_default(module: nn.Module, *, seed: int) -> None:
@@ -51,7 +53,7 @@ def xavier(module: nn.Module, *, seed: int) -> None:
 
     for weights in _all_weights(network):
         for tensor in (weights.ih, weights.hh):
-            _put_each(network, tensor, draw)
+            _put(tensor, _each_gate(network, tensor, draw))
         if weights.hr is not None:
             _put(weights.hr, draw(weights.hr))
         _clear_biases(weights)
@@ -76,8 +78,8 @@ def orthogonal(module: nn.Module, *, seed: int, gain: float = 1.0) -> None:
         q, r = torch.linalg.qr(normal)
         return gain * q * r.diagonal().sign()
 
-    for weights in _all_weights(network):
-        _put_each(network, weights.hh, draw)
+    found = [(w.hh, _each_gate(network, w.hh, draw)) for w in _all_weights(network)]
+    _put_all(found, "gain", gain)
 
 
 def identity(module: nn.Module, *, gain: float = 1.0) -> None:
@@ -90,10 +92,13 @@ def identity(module: nn.Module, *, gain: float = 1.0) -> None:
     """
     _check_finite("gain", gain)
     network = read_module(module)
+
+    def scaled(gate: Tensor) -> Tensor:
+        return gain * torch.eye(*gate.shape, dtype=torch.float64)
+
+    found = [(w.hh, _each_gate(network, w.hh, scaled)) for w in _all_weights(network)]
+    _put_all(found, "gain", gain)
     for weights in _all_weights(network):
-        _put_each(
-            network, weights.hh, lambda gate: gain * torch.eye(*gate.shape, dtype=torch.float64)
-        )
         _clear_biases(weights)
 
 
@@ -110,12 +115,15 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
     >>> bool((b_i == -b_f).all()), bool((b_f.exp() >= 1).all() and (b_f.exp() <= 99.01).all())
     (True, True)
     """
-    if not (longest >= 2 and math.isfinite(longest)):
-        raise RnnvizError("error.initialise_number", name="longest", came=longest, expected="≥ 2")
+    if not 2 <= longest <= sys.float_info.max:
+        expected = "2 ≤ x < ∞"
+        raise RnnvizError(
+            "error.initialise_number", name="longest", came=longest, expected=expected
+        )
     network, generator = _keeping(module), _generator(seed)
     for weights in _all_weights(network):
         steps = torch.rand(network.hidden_size, generator=generator, dtype=torch.float64)
-        bias = (1 + steps * (longest - 2)).log()
+        bias = (1 + steps * (float(longest) - 2)).log()
         _put_bias(network, weights, KEEPING[network.kind], bias)
         if network.kind == "lstm":
             _put_bias(network, weights, 0, -bias)
@@ -135,6 +143,7 @@ def forget_bias(module: nn.Module, value: float) -> None:
     _check_finite("value", value)
     network = _keeping(module)
     bias = torch.full((network.hidden_size,), value, dtype=torch.float64)
+    _check_held(bias, network.dtype, "b", "value", value)
     for weights in _all_weights(network):
         _put_bias(network, weights, KEEPING[network.kind], bias)
 
@@ -148,8 +157,9 @@ def recurrent_gain(module: nn.Module, gain: float) -> None:
     1.5
     """
     _check_finite("gain", gain)
-    for weights in _all_weights(read_module(module)):
-        _put(weights.hh, weights.hh.detach().to("cpu", torch.float64) * gain)
+    network = read_module(module)
+    found = [(w.hh, _each_gate(network, w.hh, lambda u: gain * u)) for w in _all_weights(network)]
+    _put_all(found, "gain", gain)
 
 
 def spectral_radius(module: nn.Module, radius: float) -> None:
@@ -164,22 +174,25 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
     0.9
     """
     if not 0 <= radius < math.inf:
-        raise RnnvizError("error.initialise_number", name="radius", came=radius, expected="≥ 0")
+        expected = "0 ≤ x < ∞"
+        raise RnnvizError("error.initialise_number", name="radius", came=radius, expected=expected)
     network = read_module(module)
+    found: list[tuple[Tensor, Tensor]] = []
     for place, weights in enumerate(_all_weights(network)):
         v = None if weights.hr is None else weights.hr.detach().to("cpu", torch.float64)
 
         def scaled(gate: Tensor, v: Tensor | None = v, place: int = place) -> Tensor:
-            now = float(torch.linalg.eigvals(gate if v is None else gate @ v).abs().max())
-            if now <= 1e-12 * float(gate.abs().max()):
+            product = gate if v is None else gate @ v
+            if _is_nilpotent(product):
                 if radius > 0:
                     layer, direction = divmod(place, network.directions)
                     name = f"weight_hh_l{layer}{'_reverse' * direction}"
                     raise RnnvizError("error.no_radius", name=name)
                 return torch.zeros_like(gate)
-            return gate * (radius / now)
+            return gate / torch.linalg.eigvals(product).abs().max() * radius
 
-        _put_each(network, weights.hh, scaled)
+        found.append((weights.hh, _each_gate(network, weights.hh, scaled)))
+    _put_all(found, "radius", radius)
 
 
 def _generator(seed: int) -> torch.Generator:
@@ -199,10 +212,35 @@ def _put(tensor: Tensor, values: Tensor) -> None:
         tensor.copy_(values)
 
 
-def _put_each(network: Network, packed: Tensor, change: Callable[[Tensor], Tensor]) -> None:
-    """Each gate's rows of packed weights by what change makes of them, in float64 on the CPU."""
+def _put_all(found: list[tuple[Tensor, Tensor]], name: str, came: float) -> None:
+    """All recurrent weights, or none of them where their type cannot hold what name makes."""
+    for tensor, values in found:
+        _check_held(values, tensor.dtype, "U", name, came)
+    for tensor, values in found:
+        _put(tensor, values)
+
+
+def _each_gate(network: Network, packed: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """What change makes of each gate's rows of packed weights, in float64 on the CPU."""
     gates = packed.detach().to("cpu", torch.float64).chunk(GATES[network.kind])
-    _put(packed, torch.cat([change(gate) for gate in gates]))
+    return torch.cat([change(gate) for gate in gates])
+
+
+def _is_nilpotent(matrix: Tensor) -> bool:
+    """Whether all eigenvalues are 0: whether one of M, M², M⁴, … has no square but by rounding.
+
+    The eigenvalues themselves do not tell: rounding moves those of n rows to eps^(1/n).
+    """
+    power = matrix
+    for _ in range(len(matrix).bit_length()):
+        size = power.abs().max()
+        if size == 0:
+            return True
+        power = power / size
+        power = power @ power
+        if power.abs().max() <= ROUNDING:
+            return True
+    return False
 
 
 def _clear_biases(weights: Weights) -> None:
@@ -227,6 +265,12 @@ def _put_bias(network: Network, weights: Weights, gate: int, bias: Tensor) -> No
     assert weights.bias_hh is not None
     _put(weights.bias_ih[rows], torch.zeros_like(bias))
     _put(weights.bias_hh[rows], bias)
+
+
+def _check_held(values: Tensor, dtype: torch.dtype, symbol: str, name: str, came: float) -> None:
+    if not values.to(dtype).isfinite().all():
+        expected = f"|{symbol}| ≤ {torch.finfo(dtype).max:.3g}"
+        raise RnnvizError("error.initialise_number", name=name, came=came, expected=expected)
 
 
 def _check_finite(name: str, came: float) -> None:

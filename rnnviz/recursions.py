@@ -7,7 +7,8 @@ the loss; ``injected`` is ∂ℓ/∂output, what the loss itself puts in at each
 
 Beyond the float range gradients go as x · 2^e with one whole number e a (time, batch) row, which
 rounds nothing: where ``scale`` is given, (time + 1, batch) with zeros in its last row, it takes
-each row's e, and ``injected_scale``, (time, batch), holds those of ``injected``.
+each row's e, and ``injected_scale``, (time, batch), holds those of ``injected``. ``kept`` is where
+rows are kept then, by ``room_for``.
 """
 
 import math
@@ -40,10 +41,22 @@ def cell_states(s: Any, c_0: Any, c: Any) -> None:
                 c[t, b, j] = f * previous[b, j] + i * g
 
 
-# Rows are kept around 2^600: below are 1,600 more binary places for entries that are small now and
-# the only ones left later; above, room for one step to grow by 2^300.
-LOW, KEPT, HIGH = 500, 600, 700
+# Rows are kept around 2^600, and let be within 2^±100 of that: below are 1,600 more binary places
+# for entries that are small now and the only ones left later; above, room for one step to grow by
+# 2^300. Where weights are larger than that, rows are kept lower.
+KEPT, AROUND, ROOM = 600, 100, 300
+MOST = 1200  # binary places that one step may grow by; rows would be kept too low for more
 RNN_FORMS = ("tanh", "relu", "sigmoid", "identity")  # of rnn_gradients, by number
+
+
+def growth(*weights: Any) -> int:
+    """The binary places that a row can grow by when it is multiplied by all of these."""
+    return sum(math.frexp(abs(w).max(initial=0.0))[1] + len(w).bit_length() for w in weights)
+
+
+def room_for(places: int) -> int:
+    """The binary exponent at which to keep rows that one step multiplies by up to 2^places."""
+    return KEPT - max(0, places - ROOM)
 
 
 @compiled
@@ -66,18 +79,29 @@ def _shift(row: Any, by: int) -> None:
 
 
 @compiled
-def _align(d_h: Any, d_c: Any, scale: int, injected: Any, injected_scale: int) -> tuple[int, float]:
+def _align(
+    d_h: Any, d_c: Any, scale: int, injected: Any, injected_scale: int, kept: int
+) -> tuple[int, float]:
     """The scale for one row of one step, and what to multiply ``injected`` by to stand at it.
 
     d_h, d_c: what is carried from the step after, at ``scale``; shifted in place to the new one.
     """
     carried = scale + _exponent(d_h, d_c)
     largest = max(carried, injected_scale + _exponent(injected, injected[:0]))
-    if largest > -(1 << 39) and not LOW <= largest - scale <= HIGH:
-        _shift(d_h, scale - largest + KEPT)
-        _shift(d_c, scale - largest + KEPT)
-        scale = largest - KEPT
+    if largest > -(1 << 39) and not -AROUND <= largest - scale - kept <= AROUND:
+        _shift(d_h, scale - largest + kept)
+        _shift(d_c, scale - largest + kept)
+        scale = largest - kept
     return scale, math.ldexp(1.0, min(max(injected_scale - scale, -5000), 1000))
+
+
+@compiled
+def _pass_back(d_a: Any, u: Any, d_h: Any) -> None:
+    """Uᵀ δa into d_h; where δa has come to be all 0 without reading U, which is finite."""
+    if d_a.any():
+        np.dot(d_a, u, d_h)
+    else:
+        d_h[:] = 0
 
 
 @compiled
@@ -91,6 +115,7 @@ def rnn_gradients(
     d_h0: Any,
     injected_scale: Any = None,
     scale: Any = None,
+    kept: int = KEPT,
 ) -> None:
     """δh_t = injected_t + Uᵀ δa_{t+1};  δa_t = φ′(a_t) δh_t.
 
@@ -102,8 +127,9 @@ def rnn_gradients(
         for b in range(batch):
             by = d_h.dtype.type(1)
             if scale is not None:
+                row, row_scale = injected[t, b], injected_scale[t, b]
                 scale[t, b], by = _align(
-                    d_h0[b], d_h0[b, :0], scale[t + 1, b], injected[t, b], injected_scale[t, b]
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, kept
                 )
             for j in range(hidden):
                 y = d_h.dtype.type(h[t, b, j])
@@ -117,7 +143,7 @@ def rnn_gradients(
                     d_a[t, b, j] = d
                 else:
                     d_a[t, b, j] = (1 - y * y) * d
-        np.dot(d_a[t], u, d_h0)
+        _pass_back(d_a[t], u, d_h0)
 
 
 @compiled
@@ -133,6 +159,7 @@ def gru_gradients(
     d_h0: Any,
     injected_scale: Any = None,
     scale: Any = None,
+    kept: int = KEPT,
 ) -> None:
     """δh_t = injected_t + z_{t+1} δh_{t+1} + Uᵀ (δa_r, δa_z, r δa_n)_{t+1}.
 
@@ -149,8 +176,9 @@ def gru_gradients(
         for b in range(batch):
             by = real(1)
             if scale is not None:
+                row, row_scale = injected[t, b], injected_scale[t, b]
                 scale[t, b], by = _align(
-                    d_h0[b], d_h0[b, :0], scale[t + 1, b], injected[t, b], injected_scale[t, b]
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, kept
                 )
             for j in range(hidden):
                 r, z = real(s[t, b, j]), real(s[t, b, hidden + j])
@@ -163,7 +191,7 @@ def gru_gradients(
                 d_a[t, b, j], d_a[t, b, hidden + j], d_a[t, b, 2 * hidden + j] = d_r, d_z, d_n
                 towards_u[b, j], towards_u[b, hidden + j] = d_r, d_z
                 towards_u[b, 2 * hidden + j] = r * d_n
-        np.dot(towards_u, u, d_h0)
+        _pass_back(towards_u, u, d_h0)
         for b in range(batch):
             for j in range(hidden):
                 d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
@@ -185,6 +213,7 @@ def lstm_gradients(
     d_c0: Any,
     injected_scale: Any = None,
     scale: Any = None,
+    kept: int = KEPT,
 ) -> None:
     """δh_t = injected_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + f_{t+1} δc_{t+1}, q = tanh c_t.
 
@@ -202,13 +231,12 @@ def lstm_gradients(
         for b in range(batch):
             by = real(1)
             if scale is not None:
-                scale[t, b], by = _align(
-                    d_h0[b], d_c0[b], scale[t + 1, b], injected[t, b], injected_scale[t, b]
-                )
+                row, row_scale = injected[t, b], injected_scale[t, b]
+                scale[t, b], by = _align(d_h0[b], d_c0[b], scale[t + 1, b], row, row_scale, kept)
             for j in range(d_h.shape[2]):
                 d_h[t, b, j] = by * injected[t, b, j] + d_h0[b, j]
         if projected:
-            np.dot(d_h[t], v, d_m)
+            _pass_back(d_h[t], v, d_m)
         else:
             d_m[:] = d_h[t]
         for b in range(batch):
@@ -223,7 +251,7 @@ def lstm_gradients(
                 d_a[t, b, 2 * hidden + j] = i * (1 - g * g) * d
                 d_a[t, b, 3 * hidden + j] = q_t * o * (1 - o) * d_m[b, j]
                 d_c0[b, j] = f * d
-        np.dot(d_a[t], u, d_h0)
+        _pass_back(d_a[t], u, d_h0)
 
 
 @compiled
@@ -255,8 +283,9 @@ def forget_path(f: Any, source: Any, source_scale: Any, d: Any, scale: Any) -> N
     carried = np.zeros((batch, hidden))
     for t in range(steps - 1, -1, -1):
         for b in range(batch):
+            row, row_scale = source[t, b], source_scale[t, b]
             scale[t, b], by = _align(
-                carried[b], carried[b, :0], scale[t + 1, b], source[t, b], source_scale[t, b]
+                carried[b], carried[b, :0], scale[t + 1, b], row, row_scale, KEPT
             )
             for j in range(hidden):
                 d[t, b, j] = by * source[t, b, j] + carried[b, j]

@@ -149,4 +149,8 @@ def _differentiate_callable(
     if sequence.valid is not None:
         # No product: the derivative at a padded step may be infinite, and 0 · inf is NaN.
         g = g.where(sequence.valid[:, :, None], 0.0)
+    bad = int((~g.isfinite()).sum())
+    if bad:
+        of = g.numel() if sequence.valid is None else int(sequence.valid.sum()) * g.shape[2]
+        raise RnnvizError("error.loss_derivative", bad=bad, of=of)
     return float(value.detach()), g.contiguous()

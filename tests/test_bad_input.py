@@ -302,6 +302,28 @@ LOSSES: dict[str, tuple[Callable[[], Any], str]] = {
         INDEPENDENT,
     ),
 }
+DERIVATIVE = (
+    "Of the {} derivatives of the loss by the output, {} are NaN or infinite; finite ones were "
+    "expected, because every gradient starts from them. Look at the loss where it takes a root, a "
+    'logarithm or a quotient, or trace with loss="last".'
+)
+LOSSES |= {
+    "infinite": (trace(RNN, X, loss=lambda y: (0 * y[-1]).sqrt().sum()), DERIVATIVE.format(40, 8)),
+    "root of 0": (
+        trace(RNN, X, loss=lambda y: (y[:2] - y[:2].detach()).sqrt().sum()),
+        DERIVATIVE.format(40, 16),
+    ),
+    "NaN": (trace(RNN, X, loss=lambda y: y.sum() * float("nan")), DERIVATIVE.format(40, 40)),
+    "padded": (
+        trace(
+            RNN,
+            X,
+            lengths=[5, 3],
+            loss=lambda y: (y - y.detach()).sqrt().sum(),
+        ),
+        DERIVATIVE.format(32, 32),
+    ),
+}
 TABLES = {
     "module": MODULES,
     "inputs": INPUTS,
@@ -330,6 +352,21 @@ def assert_refused(act: Callable[[], Any], text: str) -> None:
 )
 def test_it_is_refused(act: Callable[[], Any], text: str):
     assert_refused(act, text)
+
+
+def test_a_derivative_that_is_infinite_at_padded_steps_alone_is_none():
+    """√(y − y₀) has none at the padded step, where y = y₀ = 0, and everywhere else a finite one."""
+    shift = torch.ones(5, 2, 1)
+    shift[4, 1] = 0
+
+    def loss(y: Tensor) -> Tensor:
+        return (y - y.detach() + shift).sqrt().sum()
+
+    found = rnnviz.trace(RNN, X, lengths=[5, 4], loss=loss)
+    gradient = found["grad_hidden_state"].values[0, 0]
+    assert (gradient[4, 0] == 0.5).all()
+    assert (gradient[3, 1] == 0.5).all()
+    assert np.isnan(gradient[4, 1]).all()
 
 
 def test_a_name_that_a_trace_does_not_have():

@@ -189,9 +189,11 @@ def test_what_cannot_be_initialised_is_said():
         "The module has no biases, which this initialisation sets. Make the module with bias=True."
     )
     words = "{} is {}; {} was expected. Choose another number."
-    assert message(lambda: initialise.chrono(bare, 1, seed=0)) == words.format("longest", 1, "≥ 2")
+    assert message(lambda: initialise.chrono(bare, 1, seed=0)) == words.format(
+        "longest", 1, "2 ≤ x < ∞"
+    )
     assert message(lambda: initialise.spectral_radius(rnn, -1.0)) == words.format(
-        "radius", -1.0, "≥ 0"
+        "radius", -1.0, "0 ≤ x < ∞"
     )
     assert message(lambda: initialise.recurrent_gain(rnn, math.nan)) == words.format(
         "gain", "nan", "−∞ < x < ∞"

@@ -61,6 +61,29 @@ def test_gradients_that_drop_below_float32_from_one_step_to_the_next(size: int):
     assert np.array_equal(gradient[0], np.cumsum(2.0**-120 * upper[::-1])[::-1])
 
 
+@pytest.mark.parametrize("form", ["tanh", "lstm", "gru"])
+def test_a_gradient_that_dies_and_comes_back(form: str):
+    """Exactly 0 below the range, until the loss puts in something again at an earlier step."""
+    torch.manual_seed(0)
+    module = {"tanh": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[form](3, 4).double()
+    with torch.no_grad():
+        module.get_parameter("weight_hh_l0").mul_(1e-9)
+        # An LSTM forgets with f near 0, a GRU with z near 0: nothing else carries.
+        rows = {"tanh": slice(0), "lstm": slice(4, 8), "gru": slice(4, 8)}[form]
+        module.get_parameter("bias_hh_l0")[rows] = -20.0
+    x = torch.randn(120, 3).double()
+    trace = rnnviz.trace(module, x, loss=lambda y: y[-1].sum() + y[20].sum())
+    first = rnnviz.trace(module, x[:21], loss="last")
+    gradient = trace["grad_hidden_state"].values[0, 0, :, 0]
+    assert (gradient[21:50] == 0).all()
+    assert (gradient[-1] == 1).all()
+    expected = first["grad_hidden_state"].values[0, 0, :, 0]
+    assert relative_difference(gradient[:21], expected) < 1e-12
+    norms = rnnviz.gradient_norms(trace)["hidden_state"].values.ravel()
+    assert np.isfinite(norms).all()
+    assert norms[21] < -400
+
+
 def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
     """Largest ‖found_t − expected_t‖ / ‖expected_t‖ over time, norms taken without underflow."""
     dead = (expected == 0).all(axis=-1)  # a forget gate that has nothing to forget

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from torch import nn
 
 import rnnviz
+from rnnviz.stability import closed_form
 from tests import reference
 from tests.cases import Case, cases, plain_case
 
@@ -70,6 +71,16 @@ def test_blocks_are_parts_of_the_whole(form: str):
     assert np.array_equal(blocks[2:5], whole[2:5])
     assert np.array_equal(rnnviz.backward_norms(blocks), rnnviz.backward_norms(whole))
     assert np.array_equal(rnnviz.lyapunov_exponents(blocks), rnnviz.lyapunov_exponents(whole))
+
+
+@pytest.mark.parametrize("form", ["tanh", "lstm", "gru"])
+def test_threads_share_the_steps(form: str, monkeypatch: pytest.MonkeyPatch):
+    trace = plain_case(form, steps=9, bidirectional=True, proj_size=2 * (form == "lstm")).trace()
+    whole = rnnviz.jacobians(trace, direction="backward")
+    monkeypatch.setattr(closed_form, "LARGE", 1)
+    for threads in (2, 20):  # more than there are steps, too
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        assert np.array_equal(rnnviz.jacobians(trace, direction="backward"), whole)
 
 
 def exact_product(jacobians: np.ndarray, first: int = 0) -> Any:

@@ -93,6 +93,15 @@ def normalised(
     return np.ldexp(values, -exponent[..., None]), scale + exponent
 
 
+def times(
+    values: Array, scale: NDArray[np.int64], w: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Rows values · 2^scale times the matrix w, as such; large weights do not leave the range."""
+    rows, scale = normalised(values, scale)
+    _, exponent = np.frexp(np.abs(w).max(initial=0.0))
+    return normalised(rows @ np.ldexp(w, -exponent), scale + exponent)
+
+
 def _lengths(trace: Trace) -> torch.Tensor | None:
     return None if trace.lengths is None else torch.tensor(trace.lengths)
 
@@ -153,8 +162,9 @@ def by_input(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Derivatives by what the layer reads, Wᵀ δa, as (time, batch, feature) rows and scale."""
     w = parameter(trace, "weight_ih", layer, direction)
+    assert w is not None
     gates = [part.arrays[f"{name}_preactivation"] for name in GATE_NAMES[trace.cell]]
-    return normalised(np.concatenate(gates, -1) @ w, part.scale)
+    return times(np.concatenate(gates, -1), part.scale, w)
 
 
 def add_rows(
@@ -179,39 +189,18 @@ def _differentiate(
     injected_scale: NDArray[np.int64],
 ) -> Part:
     """One layer in one direction. injected: rows · 2^injected_scale, in the order of the input."""
-    from rnnviz import recursions
+    from rnnviz.recursions import MOST, growth, room_for
 
     own = partial(own_order, trace, direction=direction)
-
-    def read(*names: str) -> NDArray[np.float64]:
-        parts = [trace.array(name)[layer, direction] for name in names]
-        return np.require(own(np.concatenate(parts, -1)), requirements=("C", "W"))
-
-    g = np.require(own(injected), requirements=("C", "W"))
+    weights = (parameter(trace, name, layer, direction) for name in ("weight_hh", "weight_hr"))
+    places = growth(*(w for w in weights if w is not None))
+    if places > MOST:
+        decades, most = (int(n * math.log10(2)) for n in (places, MOST))
+        raise RnnvizError("error.gradient_room", layer=layer, decades=decades, most=most)
     g_scale = np.array(turn(injected_scale, direction, _lengths(trace)))
-    u = parameter(trace, "weight_hh", layer, direction)
-    assert u is not None
-    h, h_0 = read("hidden_state"), trace.initial_array("hidden_state")[layer, direction]
-    d_h, d_a = np.empty_like(h), np.empty((*h.shape[:2], len(u)))
-    d_h0, scale = np.empty(h.shape[1:]), np.zeros((len(h) + 1, h.shape[1]), np.int64)
-    found = {"hidden_state": d_h}
-    if trace.cell == "rnn":
-        form = recursions.RNN_FORMS.index(trace.nonlinearity)
-        recursions.rnn_gradients(h, form, g, u, d_h, d_a, d_h0, g_scale, scale)
-    elif trace.cell == "gru":
-        s = read(*GATE_NAMES["gru"])
-        m = candidate_recurrence(trace, layer, direction)
-        start = np.array(h_0, np.float64)
-        recursions.gru_gradients(s, m, h, start, g, u, d_h, d_a, d_h0, g_scale, scale)
-    else:
-        s, c = read(*GATE_NAMES["lstm"]), read("cell_state")
-        c_0 = np.array(trace.initial_array("cell_state")[layer, direction], np.float64)
-        v = parameter(trace, "weight_hr", layer, direction)
-        v = np.empty((0, 0)) if v is None else v
-        found["cell_state"] = d_c = np.empty_like(c)
-        recursions.lstm_gradients(
-            s, c, c_0, np.tanh(c), g, u, v, d_h, d_c, d_a, d_h0, np.empty_like(c_0), g_scale, scale
-        )
+    scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
+    found = recurse(trace, layer, direction, injected, np.float64, g_scale, scale, room_for(places))
+    d_a = found.pop("preactivation")
     n = d_a.shape[-1] // len(GATE_NAMES[trace.cell])
     for k, name in enumerate(GATE_NAMES[trace.cell]):
         found[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]
@@ -220,6 +209,49 @@ def _differentiate(
     part = _measured(trace, arrays, back, direction)
     assert part is not None
     return part
+
+
+def recurse(
+    trace: Trace, layer: int, direction: int, injected: Array, dtype: Any, *scaled: Any
+) -> dict[str, Array]:
+    """δh, δc and δa, all gates side by side, at the recorded states, all worked out in dtype.
+
+    injected: (time, batch, unit), in the order of the input; what comes back is in that of the
+    direction. scaled: the last arguments of the recursions, for rows x · 2^e.
+    """
+    from rnnviz import recursions
+
+    def cast(values: Array | None) -> Array:
+        return np.require(np.empty((0, 0)) if values is None else values, dtype, ("C", "W"))
+
+    def read(*names: str) -> Array:
+        parts = [trace.array(name)[layer, direction] for name in names]
+        return cast(own_order(trace, np.concatenate(parts, -1), direction))
+
+    def start(name: str) -> Array:
+        return cast(trace.initial_array(name)[layer, direction])
+
+    g = cast(own_order(trace, injected, direction))
+    u = cast(parameter(trace, "weight_hh", layer, direction))
+    h = read("hidden_state")
+    d_h, d_h0, d_a = np.empty_like(h), np.empty_like(h[0]), np.empty((*h.shape[:2], len(u)), dtype)
+    found = {"hidden_state": d_h, "preactivation": d_a}
+    if trace.cell == "rnn":
+        form = recursions.RNN_FORMS.index(trace.nonlinearity)
+        recursions.rnn_gradients(h, form, g, u, d_h, d_a, d_h0, *scaled)
+    elif trace.cell == "gru":
+        s, m = read(*GATE_NAMES["gru"]), cast(candidate_recurrence(trace, layer, direction))
+        h_0 = start("hidden_state")
+        recursions.gru_gradients(s, m, h, h_0, g, u, d_h, d_a, d_h0, *scaled)
+    else:
+        s, c, c_0 = read(*GATE_NAMES["lstm"]), read("cell_state"), start("cell_state")
+        v = cast(parameter(trace, "weight_hr", layer, direction))
+        found["cell_state"] = d_c = np.empty_like(c)
+        d_c0 = np.empty_like(c_0)
+        recursions.lstm_gradients(
+            s, c, c_0, np.tanh(c), g, u, v, d_h, d_c, d_a, d_h0, d_c0, *scaled
+        )
+    return found
 
 
 def candidate_recurrence(trace: Trace, layer: int, direction: int) -> NDArray[np.float64]:

@@ -24,8 +24,10 @@ class Clipped(NamedTuple):
 def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
     """All gradients times min(1, threshold / (‖g‖₂ + 1e−6)), ‖g‖₂ over all of them together.
 
-    As torch.nn.utils.clip_grad_norm_ does, in the gradients' own type. RnnvizError if a gradient
-    or, by its squares, their norm is not finite: torch makes NaN or 0 of all of them then.
+    As torch.nn.utils.clip_grad_norm_ does, in the gradients' own type; whole numbers come back in
+    float64, bfloat16 in float32. None, for a parameter that has no gradient, is left out, as torch
+    leaves it. RnnvizError if a gradient or, by its squares, their norm is not
+    finite: torch makes NaN or 0 of all of them then.
 
     >>> clipped = clip_by_norm({"weight_hh": np.array([3.0, -4.0])}, 1.0)
     >>> clipped.gradients["weight_hh"].round(6), clipped.norm, round(clipped.coefficient, 6)
@@ -38,20 +40,25 @@ def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
         dtype = str(norm.dtype).removeprefix("torch.")
         raise RnnvizError("error.clip_norm", dtype=dtype)
     coefficient = (threshold / (norm + 1e-6)).clamp(max=1.0)
-    clipped = {name: (g * coefficient.to(g.dtype)).numpy() for name, g in given.items()}
+    clipped = {name: _array(g * coefficient.to(g.dtype)) for name, g in given.items()}
     return Clipped(clipped, float(norm), float(coefficient))
 
 
 def clip_by_value(gradients: Mapping[str, Any], threshold: float) -> dict[str, Array]:
     """All gradients, each entry within ±threshold, as torch.nn.utils.clip_grad_value_ does.
 
-    RnnvizError if a gradient is not finite: torch would make ±threshold of inf, and keep NaN.
+    None is left out. RnnvizError if a gradient is not finite: torch would make ±threshold of inf,
+    and keep NaN.
 
     >>> clip_by_value({"weight_hh": np.array([3.0, -0.5])}, 1.0)["weight_hh"]
     array([ 1. , -0.5])
     """
     given = _read(gradients, threshold)
-    return {name: g.clamp(-threshold, threshold).numpy() for name, g in given.items()}
+    clipped: dict[str, Array] = {}
+    for name, g in given.items():
+        bound = min(threshold, torch.finfo(g.dtype).max)
+        clipped[name] = _array(g.clamp(-bound, bound))
+    return clipped
 
 
 def _read(gradients: Mapping[str, Any], threshold: float) -> dict[str, torch.Tensor]:
@@ -60,9 +67,17 @@ def _read(gradients: Mapping[str, Any], threshold: float) -> dict[str, torch.Ten
     given = {
         name: g.detach().cpu() if isinstance(g, torch.Tensor) else torch.from_numpy(np.array(g))
         for name, g in gradients.items()
+        if g is not None
+    }
+    given = {
+        n: g if g.is_floating_point() or g.is_complex() else g.double() for n, g in given.items()
     }
     for name, g in given.items():
         bad = int((~torch.isfinite(g)).sum())
         if bad:
             raise RnnvizError("error.clip_infinite", name=name, bad=bad, of=g.numel())
     return given
+
+
+def _array(values: torch.Tensor) -> Array:
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()

@@ -27,7 +27,7 @@ class Lost(NamedTuple):
     """Where a float type loses the gradient: the time step, and what it shows there."""
 
     time: int
-    shows: Literal["0", "inf"]
+    shows: Literal["0", "inf", "NaN"]
 
 
 class NotFinite(NamedTuple):

@@ -17,6 +17,7 @@ from rnnviz.gradients.backpropagation import (
     normalised,
     own_order,
     parameter,
+    times,
     valid_lengths,
 )
 from rnnviz.gradients.norms import labels_of
@@ -88,7 +89,7 @@ def _of_part(
     padded = np.arange(len(c))[:, None] >= valid_lengths(trace)
     found: dict[str, NDArray[np.float64]] = {}
     for name, (rows, scale) in sources.items():
-        rows = rows if v is None else rows @ v
+        rows, scale = (rows, scale) if v is None else times(rows, scale, v)
         found[name], found[f"log10_norm_{name}"] = _flow(f, *normalised(entrance * rows, scale))
     with np.errstate(divide="ignore"):
         logs = np.where(padded[..., None], 0.0, np.log10(np.where(padded[..., None], 1.0, f)))
@@ -133,6 +134,6 @@ def _from_after(trace: Trace, part: Part, layer: int, direction: int) -> Rows:
     scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
     u = parameter(trace, "weight_hh", layer, direction)
     assert u is not None
-    rows = np.zeros((*scale.shape, u.shape[1]))
-    rows[:-1] = d_a[1:] @ u
-    return normalised(rows, np.concatenate((scale[1:], scale[:1] * 0)))
+    d_a, scale = np.roll(d_a, -1, 0), np.roll(scale, -1, 0)
+    d_a[-1], scale[-1] = 0, 0
+    return times(d_a, scale, u)

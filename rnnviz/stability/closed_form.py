@@ -1,20 +1,25 @@
 """How each state depends on the one before it: ∂s_t/∂s_{t−1}, all time steps at once."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import (
     candidate_recurrence,
     parameter,
-    states_before,
     valid_lengths,
 )
 from rnnviz.gradients.diagnosis import check_part
 from rnnviz.trace import Trace
 
 Array = NDArray[Any]
+
+LARGE = 2**22  # entries from which a second thread does more than wait
 
 
 def jacobians(
@@ -62,27 +67,28 @@ class JacobianBlocks:
         length = int(valid_lengths(trace)[batch])
 
         def own(name: str) -> NDArray[np.float64]:
-            values = trace.array(name)[layer, number, :length, batch].astype(np.float64)
-            return values[::-1] if number else values
+            values = trace.array(name)[layer, number, :length, batch]
+            return np.array(values[::-1] if number else values, np.float64, order="C")
 
         def before(name: str) -> NDArray[np.float64]:
-            return states_before(trace, name, layer, number)[:length, batch]
+            first = trace.initial_array(name)[layer, number, batch]
+            return np.concatenate((first[None], own(name)[:-1]))
 
         u = parameter(trace, "weight_hh", layer, number)
         assert u is not None
         self._u, self._v = u, parameter(trace, "weight_hr", layer, number)
         if trace.cell == "rnn":
-            self._factors = _rnn_factors(trace.nonlinearity, own("hidden_state"))
+            self._values = (_rnn_factors(trace.nonlinearity, own("hidden_state")),)
         elif trace.cell == "gru":
             m = candidate_recurrence(trace, layer, number)[:length, batch]
             gates = own("reset_gate"), own("update_gate"), own("hidden_candidate")
-            self._factors = _gru_factors(*gates, m, before("hidden_state"))
+            self._values = (_gru_factors(*gates, m, before("hidden_state")),)
         else:
-            names = ("input_gate", "forget_gate", "cell_candidate", "output_gate")
-            i, f, g, o = map(own, names)
-            self._factors = _lstm_factors(i, f, g, o, own("cell_state"), before("cell_state"))
+            gates = ("input_gate", "forget_gate", "cell_candidate", "output_gate")
+            tanh_c = np.tanh(own("cell_state"))
+            self._values = (*map(own, gates), tanh_c, before("cell_state"))
         self._cell = trace.cell
-        states = u.shape[1] + (self._factors.shape[-1] if trace.cell == "lstm" else 0)
+        states = u.shape[1] + (self._values[0].shape[-1] if trace.cell == "lstm" else 0)
         self.shape = (length, states, states)
 
     def __len__(self) -> int:
@@ -92,26 +98,38 @@ class JacobianBlocks:
     def __getitem__(self, times: slice) -> NDArray[np.float64]:
         from rnnviz.stability.kernels import fill_gated, fill_lstm
 
-        factors = self._factors[times]
-        steps, n, states = len(factors), self._factors.shape[-1], self.shape[1]
+        values = [part[times] for part in self._values]
+        steps, n, states = len(values[0]), values[0].shape[-1], self.shape[1]
         if self._cell != "lstm":
             found = np.empty((steps, states, states))
-            fill_gated(factors, self._u, found)
+            _fill(fill_gated, values, self._u, found)
             return found
+        found = np.empty((steps, 2 * n, states))
+        _fill(fill_lstm, values, self._u, found)
         if self._v is None:
-            found = np.empty((steps, states, states))
-            fill_lstm(factors, self._u, found)
             return found
-        p = states - n
-        whole = np.empty((steps, 2 * n, p + n))
-        fill_lstm(factors, self._u, whole)
-        return np.concatenate((self._v @ whole[:, :n], whole[:, n:]), axis=1)
+        return np.concatenate((self._v @ found[:, :n], found[:, n:]), axis=1)
+
+
+def _fill(kernel: Callable[..., None], values: list[Array], u: Array, found: Array) -> None:
+    """The kernel over all time steps; where found is large, in as many threads as torch has.
+
+    Each step stands alone. Memory that nobody has touched yet costs more than the arithmetic, and
+    threads share that cost.
+    """
+    threads = torch.get_num_threads() if found.size >= LARGE else 1
+    if threads == 1:
+        kernel(*values, u, found)
+        return
+    *split, split_found = [np.array_split(part, threads) for part in (*values, found)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(kernel, *split, repeat(u), split_found))
 
 
 def _rnn_factors(nonlinearity: str, h: NDArray[np.float64]) -> NDArray[np.float64]:
     slope = {
         "tanh": 1 - h * h,
-        "relu": (h > 0).astype(np.float64),
+        "relu": np.where(np.isnan(h), h, h > 0),  # NaN is not flat
         "sigmoid": h * (1 - h),
         "identity": np.ones_like(h),
     }[nonlinearity]
@@ -122,21 +140,3 @@ def _gru_factors(r: Array, z: Array, n: Array, m: Array, before: Array) -> NDArr
     """Of I, U_r, U_z and U_n."""
     by_n = (1 - z) * (1 - n * n)
     return np.stack((z, by_n * m * r * (1 - r), (before - n) * z * (1 - z), by_n * r), axis=1)
-
-
-def _lstm_factors(
-    i: Array, f: Array, g: Array, o: Array, c: Array, before: Array
-) -> NDArray[np.float64]:
-    """Of U_i, U_f, U_g (in A) and U_o, then q and f."""
-    tanh_c = np.tanh(c)
-    return np.stack(
-        (
-            g * i * (1 - i),
-            before * f * (1 - f),
-            i * (1 - g * g),
-            tanh_c * o * (1 - o),
-            o * (1 - tanh_c * tanh_c),
-            f,
-        ),
-        axis=1,
-    )

@@ -1,5 +1,6 @@
 """Singular values of a whole product of Jacobians, and Lyapunov exponents, without forming it."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,23 +14,32 @@ from rnnviz.stability.products import (
     blocks,
     check_jacobians,
     few_threads,
+    moderate,
     multiply,
     tell,
 )
 
 Values = NDArray[np.float64]
 EPS = float(np.finfo(np.float64).eps)
+LN_2 = math.log(2)
 
 
 def lyapunov_exponents(
-    jacobians: Any, *, warmup: int = 0, progress: Progress | None = None
+    jacobians: Any,
+    *,
+    warmup: int = 0,
+    leading: int | None = None,
+    progress: Progress | None = None,
 ) -> Values:
     """Lyapunov exponents, largest first, in nats per time step, (S,).
 
     jacobians: (T, S, S), ds_t/ds_{t−1}. J_t Q_{t−1} = Q_t R_t at every step from Q_0 = I,
     λ_i = mean of ln |R_ii| over the steps after ``warmup`` (Benettin et al. 1980). They add up to
     the mean of ln |det J_t|. A direction that dies, to rounding, gives −inf.
-    RnnvizError for another shape, values that are not finite, and a warm-up that leaves no step.
+    leading: only so many of the largest, (leading,), by as many columns Q, at S² a step in place
+    of S³; from a Q_0 at random, since the first units may have no part in them.
+    RnnvizError for another shape, values that are not finite, a warm-up that leaves no step and
+    leading below 1.
 
     >>> lyapunov_exponents(np.broadcast_to(np.diag([0.5, 2.0, 0.0]), (10, 3, 3))).round(4)
     array([ 0.6931, -0.6931,    -inf])
@@ -37,16 +47,22 @@ def lyapunov_exponents(
     steps, states = check_jacobians(jacobians)
     if not 0 <= warmup < steps:
         raise RnnvizError("error.warmup", came=warmup, steps=steps)
-    sums = np.zeros(states)
+    if leading is not None and leading < 1:
+        raise RnnvizError("error.initialise_number", name="leading", came=leading, expected="x ≥ 1")
     q = np.eye(states)
-    with few_threads(states):
+    if leading is not None and leading < states:
+        q = np.linalg.qr(np.random.default_rng(0).standard_normal((states, leading)))[0]
+    wanted = q.shape[1]
+    sums = np.zeros(wanted)
+    with few_threads(wanted):
         for done, jacobian in enumerate(j for _, block in blocks(jacobians) for j in block):
             tell(progress, done, steps, done)
-            q, r, alive = _qr_step(jacobian, q)
+            factor, shift = moderate(jacobian)
+            q, r, alive = _qr_step(factor, q)
             sums = sums[alive]
             if done >= warmup:
-                sums += np.log(np.abs(np.diagonal(r[:, alive])))
-    dead = np.full(states - len(sums), -np.inf)
+                sums += np.log(np.abs(np.diagonal(r[:, alive]))) + shift * LN_2
+    dead = np.full(wanted - len(sums), -np.inf)
     return np.concatenate((np.sort(sums / (steps - warmup))[::-1], dead))
 
 
@@ -77,26 +93,32 @@ def _triangular_product(
     jacobians: Any, steps: int, states: int, progress: Progress | None
 ) -> tuple[Values, Values]:
     """A triangular matrix with the product's singular values: unit rows and their logarithms."""
+    moderated = (moderate(j) for _, block in blocks(jacobians) for j in block)
     factors: list[Values] = []
-    for r in _sweep((j for _, block in blocks(jacobians) for j in block), states):
+    shifts = 0
+    for r, shift in _sweep(moderated, states):
         tell(progress, len(factors), 2 * steps, len(factors))
         factors.append(r)
+        shifts += shift
     width = len(factors[-1])
     rows, logs = np.eye(width), np.zeros(width)
     if width == 0:
         return rows, logs
-    for done, r in enumerate(_sweep((r.T for r in reversed(factors)), width)):
+    for done, (r, _) in enumerate(_sweep(((r.T, 0) for r in reversed(factors)), width)):
         tell(progress, steps + done, 2 * steps, steps - done - 1)
         rows, logs = _multiply(r, rows, logs)
-    return rows, logs
+    return rows, logs + shifts * LN_2
 
 
-def _sweep(factors: Iterable[Values], states: int) -> Iterator[Values]:
-    """R_t of F_t Q_{t−1} = Q_t R_t from Q_0 = I, without rows for what is dead."""
+def _sweep(factors: Iterable[tuple[Values, int]], states: int) -> Iterator[tuple[Values, int]]:
+    """R_t of F_t Q_{t−1} = Q_t R_t from Q_0 = I, without rows for what is dead.
+
+    Each factor goes with the power of two that it is to be multiplied by, and so does its R.
+    """
     q = np.eye(states)
-    for factor in factors:
+    for factor, shift in factors:
         q, r, _ = _qr_step(factor, q)
-        yield r
+        yield r, shift
 
 
 def _qr_step(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:

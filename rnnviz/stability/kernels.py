@@ -26,24 +26,29 @@ def fill_gated(factors: Any, u: Any, found: Any) -> None:
 
 
 @compiled
-def fill_lstm(factors: Any, u: Any, found: Any) -> None:
-    """[[D(b) U_o + D(q) A, D(q f)], [A, D(f)]] with A = Σ D(factor k) U_k over i, f and g."""
-    steps, _, n = factors.shape
+def fill_lstm(i: Any, f: Any, g: Any, o: Any, tanh_c: Any, before: Any, u: Any, found: Any) -> None:
+    """[[D(tanh c · o (1 − o)) U_o + D(q) A, D(q f)], [A, D(f)]] into found, q = o (1 − tanh² c).
+
+    A = D(c₋ f (1 − f)) U_f + D(g i (1 − i)) U_i + D(i (1 − g²)) U_g; before: c₋.
+    """
+    steps, n = f.shape
     p = u.shape[1]
     for t in range(steps):
         for j in range(n):
-            by_i, by_f, by_g = factors[t, 0, j], factors[t, 1, j], factors[t, 2, j]
-            by_o, q, f = factors[t, 3, j], factors[t, 4, j], factors[t, 5, j]
+            by_i = g[t, j] * i[t, j] * (1 - i[t, j])
+            by_f = before[t, j] * f[t, j] * (1 - f[t, j])
+            by_g = i[t, j] * (1 - g[t, j] * g[t, j])
+            by_o = tanh_c[t, j] * o[t, j] * (1 - o[t, j])
+            q = o[t, j] * (1 - tanh_c[t, j] * tanh_c[t, j])
             hidden, cell = found[t, j], found[t, n + j]
-            for i in range(p):
-                a = by_i * u[j, i] + by_f * u[n + j, i] + by_g * u[2 * n + j, i]
-                cell[i] = a
-                hidden[i] = by_o * u[3 * n + j, i] + q * a
-            for i in range(p, p + n):
-                hidden[i] = 0
-                cell[i] = 0
-            hidden[p + j] = q * f
-            cell[p + j] = f
+            for k in range(p):
+                cell[k] = by_i * u[j, k] + by_f * u[n + j, k] + by_g * u[2 * n + j, k]
+            for k in range(p):
+                hidden[k] = by_o * u[3 * n + j, k] + q * cell[k]
+            hidden[p:] = 0
+            cell[p:] = 0
+            hidden[p + j] = q * f[t, j]
+            cell[p + j] = f[t, j]
 
 
 @compiled

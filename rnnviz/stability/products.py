@@ -19,6 +19,7 @@ MANY = 256  # states from which a second thread does more than wait
 BLOCK = 2**22  # entries of Jacobians held at a time
 PROBES = 10  # the bound holds but for one time in 10^PROBES
 KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry
+STEP = 300  # of a Jacobian's, at most: room for one more in a product
 
 
 class NormBounds(NamedTuple):
@@ -61,7 +62,8 @@ def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Value
     vector, start = np.zeros(states), np.empty(states)
     with few_threads(states):
         for t, jacobian in _from_last(jacobians, progress):
-            product, scale = _kept(multiply(product, jacobian), scale)
+            jacobian, step = moderate(jacobian)
+            product, scale = _kept(multiply(product, jacobian), scale + step)
             # The last vector and chance: what it has nothing of may be the largest now.
             start[:] = vector + 0.3 * random.standard_normal(states) / math.sqrt(states)
             unit, exponent = _unit(product)
@@ -94,13 +96,14 @@ def bound_backward_norms(
     random = np.random.default_rng(0)
     basis = np.linalg.qr(random.standard_normal((states, rank)))[0]
     for _, jacobian in _from_first(jacobians, _part_of(progress, 0, 2 * steps)):
-        basis = np.linalg.qr(jacobian @ basis)[0]
+        basis = np.linalg.qr(moderate(jacobian)[0] @ basis)[0]
     probes = random.standard_normal((PROBES, states))
     probes -= probes @ basis @ basis.T
     rows, scale, probe_scale = basis.T.copy(), 0, 0
     for t, jacobian in _from_last(jacobians, _part_of(progress, steps, 2 * steps)):
-        rows, scale = _kept(rows @ jacobian, scale)
-        probes, probe_scale = _kept(probes @ jacobian, probe_scale)
+        jacobian, step = moderate(jacobian)
+        rows, scale = _kept(rows @ jacobian, scale + step)
+        probes, probe_scale = _kept(probes @ jacobian, probe_scale + step)
         if t < steps - exact:
             unit, exponent = _unit(rows)
             largest = np.linalg.eigvalsh(unit @ unit.T)[-1]
@@ -195,6 +198,15 @@ def few_threads(states: int) -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def moderate(jacobian: Values) -> tuple[Values, int]:
+    """F and e with F · 2^e the Jacobian and F's largest entry within 2^±300, rounding nothing."""
+    exponent = _exponent(jacobian)
+    if -STEP <= exponent <= STEP:
+        return jacobian, 0
+    shift = exponent - STEP if exponent > STEP else exponent + STEP
+    return np.ldexp(jacobian, -shift), shift
 
 
 def _kept(product: Values, scale: int) -> tuple[Values, int]:
