@@ -9,6 +9,9 @@ from rnnviz.gradients import (
     clip_by_value,
     diagnose,
     gradient_norms,
+    parameter_gradients,
+    plain_pass,
+    remembered_steps,
     split_cell_gradient,
     weight_gradient_norms,
 )
@@ -31,9 +34,12 @@ if TYPE_CHECKING:
     from rnnviz.plots.gates import plot_gates
     from rnnviz.plots.gradient_norms import plot_gradient_norms
     from rnnviz.plots.jacobian_norms import plot_jacobian_norms
+    from rnnviz.plots.lyapunov import plot_lyapunov
+    from rnnviz.plots.saturation import plot_saturation
     from rnnviz.plots.states import plot_states
     from rnnviz.plots.view import View
     from rnnviz.plots.weight_gradients import plot_weight_gradients
+    from rnnviz.plots.weights import plot_recurrent_weights
 
 __all__ = [
     "JacobianBlocks",
@@ -52,14 +58,20 @@ __all__ = [
     "load_trace",
     "log_singular_values",
     "lyapunov_exponents",
+    "parameter_gradients",
     "pascanu_bound",
+    "plain_pass",
     "plot_eigenvalues",
     "plot_gates",
     "plot_gradient_norms",
     "plot_jacobian_norms",
+    "plot_lyapunov",
+    "plot_recurrent_weights",
+    "plot_saturation",
     "plot_states",
     "plot_weight_gradients",
     "recurrent_spectra",
+    "remembered_steps",
     "split_cell_gradient",
     "trace",
     "transient_growth",
@@ -74,6 +86,9 @@ _FIGURES = {
     "plot_gates": "rnnviz.plots.gates",
     "plot_gradient_norms": "rnnviz.plots.gradient_norms",
     "plot_jacobian_norms": "rnnviz.plots.jacobian_norms",
+    "plot_lyapunov": "rnnviz.plots.lyapunov",
+    "plot_recurrent_weights": "rnnviz.plots.weights",
+    "plot_saturation": "rnnviz.plots.saturation",
     "plot_states": "rnnviz.plots.states",
     "plot_weight_gradients": "rnnviz.plots.weight_gradients",
 }

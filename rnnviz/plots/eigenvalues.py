@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.locale import labels
-from rnnviz.plots.style import axis, layout, palette
+from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
 from rnnviz.stability import recurrent_spectra
 from rnnviz.trace import Trace
 
@@ -34,6 +34,7 @@ def plot_eigenvalues(
     >>> figure.data[0].x.tolist()
     [0.5, 0.5]
     """
+    check_shown(traces)
     words, colours = labels(language), palette(dark=dark)
     points: list[go.Scatter] = []
     reach = 1.0
@@ -62,15 +63,14 @@ def plot_eigenvalues(
             )
     circle = {"type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
     line = {"color": colours.muted, "width": 1.5}
-    ends = [-1.1 * reach, 1.1 * reach]
-    x = axis(colours, range=ends, title={"text": words["plot.real"]}, zeroline=True)
-    y = axis(colours, range=ends, title={"text": words["plot.imaginary"]}, zeroline=True)
+    ends = {"range": [-1.1 * reach, 1.1 * reach], "zeroline": True, "constrain": "domain"}
     figure = layout(
         colours,
         height=height,
         margin={"l": 56, "r": 12, "t": 8, "b": 44},
-        xaxis=x,
-        yaxis=y | {"scaleanchor": "x"},
+        xaxis=axis(colours, title=titled(words["plot.real"], colours), **ends),
+        yaxis=axis(colours, title=titled(words["plot.imaginary"], colours), **ends)
+        | {"scaleanchor": "x"},
         shapes=[circle | {"line": line}],
     )
-    return go.Figure(points, figure | {"showlegend": True})
+    return go.Figure(points, figure | legend_above())

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnviz.gradients import gradient_norms
+from rnnviz.gradients import PlainPass, gradient_norms
+from rnnviz.gradients.backpropagation import valid_lengths
+from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
 from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.plots.style import check_shown
 from rnnviz.trace import Trace
 
 
@@ -15,6 +18,7 @@ def plot_gradient_norms(
     traces: Mapping[str, Trace],
     *,
     name: str = "hidden_state",
+    float32: Mapping[str, PlainPass] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -25,18 +29,24 @@ def plot_gradient_norms(
     """log₁₀ ‖∂L/∂·_t‖ over time, with the limits of float32 and float64 where they are reached.
 
     traces: by the label of their lines, each made with a loss. name: the state or pre-activation
-    by which is differentiated. An exact 0 stands as a cross at the foot.
+    by which is differentiated. An exact 0 stands as a cross at the foot. float32: by label
+    what plain backpropagation gives, drawn thin where it is wrong, with a mark where it is lost.
 
     >>> trace = rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(4, 1), loss="last")
     >>> rnnviz.plot_gradient_norms({"LSTM": trace}).data[0].y.shape
     (4,)
     """
+    check_shown(traces)
     words = labels(language)
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
-        norms = gradient_norms(trace)[name].sel(layer=layer, direction=direction, batch=batch)
-        values = norms.values.astype(np.float64)
-        lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
+        number = check_part(trace, layer, direction, batch)
+        norms = gradient_norms(trace)
+        trace.array(f"grad_{name}")  # an error where there is none
+        steps = int(valid_lengths(trace)[batch])
+        values = norms[name].values[layer, number, :steps, batch].astype(np.float64)
+        plain = None if float32 is None else float32.get(label)
+        lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values, plain)
     return plot_lines(
         lines,
         x_title=words["plot.time"],

@@ -4,16 +4,19 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from rnnviz.locale import labels
 from rnnviz.plots.lines import Line, plot_lines
-from rnnviz.stability import backward_norms, jacobians
+from rnnviz.plots.style import check_shown
+from rnnviz.stability import JacobianBlocks, backward_norms
 from rnnviz.trace import Trace
 
 
 def plot_jacobian_norms(
     traces: Mapping[str, Trace],
     *,
+    norms: Mapping[str, NDArray[np.float64]] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -23,7 +26,8 @@ def plot_jacobian_norms(
 ) -> go.Figure:
     """log₁₀ ‖∂s_T/∂s_t‖₂ for t = 0…T, s = h, for an LSTM s = (h, c).
 
-    traces: by the label of their lines.
+    traces: by the label of their lines. norms: by label, (T + 1,), where ``backward_norms`` has
+    been worked out before.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu")
     >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.1)
@@ -31,10 +35,14 @@ def plot_jacobian_norms(
     >>> rnnviz.plot_jacobian_norms({"RNN": trace}).data[0].y.round(4)
     array([-3., -2., -1.,  0.])
     """
+    check_shown(traces)
     words = labels(language)
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
-        values = backward_norms(jacobians(trace, layer=layer, direction=direction, batch=batch))
+        values = None if norms is None else norms.get(label)
+        if values is None:
+            part = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
+            values = backward_norms(part)
         lines[label] = Line(trace.cell, np.arange(len(values)), values)
     return plot_lines(
         lines,

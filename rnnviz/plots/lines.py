@@ -8,10 +8,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from rnnviz.locale import labels
-from rnnviz.plots.style import Palette, axis, layout, palette
+from rnnviz.gradients.plain import APART, PlainPass
+from rnnviz.locale import Labels, labels
+from rnnviz.plots.style import Palette, axis, layout, legend_above, palette, titled
 
 DASHES = {"lstm": "solid", "gru": "dot", "rnn": "dash"}
+OVER = ("solid", "dot", "dash")  # a line with gaps lies over one without, which shows through
 MORE_DASHES = ("longdash", "dashdot", "longdashdot")
 
 # log₁₀ of the largest and the smallest normal number of a float type.
@@ -24,12 +26,14 @@ LIMITS = {
 class Line(NamedTuple):
     """One network's values: the kind of its cell gives colour and dash.
 
-    steps: (n,) where each value stands; values: (n,) log₁₀, −inf for an exact 0, NaN for none.
+    steps: (n,) where each value stands; values: (n,) log₁₀, −inf for an exact 0. plain: what
+    plain backpropagation gives in its place.
     """
 
     cell: str
     steps: NDArray[np.integer[Any]]
     values: NDArray[np.float64]
+    plain: PlainPass | None = None
 
 
 def plot_lines(
@@ -43,41 +47,35 @@ def plot_lines(
     room = max(0.5, 0.06 * (top - bottom))
     low, high = bottom - room, top + room
     drawn: list[go.Scatter] = []
-    used: dict[str, int] = {}
+    dashes = dashes_of({label: line.cell for label, line in lines.items()})
     for label, line in lines.items():
-        again = used[line.cell] = used.get(line.cell, -1) + 1
-        dash = MORE_DASHES[(again - 1) % len(MORE_DASHES)] if again else DASHES[line.cell]
-        look = {"color": colours.cells[line.cell], "dash": dash, "width": 2}
-        hover = f"{label}<br>{words['plot.hover_norm']}<extra></extra>"
-        shown = np.where(np.isfinite(line.values), line.values, np.nan)
-        drawn.append(
-            go.Scatter(
-                x=line.steps, y=shown, name=label, mode="lines", line=look, hovertemplate=hover
-            )
+        look = {"color": colours.cells[line.cell], "dash": dashes[label], "width": 2}
+        drawn.append(_drawn(label, line, look, words))
+        colour = colours.cells[line.cell]
+        marks = (
+            ("plot.exactly_zero", np.isneginf(line.values), low, "x"),
+            (
+                "plot.not_finite",
+                np.isposinf(line.values) | np.isnan(line.values),
+                high,
+                "triangle-up",
+            ),
         )
-        zero = np.isneginf(line.values)
-        if zero.any():
-            name = words("plot.exactly_zero", label=label)
-            drawn.append(
-                go.Scatter(
-                    x=line.steps[zero],
-                    y=np.full(int(zero.sum()), low),
-                    name=name,
-                    mode="markers",
-                    marker={"symbol": "x", "size": 6, "color": look["color"]},
-                    cliponaxis=False,
-                    hovertemplate=f"{name}<extra></extra>",
-                )
-            )
+        for key, there, y, symbol in marks:
+            if there.any():
+                name = words(key, label=label)
+                drawn.append(_marks(name, line.steps[there], y, symbol, colour, len(lines) == 1))
+        if line.plain is not None:
+            drawn += _plain(label, line, line.plain, look, words)
     shapes, notes = _limits(low, high, colours, words["plot.limit"])
     figure = layout(
         colours,
         height=height,
         margin={"l": 64, "r": 24, "t": 8, "b": 44},
-        xaxis=axis(colours, title=_title(x_title, colours)),
+        xaxis=axis(colours, title=titled(x_title, colours)),
         yaxis=axis(
             colours,
-            title=_title(y_title, colours),
+            title=titled(y_title, colours),
             range=[low, high],
             showgrid=True,
             gridcolor=colours.line,
@@ -85,12 +83,97 @@ def plot_lines(
         shapes=shapes,
         annotations=notes,
     )
-    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
-    return go.Figure(drawn, figure | {"showlegend": True, "legend": legend})
+    return go.Figure(drawn, figure | legend_above())
 
 
-def _title(text: str, colours: Palette) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 11, "color": colours.muted}}
+def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:
+    """A dash for every label: its cell's own, and another where the cell comes again."""
+    used: dict[str, int] = {}
+    found: dict[str, str] = {}
+    for label, cell in cells.items():
+        again = used[cell] = used.get(cell, -1) + 1
+        found[label] = MORE_DASHES[(again - 1) % len(MORE_DASHES)] if again else DASHES[cell]
+    return found
+
+
+def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> go.Scatter:
+    finite = np.isfinite(line.values)
+    # A value without neighbours makes no line: it stands as a dot.
+    alone = _alone(finite)
+    return go.Scatter(
+        x=line.steps,
+        y=np.where(finite, line.values, np.nan),
+        name=label,
+        mode="lines+markers" if alone.any() else "lines",
+        line=look,
+        zorder=OVER.index(look["dash"]) if look["dash"] in OVER else len(OVER),
+        marker={"size": np.where(alone, 6, 0)} if alone.any() else None,
+        hovertemplate=f"{label}<br>{words['plot.hover_norm']}<extra></extra>",
+    )
+
+
+def _marks(
+    name: str, x: NDArray[Any], y: float, symbol: str, colour: str, in_legend: bool
+) -> go.Scatter:
+    """Steps without a logarithm, at the foot or the top."""
+    return go.Scatter(
+        x=x,
+        y=np.full(len(x), y),
+        name=name,
+        mode="markers",
+        marker={"symbol": symbol, "size": 6, "color": colour},
+        cliponaxis=False,
+        showlegend=in_legend,
+        hovertemplate=f"{name}<extra></extra>",
+    )
+
+
+def _plain(
+    label: str, line: Line, plain: PlainPass, look: dict[str, Any], words: Labels
+) -> list[go.Scatter]:
+    """What plain backpropagation shows where it is wrong, and where it comes to 0, inf or NaN."""
+    drawn: list[go.Scatter] = []
+    name = words("plot.plain", label=label)
+    norms = plain.log10_norms[: len(line.values)]  # without padding
+    off = np.isfinite(norms) & ~np.isclose(norms, line.values, rtol=0, atol=APART)
+    if off.any():
+        drawn.append(
+            go.Scatter(
+                x=line.steps,
+                y=np.where(off, norms, np.nan),
+                name=name,
+                mode="lines",
+                line=look | {"width": 1, "dash": "solid"},
+                opacity=0.6,
+                hovertemplate=f"{name}<br>{words['plot.hover_norm']}<extra></extra>",
+            )
+        )
+    if plain.lost is not None:
+        at, shows = plain.lost.time, plain.lost.shows
+        drawn.append(
+            go.Scatter(
+                x=line.steps[[at]],
+                y=np.nan_to_num(line.values[[at]], posinf=0.0, neginf=0.0),
+                name=words("plot.plain_shows", label=label, shows=shows),
+                mode="markers",
+                marker={
+                    "symbol": "circle-open",
+                    "size": 11,
+                    "color": look["color"],
+                    "line": {"width": 2},
+                },
+                hovertemplate=f"{words('plot.plain_shows', label=label, shows=shows)}"
+                f"<br>{words['plot.hover_norm']}<extra></extra>",
+            )
+        )
+    return drawn
+
+
+def _alone(there: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    beside = np.zeros_like(there)
+    beside[1:] |= there[:-1]
+    beside[:-1] |= there[1:]
+    return there & ~beside
 
 
 def _limits(
@@ -110,8 +193,9 @@ def _limits(
             notes.append(
                 {
                     "xref": "paper",
-                    "x": 1,
-                    "xanchor": "right",
+                    "x": 0,
+                    "xanchor": "left",
+                    "xshift": 6,
                     "y": end,
                     "yanchor": "bottom",
                     "showarrow": False,

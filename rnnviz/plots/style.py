@@ -4,8 +4,11 @@ Gates are 0–1 on teal; states, candidates and sums are signed, blue through th
 colour to orange, centred on 0. Both scales differ in lightness, so they read without colour.
 """
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
+
+from rnnviz.errors import RnnvizError
 
 Scale = list[tuple[float, str]]
 
@@ -74,6 +77,12 @@ def layout(colours: Palette, **rest: Any) -> dict[str, Any]:
     }
 
 
+def check_shown(networks: Sized) -> None:
+    """RnnvizError if a figure was given nothing to show."""
+    if len(networks) == 0:
+        raise RnnvizError("error.no_traces")
+
+
 def axis(colours: Palette, **rest: Any) -> dict[str, Any]:
     """An axis with thin lines and small muted labels, without a grid; ``rest`` adds to it."""
     return {
@@ -85,3 +94,14 @@ def axis(colours: Palette, **rest: Any) -> dict[str, Any]:
         "automargin": False,
         **rest,
     }
+
+
+def titled(text: str, colours: Palette) -> dict[str, Any]:
+    """An axis title, small and muted."""
+    return {"text": text, "font": {"size": 11, "color": colours.muted}}
+
+
+def legend_above() -> dict[str, Any]:
+    """A legend in one row above the plot."""
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 11}}
+    return {"showlegend": True, "legend": legend}

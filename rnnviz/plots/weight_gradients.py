@@ -6,8 +6,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnviz.gradients import weight_gradient_norms
+from rnnviz.gradients.backpropagation import valid_lengths
+from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
 from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.plots.style import check_shown
 from rnnviz.trace import Trace
 
 
@@ -29,12 +32,15 @@ def plot_weight_gradients(
     >>> [line.name for line in rnnviz.plot_weight_gradients({"GRU": trace}).data]
     ['GRU', 'GRU: exactly 0']
     """
+    check_shown(traces)
     words = labels(language)
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
+        number = check_part(trace, layer, direction, batch)
         found = weight_gradient_norms(trace)["log10_contribution"]
-        values = found.sel(layer=layer, direction=direction, batch=batch).values
-        lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values.astype(np.float64))
+        steps = int(valid_lengths(trace)[batch])
+        values = found.values[layer, number, :steps, batch].astype(np.float64)
+        lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
     return plot_lines(
         lines,
         x_title=words["plot.time"],

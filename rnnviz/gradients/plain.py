@@ -1,0 +1,120 @@
+"""What a plain backward pass in float32 makes of the gradient, beside what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.gradients.backpropagation import (
+    backpropagate,
+    own_order,
+    parameter,
+    recurse,
+    valid_lengths,
+)
+from rnnviz.gradients.diagnosis import Lost, check_part
+from rnnviz.trace import Trace
+
+Array = NDArray[Any]
+
+APART = 0.05  # decades, 12 %, from which a number is wrong and not only rounded
+
+
+@dataclass(frozen=True)
+class PlainPass:
+    """‖∂L/∂h_t‖ as backpropagation without rescaling gives it, and where it goes wrong.
+
+    log10_norms: (time,) in the order of the input, −inf where every entry is 0, inf and NaN where
+    one is; NaN also where padded. wrong_from: the first step met going back at which it is more
+    than 12 % off; lost: the first at which it shows 0, inf or NaN and the gradient is not so. None
+    where there is none. Numbers near the end of the range are rounded so much that they can be off
+    for long, or for ever, without being lost.
+    """
+
+    log10_norms: NDArray[np.float64] = field(repr=False)
+    wrong_from: int | None
+    lost: Lost | None
+
+
+def plain_pass(
+    trace: Trace,
+    *,
+    dtype: Literal["float32", "float64"] = "float32",
+    layer: int = 0,
+    direction: str = "forward",
+    batch: int = 0,
+) -> PlainPass:
+    """The backward pass that a network trained in this type would run, from the recorded states.
+
+    Each step's gradient is rounded to the type, and its norm taken in float64, since squares would
+    leave the range at half as many steps. Errors as of ``diagnose``.
+
+    >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
+    >>> plain_pass(rnnviz.trace(module, torch.ones(200, 1), loss="last"))
+    PlainPass(wrong_from=49, lost=Lost(time=49, shows='0'))
+    """
+    number = check_part(trace, layer, direction, batch)
+    exact = backpropagate(trace)[layer][number].norms["hidden_state"]
+    with np.errstate(all="ignore"):  # that it leaves the range is what is to be seen
+        d_h = _hidden_gradients(trace, np.dtype(dtype), layer)[number]
+        plain = _log_norms(d_h)
+    steps = np.arange(int(valid_lengths(trace)[batch]))
+    steps = steps if number else steps[::-1]
+    norms, exact = plain[:, batch].copy(), exact[:, batch]
+    off = [t for t in steps if not _alike(norms[t], exact[t])]
+    gone = [t for t in off if not np.isfinite(norms[t])]
+    norms[len(steps) :] = np.nan
+    return PlainPass(
+        norms,
+        int(off[0]) if off else None,
+        Lost(int(gone[0]), _shows(norms[gone[0]])) if gone else None,
+    )
+
+
+def _alike(plain: float, exact: float) -> bool:
+    return bool(plain == exact or np.isnan(exact) or abs(plain - exact) <= APART)
+
+
+def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
+    if np.isnan(norm):
+        return "NaN"
+    return "inf" if norm > 0 else "0"
+
+
+def _log_norms(values: Array) -> NDArray[np.float64]:
+    """log₁₀ of every row's norm, (time, batch)."""
+    exact = values.astype(np.float64)
+    largest = np.abs(exact).max(-1, keepdims=True)
+    unit = exact / np.where((largest > 0) & np.isfinite(largest), largest, 1)
+    norms = np.log10(np.linalg.norm(unit, axis=-1)) + np.log10(largest[..., 0])
+    norms[np.isinf(exact).any(-1)] = np.inf
+    norms[np.isnan(exact).any(-1)] = np.nan
+    norms[~exact.any(-1)] = -np.inf
+    return norms
+
+
+def _hidden_gradients(trace: Trace, dtype: np.dtype[Any], layer: int) -> list[Array]:
+    """δh of one layer by direction, (time, batch, unit), in the order of the input."""
+    assert trace.injected is not None
+    layers, directions, *_, width = trace.array("hidden_state").shape
+    injected = trace.injected.astype(dtype)
+    found: list[Array] = []
+    for at in reversed(range(layer, layers)):
+        by_x: list[Array] = []
+        found = []
+        for direction in range(directions):
+            g = injected[..., direction * width : (direction + 1) * width]
+            d = {
+                name: own_order(trace, values, direction).astype(dtype)
+                for name, values in recurse(trace, at, direction, g, dtype).items()
+            }
+            found.append(d["hidden_state"])
+            w = parameter(trace, "weight_ih", at, direction)
+            assert w is not None
+            by_x.append(d["preactivation"] @ w.astype(dtype))
+        injected = np.sum(by_x, axis=0, dtype=dtype)
+    return found

@@ -1,0 +1,40 @@
+"""Plain signals of one feature to run a network on."""
+
+import math
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from rnnviz.errors import RnnvizError
+
+SignalName = Literal["noise", "impulse", "step", "sine", "square"]
+SIGNALS: tuple[SignalName, ...] = get_args(SignalName)
+PERIOD = 20  # steps, of the sine and the square wave
+
+
+def make_signal(name: str, length: int, *, seed: int = 0) -> Tensor:
+    """A signal of so many steps, (time, 1), in float64.
+
+    noise: standard normal, by the seed. impulse: 1 at the first step, then 0. step: 0 for the
+    first quarter, then 1. sine: of amplitude 1, a period of 20 steps. square: its sign, 1 where
+    the sine is 0. RnnvizError for another name.
+
+    >>> make_signal("step", 4).ravel().tolist(), make_signal("impulse", 3).ravel().tolist()
+    ([0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0])
+    """
+    t = torch.arange(length, dtype=torch.float64)
+    if name == "noise":
+        random = torch.Generator().manual_seed(seed)
+        values = torch.randn(length, generator=random, dtype=torch.float64)
+    elif name == "impulse":
+        values = (t == 0).double()
+    elif name == "step":
+        values = (t >= length // 4).double()
+    elif name == "sine":
+        values = torch.sin(2 * math.pi * t / PERIOD)
+    elif name == "square":
+        values = 1 - 2 * (t % PERIOD >= PERIOD / 2).double()
+    else:
+        raise RnnvizError("error.signal", came=name, expected=", ".join(SIGNALS))
+    return values[:, None]

@@ -1,0 +1,97 @@
+"""How fast small changes of the state grow or die in every direction, one line a network."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from rnnviz.locale import labels
+from rnnviz.plots.lines import dashes_of
+from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
+from rnnviz.stability import JacobianBlocks, lyapunov_exponents
+from rnnviz.trace import Trace
+
+
+def plot_lyapunov(
+    traces: Mapping[str, Trace],
+    *,
+    exponents: Mapping[str, NDArray[np.float64]] | None = None,
+    layer: int = 0,
+    direction: str = "forward",
+    batch: int = 0,
+    height: int = 360,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """The Lyapunov spectrum: exponents in nats per time step, largest first, beside 0.
+
+    traces: by the label of their lines. exponents: by label, where they have been worked out
+    before. A direction that dies at once, −∞, stands as a cross at the foot.
+
+    >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.diag(torch.tensor([2.0, 0.5])))
+    >>> with torch.no_grad(): _ = module.weight_ih_l0.fill_(1)
+    >>> trace = rnnviz.trace(module, torch.ones(9, 1))
+    >>> rnnviz.plot_lyapunov({"RNN": trace}).data[0].y.round(4)
+    array([ 0.6931, -0.6931])
+    """
+    check_shown(traces)
+    words, colours = labels(language), palette(dark=dark)
+    spectra: dict[str, NDArray[np.float64]] = {}
+    for label, trace in traces.items():
+        values = None if exponents is None else exponents.get(label)
+        if values is None:
+            part = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
+            values = lyapunov_exponents(part)
+        spectra[label] = values
+    finite = np.concatenate([values[np.isfinite(values)] for values in spectra.values()])
+    top, bottom = float(finite.max(initial=0.0)), float(finite.min(initial=-0.1))
+    room = 0.08 * (top - bottom)
+    drawn: list[go.Scatter] = []
+    dashes = dashes_of({label: trace.cell for label, trace in traces.items()})
+    for label, values in spectra.items():
+        colour = colours.cells[traces[label].cell]
+        dead = np.isneginf(values)
+        number = np.arange(1, len(values) + 1)
+        look = {"color": colour, "dash": dashes[label], "width": 1.5}
+        drawn.append(
+            go.Scatter(
+                x=number,
+                y=np.where(dead, np.nan, values),
+                name=label,
+                mode="lines+markers",
+                line=look,
+                marker={"color": colour, "size": 4},
+                hovertemplate=f"{label}<br>{words['plot.hover_exponent']}<extra></extra>",
+            )
+        )
+        if dead.any():
+            name = words("plot.dies_at_once", label=label)
+            drawn.append(
+                go.Scatter(
+                    x=number[dead],
+                    y=np.full(int(dead.sum()), bottom - room),
+                    name=name,
+                    mode="markers",
+                    marker={"symbol": "x", "size": 6, "color": colour},
+                    cliponaxis=False,
+                    hovertemplate=f"{name}<extra></extra>",
+                )
+            )
+    y = axis(
+        colours,
+        title=titled(words["plot.exponent"], colours),
+        range=[bottom - room, top + room],
+        showgrid=True,
+        gridcolor=colours.line,
+        zeroline=True,
+    )
+    figure = layout(
+        colours,
+        height=height,
+        margin={"l": 64, "r": 24, "t": 8, "b": 44},
+        xaxis=axis(colours, title=titled(words["plot.exponent_number"], colours)),
+        yaxis=y | {"zerolinecolor": colours.muted, "zerolinewidth": 1.5},
+    )
+    return go.Figure(drawn, figure | legend_above())

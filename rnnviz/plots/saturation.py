@@ -1,0 +1,79 @@
+"""How often every unit's gates stand at their ends, all networks in one heatmap."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.gradients import diagnose
+from rnnviz.locale import labels
+from rnnviz.plots.style import axis, check_shown, layout, palette, titled
+from rnnviz.trace import Trace
+
+
+def plot_saturation(
+    traces: Mapping[str, Trace],
+    *,
+    layer: int = 0,
+    direction: str = "forward",
+    batch: int = 0,
+    height: int = 300,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Share of time steps at which a gate is saturated, by gate and unit, most saturated first.
+
+    Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0; a derivative
+    goes through it weakened or not at all. traces: by the label of their rows, with a loss.
+
+    >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0), module.weight_ih_l0.fill_(-1)
+    >>> trace = rnnviz.trace(module, torch.ones(3, 1), loss="last")
+    >>> rnnviz.plot_saturation({"RNN": trace}).data[0].z.tolist()
+    [[1.0, 1.0]]
+    """
+    check_shown(traces)
+    words, colours = labels(language), palette(dark=dark)
+    names: list[str] = []
+    rows: list[np.ndarray] = []
+    for label, trace in traces.items():
+        saturated = diagnose(trace, layer=layer, direction=direction, batch=batch).saturated
+        for gate in GATES_AS_READ[trace.cell]:
+            share = 100 * float(saturated[gate].mean())
+            name = f"{label}, {words[f'gate.{gate}']}"
+            names.append(f"{name}  <b>{share:.0f} %</b>")
+            rows.append(np.sort(saturated[gate])[::-1])
+    width = max(map(len, rows))
+    z = np.full((len(rows), width), np.nan)
+    for row, values in zip(z, rows, strict=True):
+        row[: len(values)] = values
+    heatmap = go.Heatmap(
+        z=z,
+        y=names,
+        x=np.arange(1, width + 1),
+        zmin=0,
+        zmax=1,
+        colorscale=colours.gate,
+        xgap=1 if width <= 64 else 0,
+        ygap=3,
+        hovertemplate=words["plot.hover_saturated"],
+        colorbar={
+            "thickness": 8,
+            "outlinewidth": 0,
+            "xpad": 6,
+            "tickvals": [0, 1],
+            "ticktext": ["0 %", "100 %"],
+            "tickfont": {"size": 10, "color": colours.muted},
+        },
+    )
+    down = axis(colours, autorange="reversed", automargin=True)
+    figure = layout(
+        colours,
+        height=height,
+        margin={"l": 176, "r": 8, "t": 8, "b": 44},
+        xaxis=axis(colours, title=titled(words["plot.units_sorted"], colours)),
+        yaxis=down | {"tickfont": {"size": 11, "color": colours.ink}, "automargin": True},
+    )
+    # the ground shows through the gaps, so that a row of nothing but 0 is seen to be one
+    return go.Figure(heatmap, figure | {"plot_bgcolor": colours.line})
