@@ -1,6 +1,6 @@
 """Settings and the address bar: there and back, and what a bad address is told."""
 
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
@@ -13,11 +13,22 @@ from rnnviz.experiment import (
     FASTEST,
     FIRST_TEXT,
     MOST_CHARACTERS,
+    MOST_EDITED,
+    SCENES,
     CellName,
+    Edit,
     GateName,
+    InitName,
     LanguageName,
+    LossName,
+    NetworkSettings,
+    NonlinearityName,
+    ReadingSettings,
     Settings,
+    limits_of,
+    with_edit,
 )
+from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import LANGUAGES
 from rnnviz.ordering import ORDERS
 
@@ -36,7 +47,42 @@ def every_settings(draw: st.DrawFn) -> Settings:
         all_terms=draw(st.booleans()),
         speed=draw(st.integers(1, FASTEST)),
         language=draw(st.sampled_from(get_args(LanguageName))),
+        **draw(network_fields()),
     )
+
+
+@st.composite
+def network_fields(draw: st.DrawFn) -> dict[str, Any]:
+    """The fields that the networks alone have."""
+    hidden = draw(st.integers(2, 256))
+    edits: tuple[Edit, ...] = ()
+    if hidden <= MOST_EDITED:
+        place = st.tuples(
+            st.sampled_from(
+                [(cell, gate) for cell, gates in GATES_AS_READ.items() for gate in gates]
+            ),
+            st.integers(0, hidden - 1),
+            st.integers(0, hidden - 1),
+            st.floats(allow_nan=False, allow_infinity=False),
+        )
+        for (cell, gate), row, column, value in draw(st.lists(place, max_size=5)):
+            edits = with_edit(edits, Edit(cell, gate, row, column, value))
+    return {
+        "hidden": hidden,
+        "edit": edits,
+        "length": draw(st.integers(2, 2000)),
+        "seed": draw(st.integers(0, 9999)),
+        "init": draw(st.sampled_from(get_args(InitName))),
+        "nonlinearity": draw(st.sampled_from(get_args(NonlinearityName))),
+        "gain": draw(st.floats(0, 3)),
+        "spectral_radius": draw(st.none() | st.floats(0, 2)),
+        "forget_bias": draw(st.none() | st.floats(-6, 10)),
+        "signal": draw(st.sampled_from(SIGNALS)),
+        "input_scale": draw(st.floats(0, 5)),
+        "loss": draw(st.sampled_from(get_args(LossName))),
+        "clip": draw(st.none() | st.floats(0.001, 1000)),
+        "claim": draw(st.booleans()),
+    }
 
 
 def through_address(query: dict[str, str]) -> dict[str, str]:
@@ -87,6 +133,36 @@ def test_the_first_view_has_a_bare_address():
     assert Settings.from_query({}, "ko") == (Settings(language="ko"), [])
 
 
+def test_a_page_writes_its_own_fields_alone():
+    settings = Settings(cell="gru", t=5, gain=1.1, language="ko")
+    reading = settings.to_query(fields=ReadingSettings.model_fields)
+    assert reading == {"cell": "gru", "t": "5", "language": "ko"}
+    networks = settings.to_query(fields=NetworkSettings.model_fields)
+    assert networks == {"cell": "gru", "gain": "1.1", "language": "ko"}
+
+
+def test_the_networks_do_not_depend_on_what_is_looked_at():
+    one = Settings(cell="rnn", gate="hidden", clip=1.0, claim=True, gain=1.1, t=3)
+    other = Settings(cell="gru", gain=1.1)
+    assert one.network() == other.network() == NetworkSettings(gain=1.1)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_scene_has_an_address(name: str):
+    settings = Settings.model_validate(dict(SCENES[name]))
+    assert Settings.from_query(through_address(settings.to_query())) == (settings, [])
+
+
+def test_limits_are_those_that_are_checked():
+    for name in ("hidden", "length", "seed", "gain", "spectral_radius", "input_scale", "clip"):
+        low, high = limits_of(name)
+        for value in (low, high):
+            assert getattr(Settings.model_validate({name: value}), name) == value
+        for value in (low - 1e-3, high + 1):
+            with pytest.raises(ValidationError):
+                Settings.model_validate({name: value})
+
+
 def test_the_languages_are_those_of_the_catalogs():
     assert set(get_args(LanguageName)) == set(LANGUAGES)
     assert set(get_args(GateName)) == {gate for gates in GATES_AS_READ.values() for gate in gates}
@@ -98,6 +174,19 @@ def test_what_is_no_setting_is_let_be():
 
 CHOICE = "The address says {}, which must be one of {}. The page shows {} instead."
 WHOLE = "The address says {}, which must be a positive whole number. The page shows {} instead."
+WHOLE_FROM = (
+    "The address says {}, which must be a whole number from {} to {}. The page shows {} instead."
+)
+NUMBER_FROM = (
+    "The address says {}, which must be a number from {} to {}. The page shows {} instead."
+)
+UNSET = (
+    "The address says {}, which must be a number from {} to {}. The page leaves it unset instead."
+)
+EDIT = (
+    "The address says edit={}, which must be cell.gate.row.column:value, with commas between "
+    "several, such as rnn.hidden.0.1:0.5. The page shows the weights as drawn instead."
+)
 GATES = {
     "rnn": "hidden",
     "lstm": "forget_gate, input_gate, cell_candidate, output_gate",
@@ -182,6 +271,59 @@ GATES = {
             "The text is empty; at least one character was expected. Enter some text.",
             "text",
             FIRST_TEXT,
+        ),
+        ({"hidden": "1"}, WHOLE_FROM.format("hidden=1", 2, 256, 16), "hidden", 16),
+        ({"hidden": "257"}, WHOLE_FROM.format("hidden=257", 2, 256, 16), "hidden", 16),
+        ({"hidden": "8.5"}, WHOLE_FROM.format("hidden=8.5", 2, 256, 16), "hidden", 16),
+        ({"length": "1"}, WHOLE_FROM.format("length=1", 2, 2000, 100), "length", 100),
+        ({"seed": "-1"}, WHOLE_FROM.format("seed=-1", 0, 9999, 0), "seed", 0),
+        ({"gain": "nan"}, NUMBER_FROM.format("gain=nan", 0, 3, 1), "gain", 1.0),
+        ({"gain": "inf"}, NUMBER_FROM.format("gain=inf", 0, 3, 1), "gain", 1.0),
+        ({"gain": "-0.1"}, NUMBER_FROM.format("gain=-0.1", 0, 3, 1), "gain", 1.0),
+        ({"input_scale": "x"}, NUMBER_FROM.format("input_scale=x", 0, 5, 1), "input_scale", 1.0),
+        ({"forget_bias": "11"}, UNSET.format("forget_bias=11", -6, 10), "forget_bias", None),
+        ({"clip": "0"}, UNSET.format("clip=0", 0.001, 1000), "clip", None),
+        (
+            {"spectral_radius": "nan"},
+            UNSET.format("spectral_radius=nan", 0, 2),
+            "spectral_radius",
+            None,
+        ),
+        (
+            {"nonlinearity": "softplus"},
+            CHOICE.format("nonlinearity=softplus", "tanh, relu, sigmoid, identity", "tanh"),
+            "nonlinearity",
+            "tanh",
+        ),
+        *(
+            ({"hidden": "4", "edit": came}, EDIT.format(came), "edit", ())
+            for came in (
+                "rnn.hidden.0.1:nan",
+                "rnn.hidden.0.1:inf",
+                "rnn.hidden.0.1:1e999",
+                "rnn.hidden.0.1",
+                "rnn.forget_gate.0.1:1",
+                "lstm.hidden.0.1:1",
+                "rnn.hidden.-1.1:1",
+                "rnn.hidden.0.1:1,",
+                "",
+            )
+        ),
+        (
+            {"hidden": "2", "edit": "rnn.hidden.0.1:1,gru.update_gate.2.0:0.5"},
+            "The address edits gru.update_gate.2.0:0.5, which is not there or not shown: weights "
+            "can be edited up to 8 hidden units, rows and columns here run from 0 to 1. The page "
+            "leaves these out.",
+            "edit",
+            (Edit("rnn", "hidden", 0, 1, 1.0),),
+        ),
+        (
+            {"hidden": "9", "edit": "rnn.hidden.0.1:1"},
+            "The address edits rnn.hidden.0.1:1.0, which is not there or not shown: weights can "
+            "be edited up to 8 hidden units, rows and columns here run from 0 to 7. The page "
+            "leaves these out.",
+            "edit",
+            (),
         ),
         *(
             (

@@ -1,12 +1,22 @@
-"""One frozen record of what a page shows, and its way to and from the address bar."""
+"""One frozen record of what the pages show, and its way to and from the address bar."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+)
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
+from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits, write_edits
+from rnnviz.inputs.signals import SignalName
 from rnnviz.ordering import OrderName
 
 MOST_CHARACTERS = 2000
@@ -27,10 +37,13 @@ GateName = Literal[
     "update_gate",
     "hidden_candidate",
 ]
+InitName = Literal["torch_default", "xavier", "orthogonal", "identity", "chrono"]
+NonlinearityName = Literal["tanh", "relu", "sigmoid", "identity"]
+LossName = Literal["last", "all"]
 
 
-class Settings(BaseModel):
-    """What the step page shows. A field's name is its widget's key and its query parameter.
+class ReadingSettings(BaseModel):
+    """What the step page shows: a shipped model reading a text.
 
     t: the step, from 1 to the length of the text. unit: None for the first in the order.
     gate: the one taken apart; None for the cell's first. all_terms: with a table of every term.
@@ -47,7 +60,47 @@ class Settings(BaseModel):
     gate: GateName | None = None
     all_terms: bool = False
     speed: Annotated[int, Field(ge=1, le=FASTEST)] = 4
+
+
+class NetworkSettings(BaseModel):
+    """What the gradients page shows: an RNN, an LSTM and a GRU on the same input.
+
+    cell, gate: whose weights are taken apart. init: how weights are drawn. spectral_radius of
+    every gate's U before gain multiplies it, and forget_bias; both None as drawn. nonlinearity:
+    the RNN's. clip: a threshold for the norm of all gradients together, or None. edit: entries of
+    U set by hand. claim: with the measurement of what networks are said to remember.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    cell: CellName = "lstm"
+    gate: GateName | None = None
+    hidden: Annotated[int, Field(ge=2, le=256)] = 16
+    length: Annotated[int, Field(ge=2, le=2000)] = 100
+    seed: Annotated[int, Field(ge=0, le=9999)] = 0
+    init: InitName = "torch_default"
+    nonlinearity: NonlinearityName = "tanh"
+    gain: Annotated[float, Field(ge=0, le=3)] = 1.0
+    spectral_radius: Annotated[float, Field(ge=0, le=2)] | None = None
+    forget_bias: Annotated[float, Field(ge=-6, le=10)] | None = None
+    signal: SignalName = "noise"
+    input_scale: Annotated[float, Field(ge=0, le=5)] = 1.0
+    loss: LossName = "last"
+    clip: Annotated[float, Field(ge=0.001, le=1000)] | None = None
+    edit: Annotated[tuple[Edit, ...], BeforeValidator(read_edits)] = ()
+    claim: bool = False
+
+
+class Settings(ReadingSettings, NetworkSettings):
+    """What all pages show. A field's name is its widget's key and its query parameter."""
+
     language: LanguageName = "en"
+
+    def network(self) -> NetworkSettings:
+        """What the networks alone depend on, whichever part of them is looked at."""
+        looked_at = ("cell", "gate", "clip", "claim")
+        names = [name for name in NetworkSettings.model_fields if name not in looked_at]
+        return NetworkSettings.model_validate({name: getattr(self, name) for name in names})
 
     @classmethod
     def from_query(
@@ -81,22 +134,54 @@ class Settings(BaseModel):
             if "t" in given:
                 problems.append(RnnvizError("error.query_step", t=given["t"][:40], steps=steps))
             settings = settings.model_copy(update={"t": steps})
+        fitting = tuple(edit for edit in settings.edit if edit.fits(settings.hidden))
+        if fitting != settings.edit:
+            left = ", ".join(str(edit) for edit in settings.edit if not edit.fits(settings.hidden))
+            last = min(settings.hidden, MOST_EDITED) - 1
+            problems.append(RnnvizError("error.query_edit_place", came=left[:80], last=last))
+            settings = settings.model_copy(update={"edit": fitting})
         return settings, problems
 
-    def to_query(self, language: LanguageName = "en") -> dict[str, str]:
+    def to_query(
+        self, language: LanguageName = "en", fields: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
         """The address of this view: the fields that are not as in ``Settings()``.
 
-        language: what ``from_query`` takes where the address names none.
+        language: what ``from_query`` takes where the address names none. fields: those a page
+        has; None for all. The language is always one of them.
 
-        >>> Settings(cell="rnn", t=3).to_query()
-        {'cell': 'rnn', 't': '3'}
+        >>> Settings(cell="rnn", t=3, gain=1.1).to_query()
+        {'cell': 'rnn', 'gain': '1.1', 't': '3'}
+        >>> Settings(cell="rnn", t=3, gain=1.1).to_query(fields=NetworkSettings.model_fields)
+        {'cell': 'rnn', 'gain': '1.1'}
         """
         first = Settings(language=language)
         return {
-            name: str(value).lower() if isinstance(value, bool) else str(value)
+            name: _written(value)
             for name, value in self
-            if value is not None and value != getattr(first, name)
+            if value is not None
+            and value != getattr(first, name)
+            and (fields is None or name in fields or name == "language")
         }
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return write_edits(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def limits_of(field: str) -> tuple[float, float]:
+    """The smallest and the largest value that a number among the settings can have.
+
+    >>> limits_of("hidden")
+    (2, 256)
+    """
+    schema = Settings.model_json_schema()["properties"][field]
+    number = schema.get("anyOf", [schema])[0]  # of a field that may be None
+    return number["minimum"], number["maximum"]
 
 
 def _problem(field: str, came: str, cell: CellName) -> RnnvizError:
@@ -109,15 +194,25 @@ def _problem(field: str, came: str, cell: CellName) -> RnnvizError:
         return RnnvizError("error.query_unit", came=came)
     if field == "t":
         return RnnvizError("error.query_number", field=field, came=came, shown=shown)
-    if isinstance(shown, bool):
-        shown = str(shown).lower()
-    choices = _CHOICES.get(field, ())
+    if field == "edit":
+        return RnnvizError("error.query_edit", came=came)
     if field == "gate":
         choices = GATES_AS_READ[cell]
-        shown = choices[0]
-    return RnnvizError(
-        "error.query_choice", field=field, came=came, expected=", ".join(choices), shown=shown
-    )
+        return _not_among(field, came, choices, choices[0])
+    if field in _CHOICES:
+        return _not_among(field, came, _CHOICES[field], _written(shown))
+    low, high = limits_of(field)
+    limits = {"field": field, "came": came, "low": low, "high": high}
+    if shown is None:
+        return RnnvizError("error.query_as_drawn", **limits)
+    if isinstance(shown, int):
+        return RnnvizError("error.query_whole", **limits, shown=shown)
+    return RnnvizError("error.query_range", **limits, shown=_written(shown))
+
+
+def _not_among(field: str, came: str, choices: tuple[str, ...], shown: str) -> RnnvizError:
+    expected = ", ".join(choices)
+    return RnnvizError("error.query_choice", field=field, came=came, expected=expected, shown=shown)
 
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -125,5 +220,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "order": get_args(OrderName),
     "language": get_args(LanguageName),
     "all_terms": ("true", "false"),
+    "claim": ("true", "false"),
+    "init": get_args(InitName),
+    "nonlinearity": get_args(NonlinearityName),
+    "loss": get_args(LossName),
+    "signal": get_args(SignalName),
     "speed": tuple(map(str, range(1, FASTEST + 1))),
 }

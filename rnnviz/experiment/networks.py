@@ -1,0 +1,95 @@
+"""The networks that settings name, built and run: the same input, loss and seed for all three."""
+
+import torch
+from torch import Tensor, nn
+
+from rnnviz import initialise
+from rnnviz.cells import GATE_NAMES, ElmanCell
+from rnnviz.experiment.settings import NetworkSettings
+from rnnviz.initialise import KEEPING
+from rnnviz.inputs.signals import make_signal
+from rnnviz.trace import Trace, trace
+
+TORCH_FORMS = ("tanh", "relu")  # of torch.nn.RNN; the others are this project's own
+
+
+def run_networks(settings: NetworkSettings) -> dict[str, Trace]:
+    """The traces of an RNN, an LSTM and a GRU, by the name of the cell, in float64.
+
+    >>> traces = run_networks(NetworkSettings(hidden=4, length=10))
+    >>> list(traces), traces["gru"]["hidden_state"].sizes["time"]
+    (['rnn', 'lstm', 'gru'], 10)
+    """
+    x = make_inputs(settings)
+    return {
+        cell: trace(build_network(settings, cell), x, loss=settings.loss) for cell in GATE_NAMES
+    }
+
+
+def make_inputs(settings: NetworkSettings) -> Tensor:
+    """The signal times the input scale, (time, 1), in float64.
+
+    >>> make_inputs(NetworkSettings(length=3, input_scale=0)).tolist()
+    [[0.0], [0.0], [0.0]]
+    """
+    # The next seed's numbers, so that inputs and weights do not begin alike.
+    return settings.input_scale * make_signal(
+        settings.signal, settings.length, seed=settings.seed + 1
+    )
+
+
+def build_network(settings: NetworkSettings, cell: str) -> nn.Module:
+    """One network in float64, drawn, scaled and edited in this order, the same for the same seed.
+
+    Drawn by init; every gate's U scaled to the spectral radius, then times the gain; the forget
+    bias, for a GRU that of the update gate; then the edits. The RNN alone has the nonlinearity.
+    RnnvizError where a spectral radius is asked of a U that has none.
+
+    >>> module = build_network(NetworkSettings(hidden=2, init="identity", gain=0.9), "rnn")
+    >>> module.weight_hh_l0.tolist()
+    [[0.9, 0.0], [0.0, 0.9]]
+    """
+    module = _make_module(settings, cell)
+    initialise.torch_default(module, seed=settings.seed)
+    if settings.init == "xavier":
+        initialise.xavier(module, seed=settings.seed)
+    elif settings.init == "orthogonal":
+        initialise.orthogonal(module, seed=settings.seed)
+    elif settings.init == "identity":
+        initialise.identity(module)
+    elif settings.init == "chrono" and cell in KEEPING:
+        initialise.chrono(module, settings.length, seed=settings.seed)
+    if settings.spectral_radius is not None:
+        initialise.spectral_radius(module, settings.spectral_radius)
+    if settings.gain != 1:
+        initialise.recurrent_gain(module, settings.gain)
+    if settings.forget_bias is not None and cell in KEEPING:
+        initialise.forget_bias(module, settings.forget_bias)
+    _edit(module, settings, cell)
+    return module
+
+
+def _make_module(settings: NetworkSettings, cell: str) -> nn.Module:
+    sizes = 1, settings.hidden
+    with torch.device("meta"):  # draws no random numbers
+        if cell == "lstm":
+            module: nn.Module = nn.LSTM(*sizes)
+        elif cell == "gru":
+            module = nn.GRU(*sizes)
+        elif settings.nonlinearity in TORCH_FORMS:
+            module = nn.RNN(*sizes, nonlinearity=settings.nonlinearity)
+        else:
+            module = ElmanCell(*sizes, settings.nonlinearity)
+    module = module.double().to_empty(device="cpu")
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+def _edit(module: nn.Module, settings: NetworkSettings, cell: str) -> None:
+    (u,) = (p for name, p in module.named_parameters() if name.startswith("weight_hh"))
+    with torch.no_grad():
+        for edit in settings.edit:
+            if edit.cell == cell and edit.fits(settings.hidden):
+                gate = GATE_NAMES[cell].index(edit.gate)
+                u[gate * settings.hidden + edit.row, edit.column] = edit.value

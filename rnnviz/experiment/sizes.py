@@ -1,0 +1,70 @@
+"""Norms of Jacobian products and exponents at whatever size, exact where that can be had."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.stability import (
+    JacobianBlocks,
+    backward_norms,
+    bound_backward_norms,
+    lyapunov_exponents,
+)
+from rnnviz.stability.products import Progress
+from rnnviz.trace import Trace
+
+LEADING = 16  # exponents where all of them cost too much
+EXACT = 2e10  # S³ T up to which norms and exponents are exact
+SPEED = 1.5e9  # S³ T that go through in a second, about
+
+
+class Stability(NamedTuple):
+    """log₁₀ ‖∂s_T/∂s_t‖₂, (T + 1,), and Lyapunov exponents, (S,) or the first of them.
+
+    apart: the norms are lower bounds, at most so many decades below the norms; 0 where exact.
+    """
+
+    norms: NDArray[np.float64]
+    exponents: NDArray[np.float64]
+    apart: float
+    states: int
+
+
+def cost_of(trace: Trace) -> float:
+    """S³ T: the multiplications of all steps, about."""
+    steps, units = trace.array("hidden_state").shape[2::2]
+    states = units * (2 if trace.cell == "lstm" else 1)
+    return float(states) ** 3 * steps
+
+
+def measure_stability(trace: Trace, *, progress: Progress | None = None) -> Stability:
+    """Exact up to S³ T = 2·10¹⁰; beyond it bounds, and the 16 leading exponents.
+
+    progress: as in ``backward_norms``; RnnvizError when cancelled.
+
+    >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
+    >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
+    >>> found = measure_stability(rnnviz.trace(module, torch.ones(3, 1)))
+    >>> found.norms.round(4), found.exponents.round(4), found.apart
+    (array([-0.9031, -0.6021, -0.301 ,  0.    ]), array([-0.6931]), 0.0)
+    """
+    blocks = JacobianBlocks(trace)
+
+    def part(first: float, share: float) -> Progress:
+        def tell(done: int, of: int) -> bool | None:
+            return progress and progress(int(100 * (first + share * done / of)), 100)
+
+        return tell
+
+    if cost_of(trace) <= EXACT:
+        norms = backward_norms(blocks, progress=part(0, 0.5))
+        exponents = lyapunov_exponents(blocks, progress=part(0.5, 0.5))
+        return Stability(norms, exponents, 0.0, blocks.shape[1])
+    bounds = bound_backward_norms(blocks, progress=part(0, 0.8))
+    warmup = len(blocks) // 10
+    leading = part(0.8, 0.2)
+    exponents = lyapunov_exponents(blocks, warmup=warmup, leading=LEADING, progress=leading)
+    alive = bounds.upper > -np.inf  # elsewhere both are −∞, and right
+    apart = float((bounds.upper[alive] - bounds.lower[alive]).max())
+    return Stability(bounds.lower, exponents, apart, blocks.shape[1])
