@@ -39,7 +39,7 @@ FLAGS = (
 )
 DONE = "[data-test-script-state=notRunning]"
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
-LOOKED_FOR = re.compile(r"/step/_stcore/(health|host-config)$")
+LOOKED_FOR = re.compile(r"/(step|gradients)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
 
 

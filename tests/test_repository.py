@@ -193,7 +193,7 @@ def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
     catalogs = {
         f"rnnviz/locale/{language}/{name}.po"
         for language in ("en", "ko")
-        for name in ("errors", "interface")
+        for name in ("errors", "gradients", "interface")
     }
     data = {*catalogs, "rnnviz/py.typed"}
     assert "rnnviz/cells.py" in held

@@ -1,12 +1,18 @@
 """What is kept between reruns and shared by visitors; all of it bounded and never written to."""
 
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from rnnviz.experiment import NetworkSettings, Remembered, measure_claim, run_networks
+from rnnviz.experiment.sizes import Stability
 from rnnviz.formats.characters import CharacterModel, load_character_model
+from rnnviz.gradients import Diagnosis, PlainPass, diagnose, plain_pass
 from rnnviz.ordering import Order, order_units
 from rnnviz.trace import Trace
 
@@ -35,3 +41,45 @@ def expectations(cell: str, text: str) -> NDArray[np.float64]:
 def unit_order(cell: str, text: str, by: str) -> Order:
     """The units of a shipped model in an order, over a text."""
     return order_units(reading(cell, text), by, text)
+
+
+_BY_FIELDS: dict[str | type[Any], Callable[[Any], Any]] = {
+    NetworkSettings: NetworkSettings.model_dump_json
+}
+
+
+@st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=_BY_FIELDS)
+def networks(settings: NetworkSettings) -> dict[str, Trace]:
+    """The traces of the three networks of some settings, by cell."""
+    return run_networks(settings)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_FIELDS)
+def verdicts(settings: NetworkSettings) -> dict[str, Diagnosis]:
+    """What the gradients of the three networks say, by cell."""
+    return {cell: diagnose(trace) for cell, trace in networks(settings).items()}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_FIELDS)
+def plain_passes(settings: NetworkSettings) -> dict[str, PlainPass]:
+    """What plain backpropagation in float32 makes of the three networks' gradients, by cell."""
+    return {cell: plain_pass(trace) for cell, trace in networks(settings).items()}
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_BY_FIELDS)
+def claim(settings: NetworkSettings) -> list[Remembered]:
+    """What fresh networks of some settings' sizes remember."""
+    return measure_claim(settings)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def stabilities() -> OrderedDict[str, dict[str, Stability]]:
+    """Stability by settings, kept by ``keep``: worked out with progress, which can be cancelled."""
+    return OrderedDict()
+
+
+def keep(store: OrderedDict[str, Any], key: str, value: Any, *, most: int = 16) -> None:
+    """Puts a value in, and the oldest out where there are more than so many."""
+    store[key] = value
+    while len(store) > most:
+        store.popitem(last=False)

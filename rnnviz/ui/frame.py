@@ -1,13 +1,16 @@
 """What every page stands in: its title, the look, the language, and what the address asked for."""
 
 import re
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
 import streamlit as st
+from pydantic import BaseModel
 
+from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import LanguageName, Settings
+from rnnviz.experiment import LanguageName, NetworkSettings, Settings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import ASSETS
@@ -15,7 +18,9 @@ from rnnviz.ui.cache import ASSETS
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 
-PAGES = {"step": ":material/skip_next:"}  # in the order of the menu, the first is /
+MAY_BE_NONE = [name for name, value in Settings() if value is None]
+# In the order of the menu, the first is /.
+PAGES = {"step": ":material/skip_next:", "gradients": ":material/trending_down:"}
 
 
 def navigate() -> None:
@@ -24,23 +29,28 @@ def navigate() -> None:
     words = labels(st.session_state.language)
     st.set_page_config(page_title="rnnviz", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     st.logo(ASSETS / f"logo_{'dark' if is_dark() else 'light'}.svg", size="large")
-    pages = [
-        st.Page(
+    pages = {
+        name: st.Page(
             f"pages/{name}.py",
             title=words[f"page.{name}.menu"],
             icon=icon,
             default=name == next(iter(PAGES)),
         )
         for name, icon in PAGES.items()
-    ]
+    }
     st.session_state.framed = True
-    st.navigation(pages).run()
+    page = st.navigation(list(pages.values()))
+    wanted = pages.get(st.session_state.pop("wanted", ""), page)
+    if wanted.url_path != page.url_path:
+        st.switch_page(wanted, query_params=st.query_params.to_dict())
+    page.run()
 
 
 def open_page(page: str) -> Labels:
     """The page's frame; returns the words of the reader's language."""
     if "framed" not in st.session_state:
         # A fresh server runs a page's file without app.py at the first request to its address.
+        st.session_state.wanted = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
     language = st.session_state.language
     words = labels(language)
@@ -68,26 +78,33 @@ def _colours() -> str:
     colours = palette(dark=is_dark())
     return (
         f":root {{--rnnviz-card: {colours.ground}; --rnnviz-line: {colours.line};"
-        f" --rnnviz-muted: {colours.muted};}}"
+        f" --rnnviz-muted: {colours.muted}; --rnnviz-selected: {colours.selected};}}"
     )
 
 
 def _read_address() -> None:
-    """Once a session the address's settings become the widgets' values; then these are kept.
+    """An address that is not the page's own becomes the widgets' values; then these are kept.
 
-    A widget that comes back with other labels or limits forgets what it held; a value that the
-    script has set itself it takes over.
+    It is another one at the first run and after a link to a scene; a bare one, as the menu gives,
+    asks for nothing. A widget that comes back with other labels or limits forgets what it held; a
+    value that the script has set itself it takes over.
     """
-    state = st.session_state
-    if "problems" in state:
-        for name in Settings.model_fields:
-            state[name] = state[name]
+    state, query = st.session_state, st.query_params.to_dict()
+    known = "problems" in state
+    if known and (not query or query == state.address):
+        for name, before in state.kept:
+            # Streamlit may drop a widget's value between pages, or in a run that is cut short
+            now = state.get(name, before)
+            state[name] = now if now is not None or name in MAY_BE_NONE else before
         return
-    settings, problems = Settings.from_query(st.query_params.to_dict(), _spoken())
-    state.problems, state.first = problems, settings
-    state.read_text = settings.text
+    settings, problems = Settings.from_query(query, _spoken())
     for name, value in settings:
-        state[name] = value
+        # a link within the app speaks of networks; it leaves text and language as they are
+        if not known or name in query or name in NetworkSettings.model_fields:
+            state[name] = value
+    state.address, state.address_read, state.problems = query, True, problems
+    state.read_text = state.text if known else settings.text
+    state.first = current()
 
 
 def _spoken() -> LanguageName:
@@ -97,14 +114,21 @@ def _spoken() -> LanguageName:
 
 def current() -> Settings:
     """The settings as the widgets hold them, with the last text that could be read."""
-    values = {name: st.session_state[name] for name in Settings.model_fields}
-    return Settings.model_validate(values | {"text": st.session_state.read_text})
+    state = st.session_state
+    values = {name: state[name] for name in Settings.model_fields}
+    state.kept = Settings.model_validate(values | {"text": state.read_text})
+    return state.kept
 
 
-def write_address(settings: Settings) -> None:
-    """The address of this view; written only where it changes."""
-    query = settings.to_query(_spoken())
-    if st.query_params.to_dict() != query:
+def write_address(settings: Settings, page: type[BaseModel]) -> None:
+    """The address of this view, of the fields that the page has; written only where it changes."""
+    if settings.gate == GATES_AS_READ[settings.cell][0]:  # what the page shows by itself
+        settings = settings.model_copy(update={"gate": None})
+    query = settings.to_query(_spoken(), page.model_fields)
+    state = st.session_state
+    state.address = query
+    # A link to the same page tells the script its query and leaves the browser's address as it was.
+    if st.query_params.to_dict() != query or state.pop("address_read", False):
         st.query_params.from_dict(query)
 
 
@@ -123,6 +147,14 @@ def input_language(words: Labels) -> None:
 def show_error(error: RnnvizError, words: Labels) -> None:
     """An error in the reader's words, where the thing itself would stand."""
     st.error(_as_it_stands(error.message(words.language)), icon=":material/error:")
+
+
+def show_part(part: Callable[[Settings, Labels], None], settings: Settings, words: Labels) -> None:
+    """A part of a page, or in its place the error that kept it from being shown."""
+    try:
+        part(settings, words)
+    except RnnvizError as error:
+        show_error(error, words)
 
 
 def is_dark() -> bool:

@@ -1,7 +1,6 @@
 """The step page's own parts: the strip and its player, what this step is made of, the heatmaps."""
 
 from html import escape
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.equations import equations
-from rnnviz.experiment import Settings
+from rnnviz.experiment import ReadingSettings, Settings
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.locale import Labels
 from rnnviz.plots.gates import plot_gates
@@ -51,7 +50,7 @@ def step_through(words: Labels) -> None:
     _input_time(steps, words)
     _show_step(settings, record, words)
     if not state.get("playing", False):
-        write_address(_plain(settings))
+        write_address(_plain(settings), ReadingSettings)
 
 
 def first_step(t: int) -> int:
@@ -62,12 +61,7 @@ def first_step(t: int) -> int:
 def _plain(settings: Settings) -> Settings:
     """The same view with what it shows by itself left out of its address."""
     units = unit_order(settings.cell, settings.text, settings.order).units
-    update: dict[str, Any] = {}
-    if settings.unit == int(units[0]):
-        update["unit"] = None
-    if settings.gate == GATES_AS_READ[settings.cell][0]:
-        update["gate"] = None
-    return settings.model_copy(update=update)
+    return settings.model_copy(update={"unit": None}) if settings.unit == units[0] else settings
 
 
 def _show_strip(settings: Settings, record: Trace, words: Labels) -> None:

@@ -1,0 +1,144 @@
+"""The gradients page's choices: how three networks are made, and what they are run on."""
+
+from typing import Any, get_args
+
+import streamlit as st
+
+from rnnviz.cells import GATE_NAMES, GATES_AS_READ
+from rnnviz.experiment import InitName, LossName, NonlinearityName, Settings, limits_of
+from rnnviz.inputs.signals import SIGNALS
+from rnnviz.locale import Labels
+from rnnviz.ui.frame import current
+
+# The notches of the sliders whose first one is None, as drawn or none.
+NOTCHES: dict[str, list[float]] = {
+    "spectral_radius": [k / 50 for k in range(101)],
+    "forget_bias": [k / 4 for k in range(-24, 41)],
+    "clip": [d * 10.0**e for e in range(-3, 3) for d in (1, 2, 5)] + [1000.0],
+}
+
+
+def input_network(words: Labels) -> Settings:
+    """The sidebar's choices; returns the settings as they now stand."""
+    with st.sidebar:
+        _heading(words["control.weights"])
+        _choose("init", get_args(InitName), words)
+        _slide("gain", 0.01, "%.2f", words)
+        _notch("spectral_radius", "{:.2f}", words["control.as_drawn"], words)
+        _notch("forget_bias", "{:+.2f}", words["control.as_drawn"], words)
+        _switch("nonlinearity", get_args(NonlinearityName), words)
+        _heading(words["control.sizes"])
+        _slide("hidden", 1, "%d", words)
+        _slide("length", 1, "%d", words)
+        _input_seed(words)
+        _heading(words["control.input_and_loss"])
+        _choose("signal", SIGNALS, words)
+        _slide("input_scale", 0.1, "%.1f", words)
+        _switch("loss", get_args(LossName), words)
+        _notch("clip", "{:g}", words["control.none"], words)
+    return current()
+
+
+def input_gate(words: Labels) -> None:
+    """Whose recurrent weights are looked at: the cell, and of a gated one the gate."""
+    with st.container(horizontal=True, gap="small", key="whose"):
+        st.segmented_control(
+            words["control.cell"],
+            tuple(GATE_NAMES),
+            format_func=str.upper,
+            key="cell",
+            on_change=_follow_cell,
+            required=True,
+            label_visibility="collapsed",
+        )
+        gates = GATES_AS_READ[st.session_state.cell]
+        if st.session_state.gate is None:
+            st.session_state.gate = gates[0]
+        if len(gates) > 1:
+            st.segmented_control(
+                words["card.gate"],
+                gates,
+                format_func=lambda gate: words[f"gate.{gate}"],
+                key="gate",
+                required=True,
+                label_visibility="collapsed",
+            )
+
+
+def _follow_cell() -> None:
+    if st.session_state.gate not in GATE_NAMES[st.session_state.cell]:
+        st.session_state.gate = None
+
+
+def _heading(text: str) -> None:
+    st.markdown(f"**{text}**")
+
+
+def _choose(key: str, options: tuple[str, ...], words: Labels) -> None:
+    st.selectbox(
+        words[f"control.{key}"],
+        options,
+        format_func=lambda option: words[f"{key}.{option}"],
+        key=key,
+        help=words[f"control.{key}_help"],
+    )
+
+
+def _switch(key: str, options: tuple[str, ...], words: Labels) -> None:
+    st.segmented_control(
+        words[f"control.{key}"],
+        options,
+        format_func=lambda option: words[f"{key}.{option}"],
+        key=key,
+        required=True,
+        width="stretch",
+        help=words[f"control.{key}_help"],
+    )
+
+
+def _slide(key: str, step: float, form: str, words: Labels) -> None:
+    low, high = limits_of(key)
+    # a slider's numbers are all of one kind
+    low, high = (int(low), int(high)) if isinstance(step, int) else (float(low), float(high))
+    st.slider(
+        words[f"control.{key}"],
+        low,
+        high,
+        step=step,
+        key=key,
+        format=form,
+        help=words[f"control.{key}_help"],
+    )
+
+
+def _notch(key: str, form: str, none: str, words: Labels) -> None:
+    """A slider whose first notch is None; a value between notches, from an address, gets one."""
+    now: Any = st.session_state[key]
+    notches = sorted({*NOTCHES[key], *([] if now is None else [now])})
+    st.select_slider(
+        words[f"control.{key}"],
+        [None, *notches],
+        format_func=lambda value: none if value is None else form.format(value).replace("-", "−"),
+        key=key,
+        help=words[f"control.{key}_help"],
+    )
+
+
+def _input_seed(words: Labels) -> None:
+    low, high = limits_of("seed")
+    state = st.session_state
+    before = state.seed
+
+    def keep() -> None:
+        if state.seed is None:  # an emptied field
+            state.seed = before
+
+    st.number_input(
+        words["control.seed"],
+        int(low),
+        int(high),
+        step=1,
+        key="seed",
+        on_change=keep,
+        help=words["control.seed_help"],
+    )

@@ -1,0 +1,40 @@
+"""Where to start from: a link each, and what it shows."""
+
+from html import escape
+
+import streamlit as st
+
+from rnnviz.experiment import SCENES, NetworkSettings, Settings
+from rnnviz.locale import Labels
+
+
+def show_scenes(settings: Settings, words: Labels) -> None:
+    """All scenes as links, and the words of the one that is on."""
+    on = scene_of(settings)
+    with st.container(horizontal=True, gap="xxsmall", key="scenes"):
+        for name in SCENES:
+            with st.container(key=f"scene_{'on_' * (name == on)}{name}", width="content"):
+                st.page_link(
+                    "pages/gradients.py",
+                    label=words[f"scene.{name}"],
+                    query_params=scene_query(name, settings),
+                )
+    if on is not None:
+        st.html(f"<p class='rnnviz-scene'>{escape(words[f'scene.{on}_words'])}</p>")
+
+
+def scene_query(name: str, settings: Settings) -> dict[str, str]:
+    """The address of a scene; never a bare one, which would mean: as it was."""
+    scene = SCENES[name]
+    changed = settings.model_copy(update=dict(scene))
+    query = changed.to_query(settings.language, NetworkSettings.model_fields)
+    return query or {"init": scene.init}
+
+
+def scene_of(settings: Settings) -> str | None:
+    """The scene that these settings are, or None."""
+    now = settings.network(), settings.claim
+    for name, scene in SCENES.items():
+        if now == (Settings.model_validate(dict(scene)).network(), scene.claim):
+            return name
+    return None

@@ -1,0 +1,190 @@
+"""The gradients page's own parts: norms and verdicts, contributions, clipping, saturation."""
+
+import math
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from rnnviz.errors import RnnvizError
+from rnnviz.experiment import NetworkSettings, Settings
+from rnnviz.experiment.claim import CLAIMED, SEEDS
+from rnnviz.gradients import (
+    Diagnosis,
+    PlainPass,
+    clip_by_norm,
+    gradient_norms,
+    parameter_gradients,
+    weight_gradient_norms,
+)
+from rnnviz.locale import Labels
+from rnnviz.plots.gradient_norms import plot_gradient_norms
+from rnnviz.plots.memory import plot_memory
+from rnnviz.plots.saturation import plot_saturation
+from rnnviz.plots.style import palette
+from rnnviz.plots.weight_gradients import plot_weight_gradients
+from rnnviz.trace import Trace
+from rnnviz.ui.cache import claim, networks, plain_passes, verdicts
+from rnnviz.ui.figures import heading, note, show_figure
+from rnnviz.ui.frame import is_dark
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def labelled(settings: NetworkSettings) -> dict[str, Trace]:
+    """The traces by the names that their lines have."""
+    return {cell.upper(): trace for cell, trace in networks(settings).items()}
+
+
+def show_norms(settings: Settings, words: Labels) -> None:
+    """log₁₀ of the gradient's norm at every step, and what it says in words."""
+    network = settings.network()
+    found, passes = verdicts(network), plain_passes(network)
+    with st.container(key="cards_norms"):
+        left, right = st.columns([0.64, 0.36], gap="small")
+    with left, st.container(key="card_norms"):
+        heading(words[f"card.norms_{settings.loss}"])
+        figure = plot_gradient_norms(
+            labelled(network),
+            float32={cell.upper(): plain for cell, plain in passes.items()},
+            height=372,
+            language=words.language,
+            dark=is_dark(),
+        )
+        show_figure("gradient_norms", figure, words)
+        note(words["card.norms_note"])
+    with right, st.container(key="card_verdicts"):
+        heading(words["card.verdicts"])
+        for cell, trace in networks(network).items():
+            _show_verdict(trace, found[cell], passes[cell], words)
+
+
+def _show_verdict(trace: Trace, found: Diagnosis, plain: PlainPass, words: Labels) -> None:
+    cell = trace.cell
+    colour = palette(dark=is_dark()).cells[cell]
+    lines = [_speed(found, words), _span(trace, words), _float32(plain, words)]
+    if found.not_finite is not None:
+        where = found.not_finite
+        lines.append(
+            words(
+                "verdict.not_finite",
+                t=where.time + 1,
+                name=words[f"gate.{where.name.removesuffix('_preactivation')}"],
+                unit=where.unit,
+            )
+        )
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
+    st.html(
+        f"<div class='rnnviz-verdict' style='--cell: {colour}'>"
+        f"<p><b>{cell.upper()}</b> {escape(words[f'verdict.{found.verdict}'])}</p>{said}</div>"
+    )
+
+
+def _speed(found: Diagnosis, words: Labels) -> str:
+    """How fast the gradient falls or grows going back, in steps."""
+    if math.isfinite(found.half_life) and found.half_life < 10_000:
+        return words("verdict.halves", steps=found.half_life)
+    if math.isfinite(found.doubling_time) and found.doubling_time < 10_000:
+        return words("verdict.doubles", steps=found.doubling_time)
+    if math.isnan(found.decay):
+        return words["verdict.no_slope"]
+    return words["verdict.keeps"]
+
+
+def _span(trace: Trace, words: Labels) -> str:
+    """What the whole way back makes of the gradient."""
+    norms = gradient_norms(trace)["hidden_state"].values.ravel()
+    ratio = norms[0] - norms[-1]
+    return "" if math.isnan(ratio) else words("verdict.span", factor=_power(float(ratio)))
+
+
+def _float32(plain: PlainPass, words: Labels) -> str:
+    """Where plain backpropagation in float32, as networks are trained, loses the gradient."""
+    if plain.lost is not None:
+        return words("verdict.float32_shows", t=plain.lost.time + 1, shows=plain.lost.shows)
+    if plain.wrong_from is not None:
+        return words("verdict.float32_wrong", t=plain.wrong_from + 1)
+    return words["verdict.float32_right"]
+
+
+def show_contributions(settings: Settings, words: Labels) -> None:
+    """What every step adds to ∂L/∂U, what clipping makes of it all; saturation beside it."""
+    network = settings.network()
+    traces = labelled(network)
+    look = {"language": words.language, "dark": is_dark()}
+    with st.container(key="cards_contributions"):
+        left, right = st.columns(2, gap="small")
+    with left, st.container(key="card_contributions"):
+        heading(words["card.contributions"])
+        figure = plot_weight_gradients(traces, height=300, **look)
+        show_figure("weight_gradients", figure, words)
+        note(words["card.contributions_note"])
+        _show_clipping(settings, words)
+    with right, st.container(key="card_saturation"):
+        heading(words["card.saturation"])
+        figure = plot_saturation(traces, height=300, **look)
+        show_figure("saturation", figure, words)
+        note(words["card.saturation_note"])
+
+
+def _show_clipping(settings: Settings, words: Labels) -> None:
+    """The norm of each network's ∂L/∂U, and what a clipping threshold makes of all gradients."""
+    rows: list[str] = []
+    for cell, trace in networks(settings.network()).items():
+        found = weight_gradient_norms(trace)
+        total, cancellation = found["log10_total"].item(), found["cancellation"].item()
+        said = words("clip.norm", norm=_power(total))
+        if not math.isnan(cancellation):
+            said += " " + words("clip.cancellation", share=cancellation)
+        if settings.clip is not None:
+            said += " " + _clipped(trace, settings.clip, words)
+        rows.append(f"<p><b>{cell.upper()}</b> {escape(said)}</p>")
+    st.html(f"<div class='rnnviz-note rnnviz-rows'>{''.join(rows)}</div>")
+
+
+def _clipped(trace: Trace, threshold: float, words: Labels) -> str:
+    """What torch's clipping by norm makes of all gradients as float32 has them."""
+    with np.errstate(over="ignore"):
+        gradients = {n: g.astype(np.float32) for n, g in parameter_gradients(trace).items()}
+    try:
+        clipped = clip_by_norm(gradients, threshold)
+    except RnnvizError as error:
+        return error.message(words.language)
+    if clipped.coefficient == 1:
+        return words("clip.untouched", norm=clipped.norm)
+    return words("clip.clipped", norm=clipped.norm, coefficient=clipped.coefficient)
+
+
+def _power(log10: float) -> str:
+    """A number given by its logarithm: as it is where it is handy, else times a power of ten."""
+    if not math.isfinite(log10):
+        return {-math.inf: "0", math.inf: "∞"}.get(log10, "NaN")
+    if -3 < log10 < 5:
+        return f"{10**log10:.3g}"
+    mantissa, exponent = f"{10 ** (log10 % 1):.1f}", math.floor(log10)
+    if mantissa == "10.0":
+        mantissa, exponent = "1.0", exponent + 1
+    return f"{mantissa} × 10{str(exponent).translate(SUPERSCRIPT)}"
+
+
+def show_claim(settings: Settings, words: Labels) -> None:
+    """What networks are said to remember, beside what fresh ones of these sizes do."""
+    with st.container(key="card_claim"):
+        heading(words["card.claim"])
+        note(words("card.claim_note", seeds=SEEDS, hidden=settings.hidden, length=settings.length))
+        with st.spinner(words["card.claim_measuring"]):
+            found = claim(settings.network())
+        names = {row.name: words[f"variant.{row.name}"] for row in found}
+        figure = plot_memory(
+            {names[row.name]: (row.cell, row.steps) for row in found},
+            claimed={
+                names[cell]: (words("plot.claimed", steps=steps), steps)
+                for cell, steps in CLAIMED.items()
+            },
+            length=settings.length,
+            height=400,
+            language=words.language,
+            dark=is_dark(),
+        )
+        show_figure("memory", figure, words)
+        note(words["card.claim_says"])

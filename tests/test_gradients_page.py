@@ -1,0 +1,269 @@
+"""The gradients page under Streamlit's own test driver: every scene, both languages, every end."""
+
+import base64
+import json
+import math
+from html import escape, unescape
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import rnnviz
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.experiment import (
+    MOST_EDITED,
+    SCENES,
+    Edit,
+    NetworkSettings,
+    Settings,
+    limits_of,
+    run_networks,
+)
+from rnnviz.gradients import gradient_norms, plain_pass, weight_gradient_norms
+from rnnviz.locale import LANGUAGES, labels
+from tests.test_page import KEY, ROOT, choice, errors_of, run, settings_of, shown, told
+
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+pytestmark = [
+    pytest.mark.slow,
+    # Streamlit's own: its event loop is made in a thread that has none.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
+]
+
+
+def gradients_page(**query: str) -> AppTest:
+    """The page at an address."""
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.switch_page("pages/gradients.py")
+    return run(page)
+
+
+def figures(page: AppTest) -> dict[str, dict[str, Any]]:
+    """The figures by the names of their containers."""
+    found: dict[str, dict[str, Any]] = {}
+
+    def walk(block: Any, key: str) -> None:
+        for child in block.children.values():
+            proto = getattr(child, "proto", None)
+            own = str(getattr(proto, "id", "")) if proto is not None else ""
+            inner = own.rpartition("figure_")[2] if "figure_" in own else key
+            if getattr(child, "type", "") == "plotly_chart":
+                found[key] = json.loads(child.proto.spec)
+            if hasattr(child, "children"):
+                walk(child, inner)
+
+    walk(page._tree, "")
+    return found
+
+
+def decoded(values: Any) -> np.ndarray:
+    """An array as Plotly's JSON holds it, plain or as bytes."""
+    if not isinstance(values, dict):
+        return np.array([np.nan if value is None else value for value in values])
+    flat = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
+    return flat.reshape([int(n) for n in values["shape"].split(",")]) if "shape" in values else flat
+
+
+def line(figure: dict[str, Any], name: str) -> np.ndarray:
+    (values,) = (decoded(part["y"]) for part in figure["data"] if part["name"] == name)
+    return values
+
+
+def change(page: AppTest, key: str, value: Any) -> AppTest:
+    """Moves a slider of either kind."""
+    widgets = [*page.slider, *page.select_slider]
+    (widget,) = (widget for widget in widgets if widget.key == key)
+    widget.set_value(value)
+    return run(page)
+
+
+def check_norms(page: AppTest, settings: NetworkSettings) -> None:
+    """The lines drawn are the library's numbers, and none is missing."""
+    figure = figures(page)["gradient_norms"]
+    for cell, trace in run_networks(settings).items():
+        norms = gradient_norms(trace)["hidden_state"].values.ravel()
+        drawn = line(figure, cell.upper())
+        finite = np.isfinite(norms)
+        assert drawn[finite].tolist() == norms[finite].tolist()
+        assert np.isnan(drawn[~finite]).all()
+        crosses = [part for part in figure["data"] if part["name"].startswith(f"{cell.upper()}: ")]
+        dead = (norms == -math.inf).sum()
+        assert sum(len(decoded(part["x"])) for part in crosses if "exactly" in part["name"]) == dead
+        lost = plain_pass(trace).lost
+        rings = [part for part in crosses if "float32" in part["name"]]
+        assert [int(decoded(ring["x"])[0]) for ring in rings] == (
+            [] if lost is None else [lost.time + 1]
+        )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", SCENES)
+def test_every_scene_stands(name: str, language: str):
+    settings = Settings.model_validate(dict(SCENES[name]))
+    page = gradients_page(**settings.to_query(), language=language)
+    words, said = labels(language), shown(page)
+    assert any(escape(words[f"scene.{name}_words"]) in text for text in said)
+    assert [text for text in said if KEY.fullmatch(text)] == []
+    assert not page.error
+    assert not page.warning
+    assert settings_of(page) == settings.to_query(fields=NetworkSettings.model_fields) | (
+        {"language": language} if language != "en" else {}
+    )
+    wanted = {"gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation"}
+    wanted |= {"jacobian_norms", "lyapunov"} | ({"memory"} if settings.claim else set())
+    assert set(figures(page)) == wanted
+    if language == "en":
+        check_norms(page, settings.network())
+    for cell in GATES_AS_READ:
+        assert any(f"<b>{cell.upper()}</b>" in text for text in said)
+
+
+def test_the_verdict_is_the_librarys():
+    page = gradients_page(nonlinearity="sigmoid", cell="rnn")
+    trace = run_networks(NetworkSettings(nonlinearity="sigmoid"))["rnn"]
+    found, plain = rnnviz.diagnose(trace), plain_pass(trace)
+    assert plain.lost is not None
+    said = "".join(shown(page))
+    assert f"the gradient halves every {found.half_life:.1f} steps." in said
+    assert f"From step {plain.lost.time + 1} back, plain float32 shows 0." in said
+    norms = gradient_norms(trace)["hidden_state"].values.ravel()
+    log10 = norms[0] - norms[-1]
+    power = str(math.floor(log10)).translate(SUPERSCRIPT)
+    assert f"At step 1 it is {10 ** (log10 % 1):.1f} × 10{power} times" in said
+
+
+ENDS = [(name, end) for name in ("gain", "input_scale", "hidden", "length") for end in (0, 1)]
+
+
+@pytest.mark.parametrize(("name", "end"), ENDS)
+def test_every_slider_to_either_end(name: str, end: int):
+    page = gradients_page(length="50", hidden="4")
+    value = limits_of(name)[end]
+    whole = name in ("hidden", "length")
+    change(page, name, int(value) if whole else float(value))
+    changed = {"length": 50, "hidden": 4, name: value}
+    settings = NetworkSettings.model_validate(changed)
+    check_norms(page, settings)
+    assert settings_of(page)[name] == str(value)
+    assert not page.error
+
+
+@pytest.mark.parametrize("name", ["spectral_radius", "forget_bias", "clip"])
+def test_every_notched_slider_to_either_end(name: str):
+    page = gradients_page(length="50", hidden="4")
+    low, high = limits_of(name)
+    check_norms(page, NetworkSettings(length=50, hidden=4))  # the first notch: as drawn, or none
+    for value in (float(high), float(low)):
+        change(page, name, value)
+        settings = NetworkSettings.model_validate({"length": 50, "hidden": 4, name: value})
+        check_norms(page, settings.model_copy(update={"clip": None}))
+        assert float(settings_of(page)[name]) == value
+        assert not page.error
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"gain": "0"}, "At step 1 it is 0 times"),
+        ({"length": "2", "hidden": "2"}, "the gradient halves every"),
+        ({"nonlinearity": "identity", "gain": "3", "length": "2000"}, "The network itself leaves"),
+        ({"hidden": "2", "edit": "rnn.hidden.0.0:1e300", "nonlinearity": "relu"}, "explodes"),
+    ],
+)
+def test_extremes_are_said_in_words(query: dict[str, str], said: str):
+    page = gradients_page(**query)
+    assert any(said in text for text in shown(page))
+    settings, problems = Settings.from_query(query)
+    assert problems == []
+    check_norms(page, settings.network())
+
+
+def test_a_radius_that_cannot_be_had_is_an_error_and_loses_nothing():
+    query = {"hidden": "2", "edit": "rnn.hidden.0.1:5", "spectral_radius": "0.9"}
+    page = gradients_page(**query, init="identity", gain="0")
+    assert not page.error  # the edit comes last, so that a radius was there to scale
+    change(page, "gain", 1.0)
+    assert not page.error
+    assert page.session_state.edit == (Edit("rnn", "hidden", 0, 1, 5.0),)
+
+
+def test_clipping_says_what_it_multiplies_by():
+    page = gradients_page(clip="0.001")
+    traces = run_networks(NetworkSettings())
+    said = unescape("".join(shown(page)))
+    for trace in traces.values():
+        gradients = rnnviz.parameter_gradients(trace)
+        clipped = rnnviz.clip_by_norm(
+            {name: g.astype(np.float32) for name, g in gradients.items()}, 0.001
+        )
+        assert f"norm {clipped.norm:.3g}, so clipping multiplies every gradient by" in said
+        assert f"by {clipped.coefficient:.3g}." in said
+        share = weight_gradient_norms(trace)["cancellation"].item()
+        assert f"Of the steps' contributions {share:.0%} is left" in said
+    change(page, "clip", 1000.0)
+    assert "below the threshold, so clipping leaves it" in "".join(shown(page))
+
+
+def test_clipping_an_infinite_gradient_is_said_to_be_so():
+    settings = SCENES["exploding"]
+    page = gradients_page(**Settings.model_validate(dict(settings)).to_query(), clip="1")
+    said = "".join(shown(page))
+    assert "entries that are not finite" in said
+
+
+def test_another_cell_shows_its_gates_and_weights():
+    page = gradients_page(hidden="4")
+    traces = run_networks(NetworkSettings(hidden=4))
+    for cell, gates in GATES_AS_READ.items():
+        choice(page, "cell").set_value(cell)
+        run(page)
+        for gate in gates:
+            if len(gates) > 1:
+                choice(page, "gate").set_value(gate)
+                run(page)
+            figure = figures(page)["weights"]
+            u = decoded(figure["data"][0]["z"])
+            names = rnnviz.cells.GATE_NAMES[cell]
+            wanted = np.split(traces[cell].parameters["weight_hh_l0"], len(names))
+            assert u.tolist() == wanted[names.index(gate)].tolist()
+            values = figures(page)["eigenvalues"]["data"]
+            assert len(values) == len(gates)
+
+
+def test_weights_can_be_edited_up_to_the_limit_only():
+    page = gradients_page(hidden=str(MOST_EDITED))
+    assert len(page.dataframe) == 1
+    page = gradients_page(hidden=str(MOST_EDITED + 1))
+    assert len(page.dataframe) == 0
+    said = "With up to 8 hidden units every weight can be edited here."
+    assert any(said in text for text in shown(page))
+
+
+def test_an_address_that_cannot_be_taken_is_told():
+    page = gradients_page(gain="7", edit="rnn.hidden.0.1:nan", hidden="4")
+    assert told(page.warning) == [
+        "The address says gain=7, which must be a number from 0 to 3. The page shows 1 instead.",
+        "The address says edit=rnn.hidden.0.1:nan, which must be cell.gate.row.column:value, with "
+        "commas between several, such as rnn.hidden.0.1:0.5. The page shows the weights as drawn "
+        "instead.",
+    ]
+    assert errors_of(page) == []
+    check_norms(page, NetworkSettings(hidden=4))
+    change(page, "gain", 2.0)
+    assert told(page.warning) == []
+
+
+def test_what_takes_long_is_offered_and_not_begun():
+    page = gradients_page(hidden="256", length="200")
+    assert {"jacobian_norms", "lyapunov"} & set(figures(page)) == set()
+    assert page.button(key="start_stability").label == "Work them out"
+    page.button(key="start_stability").click()
+    run(page)
+    found = figures(page)
+    assert len(line(found["jacobian_norms"], "LSTM")) == 201
+    assert len(line(found["lyapunov"], "LSTM")) == 16
+    assert any("Lower bounds; the norms lie at most" in text for text in shown(page))
