@@ -128,7 +128,7 @@ class Visit:
 
     def open(self, path: str = "/", **query: object) -> "Visit":
         self.page.goto(f"{self.address}{path}?{urlencode(query)}")
-        self.page.wait_for_selector(".rnnviz-count")
+        self.page.wait_for_selector(".rnnviz-count, .rnnviz-verdict")
         return self.settle()
 
     def settle(self) -> "Visit":

@@ -126,19 +126,11 @@ def _notch(key: str, form: str, none: str, words: Labels) -> None:
 
 def _input_seed(words: Labels) -> None:
     low, high = limits_of("seed")
-    state = st.session_state
-    before = state.seed
-
-    def keep() -> None:
-        if state.seed is None:  # an emptied field
-            state.seed = before
-
     st.number_input(
         words["control.seed"],
         int(low),
         int(high),
         step=1,
         key="seed",
-        on_change=keep,
         help=words["control.seed_help"],
     )

@@ -63,6 +63,7 @@ def _bound(trace: Trace, words: Labels) -> str:
 def _input_weights(settings: Settings, gate: str, trace: Trace, words: Labels) -> None:
     """The grid. It keeps its own changes, so it is given anew only when something else changed."""
     state = st.session_state
+    state.setdefault("refused", (None, []))
     u = _matrix(trace, gate)
     base = (settings.network().model_copy(update={"edit": ()}), settings.cell, gate)
     changed_elsewhere = state.get("grid_edit") != settings.edit
@@ -81,10 +82,11 @@ def _input_weights(settings: Settings, gate: str, trace: Trace, words: Labels) -
                 name: st.column_config.NumberColumn(format="%.4g", width="small") for name in names
             },
             on_change=_edited,
-            args=(key, settings, gate),
+            args=(key, base, settings, gate),
             alt=words["weights.grid"],
         )
-    for row, column, value in state.pop("refused", []):
+    # until something changes
+    for row, column, value in state.refused[1] if state.refused[0] == (base, settings.edit) else []:
         come = {"row": row, "column": column, "came": "—" if value is None else str(value)}
         show_error(RnnvizError("error.edited_weight", **come, kept=float(u[row, column])), words)
     own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
@@ -101,7 +103,7 @@ def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:
     return np.split(trace.parameters["weight_hh_l0"], len(names))[names.index(gate)]
 
 
-def _edited(key: str, settings: Settings, gate: str) -> None:
+def _edited(key: str, base: tuple[Any, ...], settings: Settings, gate: str) -> None:
     """The grid's changes become settings; what is no number is refused and changes nothing."""
     state = st.session_state
     edits, refused = state.edit, []
@@ -113,10 +115,9 @@ def _edited(key: str, settings: Settings, gate: str) -> None:
                 continue
             edit = Edit(settings.cell, gate, int(row), int(name), float(value))
             edits = with_edit(edits, edit)
-    state.refused = refused
-    state.edit = edits
-    if not refused:  # else the grid is given anew, as it was
-        state.grid_edit = edits
+    state.edit, state.refused = edits, ((base, edits), refused)
+    # with something refused the grid is given anew, as it was
+    state.grid_edit = None if refused else edits
 
 
 def _reset() -> None:

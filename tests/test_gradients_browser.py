@@ -1,0 +1,276 @@
+"""What a person does with the gradients page, in a real browser."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, expect
+
+from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
+from rnnviz.gradients import gradient_norms
+from rnnviz.locale import labels
+from tests.browser import Visit, launched, served, visiting, windows
+
+pytestmark = pytest.mark.browser
+
+FIGURES = ("gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser) -> Iterator[BrowserContext]:
+    with windows(browser, viewport={"width": 1440, "height": 2300}) as context:
+        yield context
+
+
+@pytest.fixture
+def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
+    with visiting(reader, address) as visit:
+        yield visit
+
+
+def lines(visit: Visit, figure: str) -> dict[str, np.ndarray]:
+    """What Plotly holds of a figure's lines, by name."""
+    visit.until(
+        f"{figure} is drawn",
+        f"() => document.querySelector('.st-key-figure_{figure} .js-plotly-plot .main-svg')",
+    )
+    found: list[Any] = visit.page.evaluate(
+        """figure => document.querySelector(`.st-key-figure_${figure} .js-plotly-plot`)._fullData
+            .map(trace => [trace.name, Array.from(trace.y || [], Number)])""",
+        figure,
+    )
+    return {name: np.array(y, np.float64) for name, y in found}
+
+
+def check_norms(visit: Visit, settings: NetworkSettings) -> None:
+    """The lines that are drawn are the library's numbers."""
+    drawn = lines(visit, "gradient_norms")
+    for cell, trace in run_networks(settings).items():
+        norms = gradient_norms(trace)["hidden_state"].values.ravel()
+        finite = np.isfinite(norms)
+        assert drawn[cell.upper()][finite].tolist() == norms[finite].tolist(), cell
+        assert not np.isfinite(drawn[cell.upper()][~finite]).any()
+
+
+def verdicts(visit: Visit) -> str:
+    return " ".join(visit.page.locator(".rnnviz-verdict").all_inner_texts())
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_scene_is_a_link_and_stands(visit: Visit, language: str):
+    words = labels(language)
+    visit.open("/gradients", language=language)
+    for name, scene in SCENES.items():
+        visit.page.get_by_role("link", name=words[f"scene.{name}"], exact=True).click()
+        settings = Settings.model_validate(dict(scene))
+        said = words[f"scene.{name}_words"]
+        expect(visit.page.locator(".rnnviz-scene")).to_have_text(said)
+        visit.settle()
+        wanted = settings.to_query(fields=NetworkSettings.model_fields)
+        wanted |= {"language": language} if language != "en" else {}
+        assert visit.query == wanted
+        check_norms(visit, settings.network())
+        for figure in (*FIGURES, "jacobian_norms", "lyapunov"):
+            assert visit.key(f"figure_{figure}").locator(".main-svg").first.is_visible(), figure
+        assert visit.key("figure_memory").count() == int(settings.claim)
+        assert visit.messages == []
+    assert visit.query.get("language", "en") == language
+
+
+def test_an_address_opens_the_same_scene_at_once(visit: Visit):
+    settings = Settings.model_validate(dict(SCENES["non_normal"]))
+    visit.open("/gradients", **settings.to_query())
+    check_norms(visit, settings.network())
+    assert (
+        visit.page.locator(".rnnviz-scene").inner_text() == (labels("en")["scene.non_normal_words"])
+    )
+
+
+SLIDERS = ("gain", "spectral_radius", "forget_bias", "hidden", "length", "input_scale", "clip")
+
+
+@pytest.mark.parametrize("name", SLIDERS)
+def test_every_slider_goes_to_either_end(visit: Visit, name: str):
+    first = {"hidden": 4, "length": 30}
+    visit.open("/gradients", **first)
+    slider = visit.key(name).get_by_role("slider")
+    for key in ("End", "Home"):
+        slider.focus()
+        slider.press(key)
+        visit.settle()
+        settings, problems = Settings.from_query(visit.query)
+        assert problems == []
+        low, high = slider.get_attribute("aria-valuemin"), slider.get_attribute("aria-valuemax")
+        assert slider.get_attribute("aria-valuenow") == {"End": high, "Home": low}[key]
+        check_norms(visit, settings.network())
+        assert visit.messages == []
+
+
+def test_a_slider_is_dragged(visit: Visit):
+    visit.open("/gradients", hidden=4, length=30)
+    thumb = visit.key("gain").get_by_role("slider").bounding_box()
+    assert thumb is not None
+    x, y = thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2
+    visit.page.mouse.move(x, y)
+    visit.page.mouse.down()
+    visit.page.mouse.move(x + 400, y, steps=6)
+    visit.page.mouse.up()
+    visit.settle()
+    assert visit.query["gain"] == "3"
+    check_norms(visit, NetworkSettings(hidden=4, length=30, gain=3))
+
+
+def edit(visit: Visit, column: int, row: int, text: str) -> None:
+    """Types into the grid of weights as a person does."""
+    grid = visit.key("grid").get_by_test_id("data-grid-canvas")
+    grid.scroll_into_view_if_needed()
+    box = grid.bounding_box()
+    assert box is not None
+    # a narrow column of row numbers, then two of weights; a head, then the rows
+    visit.page.mouse.dblclick(
+        box["x"] + box["width"] * (0.35, 0.8)[column], box["y"] + 35 * (row + 1.5)
+    )
+    field = visit.page.locator(".gdg-style input, #portal input").first
+    field.fill(text)
+    field.press("Enter")
+    visit.settle()
+
+
+def test_a_weight_is_changed_and_everything_follows(visit: Visit):
+    settings = Settings.model_validate(dict(SCENES["non_normal"]))
+    visit.open("/gradients", **settings.to_query())
+    lines(visit, "gradient_norms")
+    edit(visit, 1, 0, "2.5")
+    assert visit.query["edit"] == "rnn.hidden.0.1:2.5"
+    changed, _ = Settings.from_query(visit.query)
+    check_norms(visit, changed.network())
+    assert visit.page.locator(".rnnviz-scene").count() == 0  # the scene is another one now
+    edit(visit, 0, 1, "0.5")
+    assert visit.query["edit"] == "rnn.hidden.0.1:2.5,rnn.hidden.1.0:0.5"
+    changed, _ = Settings.from_query(visit.query)
+    check_norms(visit, changed.network())
+    visit.page.reload()
+    visit.settle()
+    check_norms(visit, changed.network())
+    visit.key("reset_edits").get_by_role("button").first.click()
+    visit.settle()
+    assert "edit" not in visit.query
+    check_norms(visit, changed.network().model_copy(update={"edit": ()}))
+
+
+def test_an_emptied_weight_is_refused_in_words(visit: Visit):
+    visit.open("/gradients", hidden=2, init="identity", cell="rnn")
+    lines(visit, "gradient_norms")
+    edit(visit, 0, 0, "")
+    assert visit.messages == [
+        "Row 0, column 0 came as —; a weight must be a finite number. It stays 1."
+    ]
+    check_norms(visit, NetworkSettings(hidden=2, init="identity"))
+    edit(visit, 0, 0, "0.25")
+    assert visit.messages == []
+    assert visit.query["edit"] == "rnn.hidden.0.0:0.25"
+
+
+def test_another_seed_and_an_emptied_one_which_is_0(visit: Visit):
+    visit.open("/gradients", hidden=4, length=30, seed=7)
+    check_norms(visit, NetworkSettings(hidden=4, length=30, seed=7))
+    field = visit.key("seed").locator("input")
+    field.fill("")
+    field.press("Enter")
+    visit.settle()
+    assert field.input_value() == "0"
+    check_norms(visit, NetworkSettings(hidden=4, length=30, seed=0))
+    field.fill("8")
+    field.press("Enter")
+    visit.settle()
+    check_norms(visit, NetworkSettings(hidden=4, length=30, seed=8))
+    assert visit.query["seed"] == "8"
+
+
+def test_what_takes_long_shows_progress_and_can_be_cancelled(visit: Visit):
+    visit.open("/gradients", hidden=256, length=1000)
+    visit.key("start_stability").get_by_role("button").first.click()
+    cancel = visit.key("cancel_stability").get_by_role("button").first
+    cancel.wait_for()
+    assert visit.page.get_by_test_id("stProgress").is_visible()
+    begun = time.monotonic()
+    cancel.click()
+    visit.page.get_by_test_id("stProgress").wait_for(state="detached")
+    assert time.monotonic() - begun < 10
+    visit.settle()
+    assert visit.key("figure_lyapunov").count() == 0
+    # and what is begun ends, at a size that takes a second
+    visit.open("/gradients", hidden=96, length=500)
+    visit.key("start_stability").get_by_role("button").first.click()
+    visit.key("figure_lyapunov").locator(".main-svg").first.wait_for()
+    visit.settle()
+    assert len(lines(visit, "lyapunov")["LSTM"]) == 192
+
+
+def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
+    visit.open("/", text="abc", t=2)
+    visit.page.get_by_role("link", name="Gradients").click()
+    visit.page.locator(".rnnviz-verdict").first.wait_for()
+    slider = visit.key("gain").get_by_role("slider")
+    slider.focus()
+    slider.press("End")
+    visit.settle()
+    assert visit.query == {"gain": "3"}
+    visit.page.get_by_role("link", name="Step through").click()
+    visit.page.locator(".rnnviz-count").wait_for()
+    visit.settle()
+    assert visit.count == "step 2 of 3"
+    assert visit.query == {"text": "abc", "t": "2"}
+    visit.page.get_by_role("link", name="Gradients").click()
+    visit.page.locator(".rnnviz-verdict").first.wait_for()
+    visit.settle()
+    assert visit.query == {"gain": "3"}
+    check_norms(visit, NetworkSettings(gain=3))
+    visit.page.get_by_role("link", name="Forget bias 3").click()
+    expect(visit.page.locator(".rnnviz-scene")).to_be_visible()
+    visit.settle()
+    visit.page.get_by_role("link", name="Step through").click()
+    visit.page.locator(".rnnviz-count").wait_for()
+    visit.settle()
+    assert visit.query == {"text": "abc", "t": "2"}  # a scene leaves the text as it is
+
+
+def test_the_language_turns_the_page(visit: Visit):
+    visit.open("/gradients", nonlinearity="sigmoid", cell="rnn")
+    assert "halves every" in verdicts(visit)
+    visit.key("language").get_by_text("한국어").click()
+    visit.settle()
+    assert "절반이 됩니다" in verdicts(visit)
+    assert visit.query["language"] == "ko"
+    check_norms(visit, NetworkSettings(nonlinearity="sigmoid"))
+
+
+@pytest.mark.parametrize("width", [768, 1920])
+def test_nothing_overflows(browser: Browser, address: str, width: int):
+    with (
+        windows(browser, viewport={"width": width, "height": 1400}) as narrow,
+        visiting(narrow, address) as visit,
+    ):
+        visit.open("/gradients", claim="true", length=300)
+        lines(visit, "gradient_norms")
+        for card in visit.page.locator("[class*=st-key-card_]").all():
+            box = card.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
+        wide = visit.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width
