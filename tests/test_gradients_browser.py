@@ -114,24 +114,46 @@ def test_every_slider_goes_to_either_end(visit: Visit, name: str):
         visit.settle()
         settings, problems = Settings.from_query(visit.query)
         assert problems == []
-        low, high = slider.get_attribute("aria-valuemin"), slider.get_attribute("aria-valuemax")
-        assert slider.get_attribute("aria-valuenow") == {"End": high, "Home": low}[key]
+        ends = {"End": slider.get_attribute("max"), "Home": slider.get_attribute("min")}
+        assert slider.input_value() == ends[key]
         check_norms(visit, settings.network())
         assert visit.messages == []
 
 
 def test_a_slider_is_dragged(visit: Visit):
     visit.open("/gradients", hidden=4, length=30)
-    thumb = visit.key("gain").get_by_role("slider").bounding_box()
-    assert thumb is not None
-    x, y = thumb["x"] + thumb["width"] / 2, thumb["y"] + thumb["height"] / 2
+    track = visit.key("gain").get_by_role("slider").bounding_box()
+    assert track is not None
+    x, y = track["x"] + track["width"] / 3, track["y"] + track["height"] / 2
     visit.page.mouse.move(x, y)
     visit.page.mouse.down()
-    visit.page.mouse.move(x + 400, y, steps=6)
+    seen: set[tuple[float, ...]] = set()
+    for step in range(20):
+        visit.page.mouse.move(x + 2 * step, y)
+        visit.page.wait_for_timeout(100)
+        seen.add(tuple(lines(visit, "gradient_norms")["RNN"]))
+    assert len(seen) >= 3, "the figure follows the hand before it leaves"
+    visit.page.mouse.move(x + 600, y, steps=6)
     visit.page.mouse.up()
     visit.settle()
     assert visit.query["gain"] == "3"
     check_norms(visit, NetworkSettings(hidden=4, length=30, gain=3))
+
+
+def test_zoom_and_a_hidden_line_stay_while_a_slider_moves(visit: Visit):
+    visit.open("/gradients", hidden=4, length=30)
+    plot = visit.key("figure_gradient_norms").locator(".js-plotly-plot")
+    lines(visit, "gradient_norms")
+    plot.evaluate("plot => Plotly.relayout(plot, {'xaxis.range': [5, 12]})")
+    plot.locator(".legendtoggle").first.click()
+    visit.page.wait_for_timeout(600)  # a second click would be a double one
+    slider = visit.key("gain").get_by_role("slider")
+    slider.focus()
+    slider.press("End")
+    visit.settle()
+    check_norms(visit, NetworkSettings(hidden=4, length=30, gain=3))
+    kept = plot.evaluate("plot => [plot._fullLayout.xaxis.range, plot._fullData[0].visible]")
+    assert kept == [[5, 12], "legendonly"]
 
 
 def edit(visit: Visit, column: int, row: int, text: str) -> None:

@@ -43,20 +43,19 @@ def gradients_page(**query: str) -> AppTest:
 
 
 def figures(page: AppTest) -> dict[str, dict[str, Any]]:
-    """The figures by the names of their containers."""
+    """The figures by their names, as they are sent to the browser."""
     found: dict[str, dict[str, Any]] = {}
 
-    def walk(block: Any, key: str) -> None:
+    def walk(block: Any) -> None:
         for child in block.children.values():
             proto = getattr(child, "proto", None)
-            own = str(getattr(proto, "id", "")) if proto is not None else ""
-            inner = own.rpartition("figure_")[2] if "figure_" in own else key
-            if getattr(child, "type", "") == "plotly_chart":
-                found[key] = json.loads(child.proto.spec)
+            if getattr(proto, "component_name", "") == "rnnviz_chart":
+                _, _, body = proto.bytes.partition(b"\n")
+                found[proto.id.rpartition("figure_")[2]] = json.loads(body)
             if hasattr(child, "children"):
-                walk(child, inner)
+                walk(child)
 
-    walk(page._tree, "")
+    walk(page._tree)
     return found
 
 
@@ -74,10 +73,8 @@ def line(figure: dict[str, Any], name: str) -> np.ndarray:
 
 
 def change(page: AppTest, key: str, value: Any) -> AppTest:
-    """Moves a slider of either kind."""
-    widgets = [*page.slider, *page.select_slider]
-    (widget,) = (widget for widget in widgets if widget.key == key)
-    widget.set_value(value)
+    """Moves a slider, as its callback does."""
+    page.session_state[key] = value
     return run(page)
 
 

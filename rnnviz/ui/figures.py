@@ -6,8 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.locale import Labels
-
-PLOTLY = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+from rnnviz.ui.live.chart import show_chart
 
 
 def heading(text: str) -> None:
@@ -21,6 +20,6 @@ def note(text: str) -> None:
 
 
 def show_figure(name: str, figure: go.Figure, words: Labels) -> None:
-    """A figure in the container ``figure_<name>``, with the text that stands for it."""
-    with st.container(key=f"figure_{name}"):
-        st.plotly_chart(figure, theme=None, config=PLOTLY, alt=words[f"alt.{name}"])
+    """A figure under the key ``figure_<name>``, with the text that stands for it."""
+    alt, failed = words[f"alt.{name}"], words["figure.failed"]
+    show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed)

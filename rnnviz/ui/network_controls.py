@@ -1,6 +1,6 @@
 """The gradients page's choices: how three networks are made, and what they are run on."""
 
-from typing import Any, get_args
+from typing import get_args
 
 import streamlit as st
 
@@ -9,7 +9,9 @@ from rnnviz.experiment import InitName, LossName, NonlinearityName, Settings, li
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.frame import current
+from rnnviz.ui.live.slider import input_slider
 
+FIRST_DRAWN = "figure_gradient_norms"  # what follows a slider while it is dragged
 # The notches of the sliders whose first one is None, as drawn or none.
 NOTCHES: dict[str, list[float]] = {
     "spectral_radius": [k / 50 for k in range(101)],
@@ -23,17 +25,17 @@ def input_network(words: Labels) -> Settings:
     with st.sidebar:
         _heading(words["control.weights"])
         _choose("init", get_args(InitName), words)
-        _slide("gain", 0.01, "%.2f", words)
+        _slide("gain", 0.01, "{:.2f}", words)
         _notch("spectral_radius", "{:.2f}", words["control.as_drawn"], words)
         _notch("forget_bias", "{:+.2f}", words["control.as_drawn"], words)
         _switch("nonlinearity", get_args(NonlinearityName), words)
         _heading(words["control.sizes"])
-        _slide("hidden", 1, "%d", words)
-        _slide("length", 1, "%d", words)
+        _slide("hidden", 1, "{}", words)
+        _slide("length", 1, "{:,}", words)
         _input_seed(words)
         _heading(words["control.input_and_loss"])
         _choose("signal", SIGNALS, words)
-        _slide("input_scale", 0.1, "%.1f", words)
+        _slide("input_scale", 0.1, "{:.1f}", words)
         _switch("loss", get_args(LossName), words)
         _notch("clip", "{:g}", words["control.none"], words)
     return current()
@@ -100,27 +102,27 @@ def _slide(key: str, step: float, form: str, words: Labels) -> None:
     low, high = limits_of(key)
     # a slider's numbers are all of one kind
     low, high = (int(low), int(high)) if isinstance(step, int) else (float(low), float(high))
-    st.slider(
+    input_slider(
         words[f"control.{key}"],
-        low,
-        high,
-        step=step,
         key=key,
-        format=form,
+        low=low,
+        high=high,
+        step=step,
+        format=form.format,
         help=words[f"control.{key}_help"],
+        until=FIRST_DRAWN,
     )
 
 
 def _notch(key: str, form: str, none: str, words: Labels) -> None:
-    """A slider whose first notch is None; a value between notches, from an address, gets one."""
-    now: Any = st.session_state[key]
-    notches = sorted({*NOTCHES[key], *([] if now is None else [now])})
-    st.select_slider(
+    """A slider whose first notch is None."""
+    input_slider(
         words[f"control.{key}"],
-        [None, *notches],
-        format_func=lambda value: none if value is None else form.format(value).replace("-", "−"),
         key=key,
+        options=[None, *NOTCHES[key]],
+        format=lambda value: none if value is None else form.format(value),
         help=words[f"control.{key}_help"],
+        until=FIRST_DRAWN,
     )
 
 

@@ -42,6 +42,11 @@ def show_norms(settings: Settings, words: Labels) -> None:
     found, passes = verdicts(network), plain_passes(network)
     with st.container(key="cards_norms"):
         left, right = st.columns([0.64, 0.36], gap="small")
+    # before the figure, which a slider that is dragged waits for
+    with right, st.container(key="card_verdicts"):
+        heading(words["card.verdicts"])
+        for cell, trace in networks(network).items():
+            _show_verdict(trace, found[cell], passes[cell], words)
     with left, st.container(key="card_norms"):
         heading(words[f"card.norms_{settings.loss}"])
         figure = plot_gradient_norms(
@@ -53,10 +58,6 @@ def show_norms(settings: Settings, words: Labels) -> None:
         )
         show_figure("gradient_norms", figure, words)
         note(words["card.norms_note"])
-    with right, st.container(key="card_verdicts"):
-        heading(words["card.verdicts"])
-        for cell, trace in networks(network).items():
-            _show_verdict(trace, found[cell], passes[cell], words)
 
 
 def _show_verdict(trace: Trace, found: Diagnosis, plain: PlainPass, words: Labels) -> None:

@@ -1,0 +1,77 @@
+"""Any Plotly figure on a div of its own: an update changes the drawing and never replaces it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit
+from plotly.offline import get_plotlyjs
+from streamlit.components.v2 import component
+
+HERE = Path(__file__).parent
+HEIGHT = 450  # pixels, where neither the figure nor the caller says
+
+# Streamlit ships Plotly in a chunk that its own charts load; to import it puts it on the page.
+SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
+CHUNK = next((path.name for path in SCRIPTS.glob("PlotlyChart.*.js")), "")
+
+# Not in a shadow: the cursor through all figures looks for them in the page itself.
+_chart = component(
+    "rnnviz_chart",
+    css=(HERE / "chart.css").read_text(encoding="utf-8"),
+    js=(HERE / "chart.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def show_chart(
+    figure: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    failed: str | None = None,
+    height: int | None = None,
+    on_click: Callable[[], None] | None = None,
+) -> None:
+    """Draws the figure as wide as its place; a click on a point calls ``on_click``.
+
+    What was clicked stands in ``st.session_state[key].picked``: {"curve": …, "x": …, "y": …,
+    "customdata": …}; a visitor can send anything there. Zoom, and lines hidden in the legend, stay
+    over updates, those lines by their names, until ``layout.uirevision`` changes.
+
+    The figure names its own colours: in Streamlit plotly's default template holds none.
+    alt: the text that stands for the figure. failed: what to show where it cannot be drawn, else
+    alt. height: in pixels, else the figure's own.
+    """
+    own: Any = figure.layout
+    header = {
+        "key": key,
+        "alt": alt,
+        "failed": failed or alt,
+        "height": height or own.height or HEIGHT,
+        "clicks": on_click is not None,
+        "chunk": CHUNK,
+    }
+    result = _chart(
+        key=key,
+        data=_packed(header, str(figure.to_json(validate=False))),
+        on_picked_change=on_click,
+        on_missing_change=_do_nothing,
+    )
+    if result.missing:
+        # A Streamlit without such a chunk: the page asks once for plotly's own copy.
+        _chart(key=f"{key}_plotly", data=_packed({"library": True}, get_plotlyjs()))
+
+
+def _do_nothing() -> None:
+    """A trigger is known by its callback; the answer to this one is the run that follows."""
+
+
+def _packed(header: dict[str, object], body: str) -> bytes:
+    """One line of JSON and then the body.
+
+    Bytes, for Streamlit writes anything else as JSON twice, and once more to sign it.
+    """
+    return json.dumps(header).encode() + b"\n" + body.encode()

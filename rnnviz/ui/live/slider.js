@@ -1,0 +1,243 @@
+// A range input over the numbers of its notches. One message is under way at most: the next goes
+// when Python has answered this one and, while the hand is on it, when what it set off is drawn, or
+// of it the one chart that this slider is about; a message sent earlier would break that off. When
+// the hand leaves, the last value goes at once.
+
+const instances = new WeakMap();
+const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
+const LONG = 5000; // milliseconds that a run may take before the next value breaks it off
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  let slider = instances.get(parentElement);
+  if (!slider) {
+    slider = new Slider(parentElement, data);
+    instances.set(parentElement, slider);
+  }
+  slider.send = (message) => setTriggerValue("moved", message);
+  slider.update(data);
+  // Streamlit calls this for an update that a newer one overtook, too.
+  return () => setTimeout(() => slider.root.isConnected || slider.stop());
+}
+
+class Slider {
+  constructor(parent, data) {
+    this.root = element("div", "slider");
+    this.label = element("label");
+    this.label.htmlFor = "input";
+    this.output = element("output");
+    this.output.htmlFor = "input";
+    this.input = element("input");
+    Object.assign(this.input, { type: "range", id: "input", min: 0 });
+    this.help = element("button", "help");
+    Object.assign(this.help, { type: "button", textContent: "?" });
+    this.tip = element("div", "tip");
+    Object.assign(this.tip, { id: "tip", popover: "manual", role: "tooltip" });
+    const head = element("div", "head");
+    head.append(this.label, this.help, this.output);
+    this.root.append(head, this.input, this.tip);
+    parent.appendChild(this.root);
+    this.number = data.answered; // of the last message sent
+    this.flying = null; // {answered, since} of the one under way
+    this.wanted = null; // the notch to send next
+    this.again = false; // whether what is under way was lost before
+    this.hands = new Set(); // what holds the thumb: a pointer, keys
+    this.listen();
+  }
+
+  listen() {
+    this.input.addEventListener("input", () => this.moved(Math.round(this.input.valueAsNumber)));
+    this.input.addEventListener("keydown", (event) => this.keyed(event));
+    this.input.addEventListener("keyup", (event) => this.released(event.key));
+    this.input.addEventListener("blur", () => this.released());
+    this.input.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      this.hands.add("pointer");
+      const gone = (event) => {
+        if (event.type === "blur" && event.target !== window) return; // another element's
+        for (const name of ENDS) window.removeEventListener(name, gone, true);
+        this.released("pointer");
+      };
+      for (const name of ENDS) window.addEventListener(name, gone, true);
+    });
+    this.help.addEventListener("pointerenter", () => this.explain(true));
+    this.help.addEventListener("pointerleave", () => this.explain(false));
+    this.help.addEventListener("focus", () => this.explain(true));
+    this.help.addEventListener("blur", () => this.explain(false));
+    this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
+    this.watcher = new MutationObserver(() => this.landed());
+    this.hears = ({ detail }) => {
+      if (!this.flying || detail !== this.data.until) return;
+      this.flying.drawn = true;
+      this.landed();
+    };
+    window.addEventListener("rnnviz-drawn", this.hears);
+  }
+
+  update(data) {
+    if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
+    this.data = data;
+    this.label.textContent = data.label;
+    this.help.hidden = !data.help;
+    this.help.setAttribute("aria-label", data.label);
+    this.tip.textContent = data.help;
+    for (const described of [this.input, this.help])
+      if (data.help) described.setAttribute("aria-describedby", "tip");
+      else described.removeAttribute("aria-describedby");
+    this.input.max = this.texts.length - 1;
+    if (this.at > this.input.max) this.at = Number(this.input.max);
+    if (this.flying && data.answered === this.number) {
+      this.flying.answered = true;
+      this.again = false;
+    }
+    this.landed();
+    this.follow();
+  }
+
+  // Python's value, unless the visitor's own is on its way.
+  follow() {
+    if (this.hands.size && this.at !== undefined) return;
+    if (this.flying || this.wanted !== null) return;
+    this.at = this.data.at;
+    this.show();
+  }
+
+  show() {
+    const whole = Number.isInteger(this.at);
+    const text = whole ? this.texts[this.at] : this.data.text;
+    this.input.step = whole ? 1 : "any"; // between two notches only a value from Python stands
+    if (this.input.valueAsNumber !== this.at) this.input.value = this.at;
+    const last = this.texts.length - 1;
+    // where the middle of the thumb is: it stays within the track
+    const share = last > 0 ? this.at / last : 0;
+    this.input.style.setProperty("--fill", `calc(${share} * (100% - var(--thumb)) + var(--thumb) / 2)`);
+    this.input.setAttribute("aria-valuetext", text);
+    this.output.textContent = text;
+  }
+
+  moved(at) {
+    if (at === this.at) return this.show();
+    this.at = at;
+    this.show();
+    this.wanted = at;
+    if (this.hands.size && this.data.until) held(this.data.until);
+    this.flush();
+  }
+
+  keyed(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const last = this.texts.length - 1;
+    const page = Math.max(1, Math.round(last / 10));
+    const up = Math.floor(this.at) + 1;
+    const down = Math.ceil(this.at) - 1;
+    const to = {
+      ArrowLeft: down,
+      ArrowDown: down,
+      ArrowRight: up,
+      ArrowUp: up,
+      PageDown: down + 1 - page,
+      PageUp: up - 1 + page,
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    event.stopPropagation(); // the page has shortcuts of its own
+    this.hands.add(event.key);
+    this.moved(Math.max(0, Math.min(last, to)));
+  }
+
+  released(hand) {
+    if (hand === undefined) this.hands.clear();
+    else this.hands.delete(hand);
+    if (!this.hands.size) held();
+    this.landed();
+    this.follow();
+  }
+
+  flush() {
+    if (this.flying || this.wanted === null) return;
+    this.flying = { answered: false, since: performance.now() };
+    this.number += 1;
+    this.send({ at: this.wanted, number: this.number });
+    this.wanted = null;
+    const app = document.querySelector(STATE);
+    if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
+    this.clock ??= setInterval(() => this.checked(), 250);
+  }
+
+  // The message under way is done with, or not yet.
+  landed() {
+    if (!this.flying?.answered) return;
+    const late = performance.now() - this.flying.since > LONG;
+    if (this.hands.size && runs() && !late && !this.flying.drawn) return;
+    this.free();
+    this.follow();
+  }
+
+  free() {
+    this.flying = null;
+    this.watcher.disconnect();
+    clearInterval(this.clock);
+    this.clock = undefined;
+    this.flush();
+  }
+
+  checked() {
+    if (!this.root.isConnected) return this.stop();
+    if (this.flying.answered) return this.landed();
+    if (runs()) this.flying.since = performance.now();
+    else if (performance.now() - this.flying.since > LOST) {
+      // once more; a page that fails before it comes to this slider would be run for ever
+      if (!this.again) this.wanted ??= this.at;
+      this.again = !this.again;
+      this.free();
+    }
+  }
+
+  explain(shown) {
+    if (!this.tip.isConnected) return;
+    this.tip.togglePopover(shown);
+    if (!shown) return;
+    const place = this.help.getBoundingClientRect();
+    const { width, height } = this.tip.getBoundingClientRect();
+    const below = place.bottom + 6;
+    const fits = below + height < innerHeight;
+    this.tip.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
+    this.tip.style.top = `${fits ? below : Math.max(8, place.top - 6 - height)}px`;
+  }
+
+  stop() {
+    window.removeEventListener("rnnviz-drawn", this.hears);
+    if (this.hands.size) held();
+    this.watcher.disconnect();
+    clearInterval(this.clock);
+    this.clock = undefined;
+  }
+}
+
+const ENDS = ["pointerup", "pointercancel", "blur"];
+const STATE = "[data-test-script-state]";
+
+// Whether the page's script runs, as Streamlit itself knows it.
+function runs() {
+  const state = document.querySelector(STATE)?.dataset.testScriptState;
+  return state === "running" || state === "rerunRequested";
+}
+
+// Tells the charts which one of them to draw until the hand leaves; all, where none is named.
+function held(key) {
+  const page = document.documentElement.dataset;
+  if (page.rnnvizHeld === key) return;
+  if (key) page.rnnvizHeld = key;
+  else {
+    delete page.rnnvizHeld;
+    window.dispatchEvent(new Event("rnnviz-released"));
+  }
+}
+
+function element(tag, name = "") {
+  const made = document.createElement(tag);
+  made.className = name;
+  return made;
+}

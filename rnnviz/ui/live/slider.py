@@ -1,0 +1,121 @@
+"""A slider that sends while it is dragged, and never more than Python has answered."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from streamlit.components.v2 import component
+
+from rnnviz.ui.live.promptly import send_promptly
+
+HERE = Path(__file__).parent
+
+_slider = component(
+    "rnnviz_slider",
+    css=(HERE / "slider.css").read_text(encoding="utf-8"),
+    js=(HERE / "slider.js").read_text(encoding="utf-8"),
+)
+
+
+def input_slider(
+    label: str,
+    *,
+    key: str,
+    format: Callable[[Any], str],
+    options: Sequence[Any] | None = None,
+    low: float = 0,
+    high: float = 1,
+    step: float = 0.01,
+    help: str | None = None,
+    until: str | None = None,
+) -> None:
+    """Draws the slider; its value is ``st.session_state[key]``, which Python may set as well.
+
+    It has a notch for each of the options, which ascend and of which the first may be None, or
+    else for low, low + step … high. A value from elsewhere that is between two notches stands
+    between them, until the visitor moves it.
+
+    format: the text of a value. help: a plain text. until: the key of a chart; while the slider is
+    dragged the next value breaks off what the script draws after it. None: nothing is broken off.
+    """
+    send_promptly()
+    notches = tick(low, high, step) if options is None else options
+    value = st.session_state.setdefault(key, notches[0])
+    with st.container(key=key):
+        _slider(
+            key=f"{key}_slider",
+            data={
+                "label": label,
+                "help": help or "",
+                "texts": _with_minus("\n".join(map(format, notches))),
+                "at": place(value, notches),
+                "text": _with_minus(format(value)),
+                "until": until,
+                "answered": st.session_state.get(_answered(key), 0),
+            },
+            on_moved_change=partial(_take, key, notches),
+        )
+
+
+def tick(low: float, high: float, step: float) -> Sequence[float]:
+    """low, low + step, …, and high in any case; whole numbers where all three are.
+
+    >>> tick(0.0, 0.3, 0.1), list(tick(2, 8, 3))
+    ([0.0, 0.1, 0.2, 0.3], [2, 5, 8])
+    """
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
+        found: Sequence[float] = range(low, high + 1, step)
+        return found if found[-1] == high else [*found, high]
+    digits = max(_decimals(low), _decimals(step))
+    count = math.floor((high - low) / step + 1e-9)
+    found = [round(low + k * step, digits) for k in range(count + 1)]
+    return found if found[-1] == high else [*found, float(high)]
+
+
+def _decimals(number: float) -> int:
+    """How many digits it has behind the point."""
+    _, _, after = np.format_float_positional(number, trim="-").partition(".")
+    return len(after)
+
+
+def place(value: Any, notches: Sequence[Any]) -> float:
+    """The number of the notch, from 0; with a fraction where the value is between two.
+
+    >>> place(None, [None, 1, 2]), place(1.5, [None, 1, 2]), place(9, [None, 1, 2])
+    (0, 1.5, 2.0)
+    """
+    if value in notches:
+        return notches.index(value)
+    if value is None or math.isnan(value):
+        return 0
+    numbers = [number for number in notches if number is not None]
+    first = len(notches) - len(numbers)
+    return float(np.interp(value, numbers, np.arange(first, len(notches))))
+
+
+def _take(key: str, notches: Sequence[Any]) -> None:
+    """Takes what the browser sent, if it is what this slider sends: anyone can send anything."""
+    message = st.session_state[f"{key}_slider"].get("moved")
+    if not isinstance(message, dict):
+        return
+    at, number = message.get("at"), message.get("number")
+    # not isinstance: true is an int, too
+    if type(at) is int and 0 <= at < len(notches):
+        st.session_state[key] = notches[at]
+    if type(number) is int:
+        st.session_state[_answered(key)] = number
+
+
+def _answered(key: str) -> str:
+    """Where the number of the last message stands that Python has read."""
+    return f"{key}_slider_answered"
+
+
+def _with_minus(text: str) -> str:
+    """The text with a minus sign for a hyphen before a number."""
+    return re.sub(r"-(?=[\d.])", "−", text)

@@ -1,0 +1,616 @@
+"""The chart and the slider in a real browser, on a page of their own, tests/live_page.py."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
+from tempfile import TemporaryFile
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, WebSocket
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+from rnnviz.ui.live.promptly import send_promptly
+from rnnviz.ui.live.slider import place, tick
+from tests.browser import ROOT, Visit, launched, visiting, wait_for_health, windows
+from tests.live_page import FAILED, NOTCHES, grid, lines, waves
+
+pytestmark = pytest.mark.browser
+
+PAGE = Path(__file__).with_name("live_page.py")
+LINES = ".st-key-figure_lines .js-plotly-plot"
+MAP = ".st-key-figure_map .js-plotly-plot"
+
+
+@contextmanager
+def served_page() -> Iterator[str]:
+    """The address of a fresh server of the page; it ends with the block."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.port", str(port)]
+    inherited = os.environ | {"PYTHONPATH": str(ROOT)}
+    with TemporaryFile() as log:
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=inherited
+        )
+        try:
+            address = f"http://127.0.0.1:{port}"
+            wait_for_health(server, address)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+        log.seek(0)
+        said = log.read().decode()
+    assert "Traceback" not in said, said
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served_page() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser) -> Iterator[BrowserContext]:
+    with windows(browser, viewport={"width": 1200, "height": 900}) as context:
+        yield context
+
+
+@pytest.fixture
+def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
+    with visiting(reader, address) as visit:
+        yield opened(visit)
+
+
+def opened(visit: Visit, **query: str) -> Visit:
+    visit.open(**query)
+    for figure, part in ((LINES, ".scatterlayer .js-line"), (MAP, ".heatmaplayer image")):
+        visit.until(f"{figure} is drawn", f"() => document.querySelector('{figure} {part}')")
+    return visit.settle()
+
+
+def gain(visit: Visit) -> float:
+    """The gain as Python has it."""
+    return float(visit.count.split()[0])
+
+
+def wait_for(visit: Visit, value: float) -> None:
+    """Waits until Python has this gain, and the lines are drawn for it."""
+    visit.until(
+        f"gain {value}",
+        f"() => document.querySelector('.rnnviz-count').innerText.startsWith('{value!r} ')",
+    )
+    last = waves(value)["sine"][-1]
+    visit.until(
+        f"drawn for {value}",
+        f"() => Math.abs(document.querySelector('{LINES}')._fullData[0].y.at(-1) - {last}) < 1e-12",
+    )
+    visit.settle()
+
+
+def drawn(visit: Visit) -> dict[str, list[float]]:
+    """The values that the lines are drawn from, by name."""
+    return visit.page.evaluate(
+        """figure => Object.fromEntries(document.querySelector(figure)._fullData
+            .map(trace => [trace.name, Array.from(trace.y)]))""",
+        LINES,
+    )
+
+
+def shown(visit: Visit) -> dict[str, Any]:
+    """What the reader sees of the lines: their ranges, and which of them are hidden."""
+    return visit.page.evaluate(
+        """figure => { const { xaxis, yaxis } = document.querySelector(figure)._fullLayout;
+            return { x: Array.from(xaxis.range), y: Array.from(yaxis.range), hidden:
+                document.querySelector(figure)._fullData.filter(t => t.visible !== true)
+                    .map(t => t.name)}; }""",
+        LINES,
+    )
+
+
+def type_gain(visit: Visit, *keys: str) -> None:
+    for key in keys:
+        visit.key("gain").locator("input").press(key)
+
+
+def thumb(visit: Visit, share: float) -> tuple[float, float]:
+    """Where on the screen the thumb is at this share of its way."""
+    box = visit.key("gain").locator("input").bounding_box()
+    assert box
+    return box["x"] + 6 + share * (box["width"] - 12), box["y"] + box["height"] / 2
+
+
+class Wire:
+    """What goes through the WebSocket about the gain, in its order."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.frames: list[tuple[str, bytes]] = []
+        visit.page.on("websocket", self._opened)
+
+    def _opened(self, wire: WebSocket) -> None:
+        wire.on("framesent", lambda frame: self._kept("sent", frame))
+        wire.on("framereceived", lambda frame: self._kept("received", frame))
+
+    def _kept(self, way: str, frame: str | bytes) -> None:
+        assert isinstance(frame, bytes)
+        self.frames.append((way, frame))
+
+    @property
+    def sent(self) -> list[BackMsg]:
+        messages = [BackMsg.FromString(frame) for way, frame in self.frames if way == "sent"]
+        return [message for message in messages if trigger(message) is not None]
+
+    def check(self) -> None:
+        """No message was sent before the one before it was answered, and all were."""
+        sent = answered = 0
+        for way, frame in self.frames:
+            if way == "sent":
+                found = trigger(BackMsg.FromString(frame))
+                if found is not None:
+                    assert answered == sent
+                    sent = value(found)["number"]
+                    assert sent == answered + 1
+            else:
+                element = ForwardMsg.FromString(frame).delta.new_element.bidi_component
+                if "gain_slider" in element.id:
+                    answered = json.loads(element.json)["answered"]
+        assert answered == sent
+
+
+def trigger(message: BackMsg) -> WidgetState | None:
+    """What the gain's slider sends in this message."""
+    for state in message.rerun_script.widget_states.widgets:
+        if "gain_slider" in state.id and state.json_trigger_value:
+            return state
+    return None
+
+
+def value(state: WidgetState) -> dict[str, int]:
+    return json.loads(state.json_trigger_value)[-1]["value"]
+
+
+# The chart
+
+
+def test_the_drawn_values_are_the_figures_arrays(visit: Visit):
+    values = drawn(visit)
+    wanted = waves(1.0)
+    assert list(values) == list(wanted)
+    for name, line in wanted.items():
+        assert values[name] == line.tolist()
+    z, kind = visit.page.evaluate(
+        """figure => { const { z } = document.querySelector(figure)._fullData[0];
+            return [Array.from(z, row => Array.from(row)), z[0].constructor.name]; }""",
+        MAP,
+    )
+    assert z == grid(1.0).tolist()
+    assert kind == "Float32Array"
+    assert "bdata" in str(lines(1.0).to_json(validate=False))
+
+
+def test_it_stands_for_its_alternative_text_without_logo_select_and_lasso(visit: Visit):
+    plot = visit.page.locator(LINES)
+    assert plot.get_attribute("role") == "img"
+    assert plot.get_attribute("aria-label") == "Waves."
+    titles = plot.locator(".modebar-btn").evaluate_all("all => all.map(e => e.dataset.title)")
+    assert titles == [
+        "Download plot as a PNG",
+        "Zoom",
+        "Pan",
+        "Zoom in",
+        "Zoom out",
+        "Autoscale",
+        "Reset axes",
+    ]
+
+
+def test_one_copy_of_plotly_is_streamlits_own(reader: BrowserContext, address: str):
+    with visiting(reader, address) as visit:
+        loaded: list[str] = []
+        visit.page.on("request", lambda request: loaded.append(request.url))
+        opened(visit)
+        assert len([url for url in loaded if "PlotlyChart" in url]) == 1
+
+
+def test_zoom_and_hidden_lines_stay_over_updates(visit: Visit):
+    box = visit.page.locator(f"{LINES} .nsewdrag").bounding_box()
+    assert box
+    mouse = visit.page.mouse
+    mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.3 * box["height"])
+    mouse.down()
+    mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.7 * box["height"], steps=5)
+    mouse.up()
+    visit.page.locator(f"{LINES} .legendtoggle").nth(1).click()
+    visit.until(
+        "a line is hidden",
+        f"() => document.querySelector('{LINES}')._fullData[1].visible === 'legendonly'",
+    )
+    before = shown(visit)
+    assert before["hidden"] == ["between"]
+    assert before["x"] == pytest.approx([30.7, 60.4], abs=1.5)
+    type_gain(visit, "PageUp")
+    wait_for(visit, 1.3)
+    assert shown(visit) == before
+    type_gain(visit, "End")  # this line goes
+    wait_for(visit, 3.0)
+    assert shown(visit) == before | {"hidden": []}
+    visit.key("one").get_by_role("button").click()  # and comes back
+    wait_for(visit, 1.0)
+    assert shown(visit) == before
+    type_gain(visit, "PageUp")
+    wait_for(visit, 1.3)
+    mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    visit.until(
+        "zoomed out",
+        f"() => document.querySelector('{LINES}')._fullLayout.xaxis.range[0] < 2",
+    )
+    assert shown(visit) == {"x": [1, 100], "y": [-1.56, 1.56], "hidden": ["between"]}
+    type_gain(visit, "PageUp")
+    wait_for(visit, 1.6)
+    assert shown(visit)["y"] == pytest.approx([-1.92, 1.92])
+
+
+def test_the_same_drawing_stays_and_no_frame_is_blank(visit: Visit):
+    visit.page.evaluate(
+        """figures => {
+            const nodes = () => figures.flatMap(f =>
+                [document.querySelector(f), ...document.querySelectorAll(`${f} .main-svg`)]);
+            const first = nodes();
+            window.seen = { frames: 0, blank: 0, others: 0 };
+            const look = () => {
+                seen.frames += 1;
+                const now = nodes();
+                if (now.length !== first.length || now.some((n, i) => n !== first[i]))
+                    seen.others += 1;
+                const drawn = [...document.querySelectorAll(
+                    `${figures[0]} .scatterlayer .js-line, ${figures[1]} .heatmaplayer image`)];
+                if (drawn.length < 3 || drawn.some(part => part.outerHTML.length < 300)
+                    || document.querySelector(figures[0]).clientHeight !== 300) seen.blank += 1;
+                requestAnimationFrame(look);
+            };
+            look();
+        }""",
+        [LINES, MAP],
+    )
+    type_gain(visit, *["PageUp", "ArrowLeft", "PageDown", "ArrowRight"] * 5, "End")
+    wait_for(visit, 3.0)
+    seen = visit.page.evaluate("seen")
+    assert seen["frames"] > 30
+    assert (seen["blank"], seen["others"]) == (0, 0)
+
+
+def test_a_click_calls_back_with_the_point(visit: Visit):
+    x, y = visit.page.evaluate(
+        """figure => { const gd = document.querySelector(figure);
+            const { xaxis, yaxis } = gd._fullLayout, box = gd.getBoundingClientRect();
+            return [box.x + xaxis._offset + xaxis.l2p(13),
+                    box.y + yaxis._offset + yaxis.l2p(gd._fullData[0].y[12])]; }""",
+        LINES,
+    )
+    visit.page.mouse.move(x, y)
+    visit.page.mouse.click(x, y)
+    visit.until(
+        "the click arrives",
+        "() => document.querySelector('.rnnviz-count').innerText.includes('curve')",
+    )
+    said = visit.count
+    assert f"'curve': 0, 'x': 13, 'y': {waves(1.0)['sine'].tolist()[12]!r}" in said, said
+
+
+def test_it_is_as_wide_as_its_place(visit: Visit):
+    for width in (1200, 700, 1000):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.until(
+            f"drawn for {width}",
+            f"""() => {{ const gd = document.querySelector('{LINES}');
+                return gd._fullLayout.width === gd.parentElement.clientWidth
+                    && gd.querySelector('.main-svg').clientWidth === gd._fullLayout.width; }}""",
+        )
+        whole, seen = visit.page.evaluate(
+            """() => { const main = document.querySelector('.stMain');
+                return [main.scrollWidth, main.clientWidth]; }"""
+        )
+        assert whole <= seen
+
+
+def test_a_figure_that_cannot_be_drawn_shows_a_sentence(visit: Visit):
+    visit.page.evaluate(
+        """() => { window.react = window.Plotly.react;
+            window.Plotly.react = () => { throw new Error("no"); }; }"""
+    )
+    type_gain(visit, "ArrowRight")
+    failed = visit.key("figure_lines").get_by_role("status")
+    failed.wait_for()
+    assert failed.inner_text() == FAILED
+    assert visit.key("figure_map").get_by_role("status").inner_text() == "A grid."
+    visit.page.evaluate("() => { window.Plotly.react = window.react; }")
+    type_gain(visit, "ArrowRight")
+    wait_for(visit, 1.02)
+    assert not failed.is_visible()
+    assert drawn(visit)["sine"] == waves(1.02)["sine"].tolist()
+
+
+def test_a_figure_that_goes_is_given_up(visit: Visit):
+    visit.page.evaluate("figure => { window.gone = document.querySelector(figure); }", MAP)
+    visit.key("with_heatmap").locator("label").click()
+    visit.page.locator(MAP).wait_for(state="detached")
+    visit.until("it is purged", "() => !window.gone._fullLayout && !window.gone._ev")
+    visit.key("with_heatmap").locator("label").click()
+    visit.page.locator(f"{MAP} .heatmaplayer image").wait_for()
+
+
+def test_updates_leave_nothing_behind(visit: Visit):
+    def count() -> int:
+        return visit.page.evaluate("() => document.querySelectorAll('*').length")
+
+    def listeners() -> list[int]:
+        return visit.page.evaluate(
+            """figure => { const { _ev } = document.querySelector(figure);
+                return ['plotly_click', 'plotly_relayout'].map(e => _ev.listenerCount(e)); }""",
+            LINES,
+        )
+
+    type_gain(visit, "ArrowRight", "ArrowLeft")
+    visit.settle()
+    before = count()
+    type_gain(visit, *["ArrowRight", "ArrowLeft"] * 20)
+    visit.settle()
+    assert count() == before
+    assert listeners() == [1, 1]
+
+
+def test_without_streamlits_chunk_plotlys_own_copy_is_sent_once(browser: Browser):
+    with served_page() as fresh, windows(browser) as own, visiting(own, fresh) as visit:
+        sizes: list[int] = []
+
+        def count(wire: WebSocket) -> None:
+            wire.on("framereceived", lambda payload: sizes.append(len(payload)))
+
+        visit.page.on("websocket", count)
+        opened(visit, chunk="")
+        type_gain(visit, "End")
+        wait_for(visit, 3.0)
+        assert drawn(visit)["cosine"] == waves(3.0)["cosine"].tolist()
+        assert len([size for size in sizes if size > 1_000_000]) == 1
+
+
+def test_it_draws_without_webgl(reader: BrowserContext, address: str):
+    with visiting(reader, address) as visit:
+        visit.page.add_init_script(
+            """const get = HTMLCanvasElement.prototype.getContext;
+            HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+                return /webgl/.test(kind) ? null : get.call(this, kind, ...rest); };"""
+        )
+        opened(visit, trace="scattergl")
+        type_gain(visit, "End")
+        wait_for(visit, 3.0)
+        kinds = visit.page.evaluate(
+            "figure => document.querySelector(figure)._fullData.map(trace => trace.type)", LINES
+        )
+        assert kinds == ["scatter", "scatter"]
+
+
+def test_light_and_dark(browser: Browser, address: str):
+    for scheme, ink in (("light", "#1c2330"), ("dark", "#e6e9ee")):
+        with windows(browser, color_scheme=scheme) as own, visiting(own, address) as visit:
+            opened(visit)
+            found, text, label = visit.page.evaluate(
+                """figure => [document.querySelector(figure)._fullLayout.font.color,
+                    ...[".stApp", ".st-key-gain [data-testid=stBidiComponentIsolated]"].map(e =>
+                        getComputedStyle(document.querySelector(e)).color)]""",
+                LINES,
+            )
+            assert found == ink
+            rgb = f"rgb({', '.join(str(int(ink[i : i + 2], 16)) for i in (1, 3, 5))})"
+            assert (text, label) == (rgb, rgb)
+
+
+# The slider
+
+
+def test_the_servers_messages_leave_at_once(monkeypatch: pytest.MonkeyPatch):
+    with socket() as server, socket() as other:
+        for one in (server, other):
+            one.bind(("127.0.0.1", 0))
+            one.listen()
+        port = server.getsockname()[1]
+        monkeypatch.setattr("streamlit.get_option", {"server.port": port}.__getitem__)
+        assert send_promptly.__wrapped__() == 1
+        with create_connection(("127.0.0.1", port)) as reader, server.accept()[0] as writer:
+            assert writer.getsockopt(IPPROTO_TCP, TCP_NODELAY)
+            assert not other.getsockopt(IPPROTO_TCP, TCP_NODELAY)
+            assert reader.getpeername()[1] == port
+
+
+def test_its_notches_and_places():
+    assert tick(0.0, 0.3, 0.1) == [0.0, 0.1, 0.2, 0.3]
+    assert list(tick(2, 8, 3)) == [2, 5, 8]
+    assert list(tick(2, 9, 3)) == [2, 5, 8, 9]
+    assert tick(0.001, 0.0035, 0.001) == [0.001, 0.002, 0.003, 0.0035]
+    assert len(tick(0.0, 3.0, 0.01)) == 301
+    assert [place(value, NOTCHES) for value in (None, -2.5, 10, 5.5, 99, -99, float("nan"))] == [
+        0, 1, 4, 3.5, 4, 1, 0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("slow", [0, 0.4])
+def test_dragging_sends_one_at_a_time_and_the_last_arrives(
+    reader: BrowserContext, address: str, slow: float
+):
+    with visiting(reader, address) as visit:
+        wire = Wire(visit)
+        opened(visit, slow=str(slow))
+        page = visit.page
+        page.mouse.move(*thumb(visit, 1 / 3))
+        page.mouse.down()
+        for step in range(40):
+            page.mouse.move(*thumb(visit, 1 / 3 + step / 100))
+            page.wait_for_timeout(30)
+        before_release = len(wire.sent)
+        page.mouse.move(*thumb(visit, 0.9))
+        output = visit.key("gain").locator("output").inner_text()
+        page.mouse.up()
+        assert before_release >= 3
+        assert 2.6 < float(output) < 2.8
+        wait_for(visit, float(output))
+        assert visit.key("gain").locator("output").inner_text() == output
+        last = trigger(wire.sent[-1])
+        assert last
+        assert value(last)["at"] == round(100 * float(output))
+        wire.check()
+
+
+def test_keys(visit: Visit):
+    slider = visit.page.get_by_role("slider", name="Gain", exact=True)
+    slider.focus()
+    for key, value in (
+        ("ArrowRight", 1.01),
+        ("ArrowUp", 1.02),
+        ("ArrowLeft", 1.01),
+        ("ArrowDown", 1.0),
+        ("PageUp", 1.3),
+        ("PageDown", 1.0),
+        ("Home", 0.0),
+        ("End", 3.0),
+    ):
+        slider.press(key)
+        assert slider.get_attribute("aria-valuetext") == f"{value:.2f}"  # at once
+        wait_for(visit, value)
+    assert (
+        visit.page.evaluate("() => document.activeElement.shadowRoot.activeElement.type") == "range"
+    )
+
+
+def test_notches_with_none(visit: Visit):
+    slider = visit.page.get_by_role("slider", name="Clip", exact=True)
+    texts = []
+    for key in ("Home", *["ArrowRight"] * 4):
+        slider.press(key)
+        texts.append(slider.get_attribute("aria-valuetext"))
+    assert texts == ["none", "−2.5", "0.001", "1", "10"]
+    visit.until(
+        "the last value arrives",
+        "() => document.querySelector('.rnnviz-count').innerText.startsWith('1.0 10.0 ')",
+    )
+
+
+def test_the_help_describes_it(visit: Visit):
+    tip = visit.key("gain").get_by_role("tooltip")
+    help_text = "What the lines are multiplied by."
+    slider = visit.key("gain").locator("input")
+    described = slider.evaluate(
+        "e => e.getRootNode().getElementById(e.getAttribute('aria-describedby')).textContent"
+    )
+    assert described == help_text
+    assert not tip.is_visible()
+    visit.key("gain").locator(".help").hover()
+    assert tip.inner_text() == help_text
+    visit.page.mouse.move(600, 600)
+    tip.wait_for(state="hidden")
+    assert not visit.key("clip").locator(".help").is_visible()
+
+
+def test_it_follows_python_but_not_under_the_hand(visit: Visit):
+    slider = visit.key("gain").locator("input")
+    visit.key("between").get_by_role("button").click()
+    wait_for(visit, 0.505)
+    assert slider.evaluate("e => e.valueAsNumber") == pytest.approx(50.5)
+    assert visit.key("gain").locator("output").inner_text() == f"{0.505:.2f}"
+    slider.press("ArrowRight")
+    wait_for(visit, 0.51)
+    visit.page.mouse.move(*thumb(visit, 0.5))
+    visit.page.mouse.down()
+    wait_for(visit, 1.5)
+    visit.page.evaluate("() => document.querySelector('.st-key-one button').click()")
+    wait_for(visit, 1.0)
+    assert slider.evaluate("e => e.valueAsNumber") == 150
+    visit.page.mouse.up()
+    visit.until(
+        "it follows when the hand is gone",
+        """() => document.querySelector('.st-key-gain [data-testid=stBidiComponentIsolated]')
+            .shadowRoot.querySelector('input').valueAsNumber === 100""",
+    )
+    assert visit.key("gain").locator("output").inner_text() == "1.00"
+
+
+FORGED = (
+    '{"at": 301, "number": 2}',
+    '{"at": -1, "number": 2}',
+    '{"at": NaN, "number": 2}',
+    '{"at": 1.5, "number": 2}',
+    '{"at": true, "number": 2}',
+    '{"at": "7", "number": NaN}',
+    '{"at": null, "number": {}}',
+    '{"at": [1]}',
+    "{}",
+    "[]",
+    "3",
+    "null",
+    '"NaN"',
+)
+
+
+def test_wrong_messages_are_ignored(reader: BrowserContext, address: str):
+    with visiting(reader, address) as visit:
+        visit.page.add_init_script(
+            """const send = WebSocket.prototype.send;
+            WebSocket.prototype.send = function (data) {
+                window.wire = this;
+                send.call(this, data);
+            };"""
+        )
+        wire = Wire(visit)
+        opened(visit)
+        type_gain(visit, "ArrowRight")
+        wait_for(visit, 1.01)
+        forged = wire.sent[-1]
+        state = trigger(forged)
+        assert state
+        runs = int(visit.count.split()[-1])
+        for message in FORGED:
+            runs += 1
+            state.json_trigger_value = f'[{{"event": "moved", "value": {message}}}]'
+            visit.page.evaluate(
+                "bytes => window.wire.send(new Uint8Array(bytes))", list(forged.SerializeToString())
+            )
+            visit.until(
+                f"the script has run after {message}",
+                f"""() => document.querySelector('.rnnviz-count').innerText
+                    .endsWith('run {runs}')""",
+            )
+            assert gain(visit) == 1.01, message
+        visit.settle()
+        type_gain(visit, "ArrowRight")
+        wait_for(visit, 1.02)
+
+
+def test_a_message_that_is_lost_is_sent_again(reader: BrowserContext, address: str):
+    with visiting(reader, address) as visit:
+        visit.page.add_init_script(
+            """const send = WebSocket.prototype.send;
+            WebSocket.prototype.send = function (data) {
+                if (window.drop) window.drop -= 1;
+                else send.call(this, data);
+            };"""
+        )
+        wire = Wire(visit)
+        opened(visit)
+        visit.page.evaluate("() => { window.drop = 1; }")
+        type_gain(visit, "ArrowRight", "PageUp")
+        wait_for(visit, 1.31)
+        assert len(wire.sent) == 1
