@@ -12,7 +12,7 @@ WORKERS ?= 2
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip install -qq --no-input --disable-pip-version-check
 
-.PHONY: help app test test-fast format bench models clean dev chromium
+.PHONY: help app test test-fast format bench bench-ui models clean dev chromium
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make format     format the code and mend what ruff can"
 	@echo "make bench      measure speed (python -m benchmarks)"
+	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
 	@echo "make models     train the shipped models again"
 	@echo "make clean      remove caches and build products; .venv stays"
 
@@ -44,6 +45,9 @@ format: dev
 
 bench: dev
 	$(RUN) -m benchmarks
+
+bench-ui: dev chromium
+	$(RUN) -m benchmarks.ui
 
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py

@@ -13,7 +13,8 @@ from rnnviz.plots.style import layout, legend_above, palette
 from rnnviz.ui.frame import is_dark
 from rnnviz.ui.live import chart
 from rnnviz.ui.live.chart import show_chart
-from rnnviz.ui.live.slider import input_slider
+from rnnviz.ui.live.slider import Live, input_slider
+from rnnviz.ui.live.words import show_words
 
 STEPS = np.arange(1, 101)
 UNITS = np.arange(16)
@@ -58,6 +59,13 @@ def reset(gain: float) -> None:
     st.session_state.gain = gain
 
 
+def follow() -> Live:
+    """The lines and a word for a gain that is dragged."""
+    gain = st.session_state.gain
+    figure = str(lines(gain).to_json(validate=False))
+    return Live({"figure_lines": figure}, {"said": f"<b>{gain!r}</b>"})
+
+
 def main() -> None:
     st.set_page_config(layout="wide")
     state, asked = st.session_state, st.query_params
@@ -74,6 +82,7 @@ def main() -> None:
             step=0.01,
             format="{:.2f}".format,
             help="What the lines are multiplied by.",
+            live=follow if "live" in asked else None,
         )
         input_slider(
             "Clip",
@@ -94,6 +103,7 @@ def main() -> None:
     )
     if state.with_heatmap:
         show_chart(heatmap(state.gain), key="figure_map", alt="A grid.", height=200)
+    show_words(f"<b>{state.gain!r}</b>", key="said")
     said = f"{state.gain!r} {state.clip!r} {state.figure_lines.picked} run {state.runs}"
     st.html(f"<p class='rnnviz-count'>{escape(said)}</p>")
 

@@ -614,3 +614,62 @@ def test_a_message_that_is_lost_is_sent_again(reader: BrowserContext, address: s
         type_gain(visit, "ArrowRight", "PageUp")
         wait_for(visit, 1.31)
         assert len(wire.sent) == 1
+
+
+# What follows a slider
+
+
+def followed(visit: Visit) -> tuple[float, float]:
+    """The gain that the lines are drawn for, and the one in words."""
+    y = visit.page.evaluate(f"() => document.querySelector('{LINES}')._fullData[0].y.at(-1)")
+    return y / waves(1.0)["sine"][-1], float(visit.key("said").inner_text())
+
+
+def test_a_figure_and_words_follow_the_hand_and_the_page_follows_when_it_leaves(visit: Visit):
+    opened(visit, live="1")
+    runs = visit.count.rpartition(" ")[2]
+    visit.page.mouse.move(*thumb(visit, 1 / 3))
+    visit.page.mouse.down()
+    seen: set[float] = set()
+    for step in range(20):
+        visit.page.mouse.move(*thumb(visit, 1 / 3 + step / 50))
+        visit.page.wait_for_timeout(80)
+        seen.add(round(followed(visit)[0], 6))
+    assert len(seen) >= 5
+    output = float(visit.key("gain").locator("output").inner_text())
+    visit.until(
+        "the words follow the last value under the hand",
+        f"() => document.querySelector('.st-key-said').innerText === '{output!r}'",
+    )
+    assert followed(visit)[0] == pytest.approx(output)
+    assert visit.count == f"1.0 None None run {runs}"  # the page itself has not run
+    visit.page.mouse.up()
+    wait_for(visit, output)
+    assert followed(visit) == pytest.approx((output, output))
+
+
+def test_a_slider_led_back_shows_the_pages_own_figure(visit: Visit):
+    opened(visit, live="1")
+    visit.page.mouse.move(*thumb(visit, 1 / 3))
+    visit.page.mouse.down()
+    visit.page.mouse.move(*thumb(visit, 0.8))
+    visit.until(
+        "the words follow",
+        "() => Math.abs(document.querySelector('.st-key-said').innerText - 2.4) < 0.1",
+    )
+    visit.page.mouse.move(*thumb(visit, 1 / 3))
+    visit.page.mouse.up()
+    visit.settle()
+    wait_for(visit, 1.0)
+    assert followed(visit) == pytest.approx((1.0, 1.0))
+
+
+def test_every_key_is_followed_at_once_and_then_by_the_page(visit: Visit):
+    opened(visit, live="1")
+    slider = visit.key("gain").locator("input")
+    slider.press("End")
+    wait_for(visit, 3.0)
+    assert followed(visit) == pytest.approx((3.0, 3.0))
+    slider.press("Home")
+    wait_for(visit, 0.0)
+    assert followed(visit) == pytest.approx((0.0, 0.0))

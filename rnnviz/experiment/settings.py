@@ -1,6 +1,7 @@
 """One frozen record of what the pages show, and its way to and from the address bar."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -173,6 +174,7 @@ def _written(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+@cache
 def limits_of(field: str) -> tuple[float, float]:
     """The smallest and the largest value that a number among the settings can have.
 

@@ -1,17 +1,23 @@
 """A verdict on one trace: does its gradient vanish, hold or explode, and where do numbers end."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
-from rnnviz.gradients.backpropagation import backpropagate, own_order, valid_lengths
+from rnnviz.gradients.backpropagation import valid_lengths
+from rnnviz.gradients.norms import hidden_norms
 from rnnviz.trace import Trace
+
+if TYPE_CHECKING:
+    import xarray
 
 DECADES = 2.0  # lost or won over the whole sequence, from which a gradient vanishes or explodes
 SATURATED = 0.9  # of the way from the middle of a gate's range to its end, and beyond
@@ -66,12 +72,18 @@ class Diagnosis:
 
 
 def diagnose(
-    trace: Trace, *, layer: int = 0, direction: str = "forward", batch: int = 0
+    trace: Trace,
+    *,
+    norms: xarray.Dataset | None = None,
+    layer: int = 0,
+    direction: str = "forward",
+    batch: int = 0,
 ) -> Diagnosis:
     """The verdict on one layer in one direction for one sequence.
 
     The decay is the median of the slopes between time steps half a sequence apart (Theil's
-    incomplete method, 1950), which a few odd steps do not move. RnnvizError for a trace without a
+    incomplete method, 1950), which a few odd steps do not move. norms: the trace's
+    ``gradient_norms``, where they have been worked out before. RnnvizError for a trace without a
     loss and for a layer, direction or sequence that it lacks.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
@@ -81,21 +93,20 @@ def diagnose(
     ('vanishing', 0.301, 1.0, Lost(time=49, shows='0'))
     """
     number = check_part(trace, layer, direction, batch)
-    part = backpropagate(trace)[layer][number]
     length = int(valid_lengths(trace)[batch])
-    norms = own_order(trace, part.norms["hidden_state"][..., None], number)[:length, batch, 0]
     times = np.arange(length) if number == 0 else np.arange(length)[::-1]
-    reached = np.flatnonzero(norms > -np.inf)
+    sizes = hidden_norms(trace, layer, number, batch, norms)[times]
+    reached = np.flatnonzero(sizes > -np.inf)
     last = int(reached[-1]) + 1 if len(reached) else length
-    decay = _decay(norms[:last])
+    decay = _decay(sizes[:last])
     return Diagnosis(
-        verdict=_verdict(norms[:last], decay),
+        verdict=_verdict(sizes[:last], decay),
         decay=decay,
         half_life=math.log10(2) / decay if decay > 0 else math.inf,
         doubling_time=math.log10(2) / -decay if decay < 0 else math.inf,
         not_finite=_not_finite(trace, layer, number, batch, times),
         saturated=_saturated(trace, layer, number, batch, length),
-        lost={name: _lost(norms[:last], times, name) for name in RANGES},
+        lost={name: _lost(sizes[:last], times, name) for name in RANGES},
     )
 
 

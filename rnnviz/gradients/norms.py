@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import backpropagate, differentiated
 from rnnviz.trace import Trace
@@ -35,6 +36,18 @@ def gradient_norms(trace: Trace) -> xarray.Dataset:
         for name in differentiated(trace)
     }
     return xarray.Dataset(stacked, labels_of(stacked["hidden_state"][1].shape))
+
+
+def hidden_norms(
+    trace: Trace, layer: int, number: int, batch: int, norms: xarray.Dataset | None
+) -> NDArray[np.float64]:
+    """log₁₀ ‖∂L/∂h_t‖ of one layer, direction and sequence over all steps, in the input's order.
+
+    norms: what ``gradient_norms`` has given for this trace, or None to work it out.
+    """
+    if norms is not None:
+        return norms["hidden_state"].values[layer, number, :, batch]
+    return backpropagate(trace)[layer][number].norms["hidden_state"][:, batch]
 
 
 def labels_of(shape: tuple[int, ...]) -> dict[str, list[str] | np.ndarray]:

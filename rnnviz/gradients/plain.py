@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import (
-    backpropagate,
     own_order,
     parameter,
     recurse,
     valid_lengths,
 )
 from rnnviz.gradients.diagnosis import Lost, check_part
+from rnnviz.gradients.norms import hidden_norms
 from rnnviz.trace import Trace
+
+if TYPE_CHECKING:
+    import xarray
 
 Array = NDArray[Any]
 
@@ -43,6 +46,7 @@ def plain_pass(
     trace: Trace,
     *,
     dtype: Literal["float32", "float64"] = "float32",
+    norms: xarray.Dataset | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -50,7 +54,7 @@ def plain_pass(
     """The backward pass that a network trained in this type would run, from the recorded states.
 
     Each step's gradient is rounded to the type, and its norm taken in float64, since squares would
-    leave the range at half as many steps. Errors as of ``diagnose``.
+    leave the range at half as many steps. norms and errors as of ``diagnose``.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
@@ -58,25 +62,20 @@ def plain_pass(
     PlainPass(wrong_from=49, lost=Lost(time=49, shows='0'))
     """
     number = check_part(trace, layer, direction, batch)
-    exact = backpropagate(trace)[layer][number].norms["hidden_state"]
+    exact = hidden_norms(trace, layer, number, batch, norms)
     with np.errstate(all="ignore"):  # that it leaves the range is what is to be seen
-        d_h = _hidden_gradients(trace, np.dtype(dtype), layer)[number]
-        plain = _log_norms(d_h)
+        plain = _log_norms(_hidden_gradients(trace, np.dtype(dtype), layer)[number][:, batch])
+        alike = (plain == exact) | np.isnan(exact) | (np.abs(plain - exact) <= APART)
     steps = np.arange(int(valid_lengths(trace)[batch]))
     steps = steps if number else steps[::-1]
-    norms, exact = plain[:, batch].copy(), exact[:, batch]
-    off = [t for t in steps if not _alike(norms[t], exact[t])]
-    gone = [t for t in off if not np.isfinite(norms[t])]
-    norms[len(steps) :] = np.nan
+    off = steps[~alike[steps]]
+    gone = off[~np.isfinite(plain[off])]
+    plain[len(steps) :] = np.nan
     return PlainPass(
-        norms,
-        int(off[0]) if off else None,
-        Lost(int(gone[0]), _shows(norms[gone[0]])) if gone else None,
+        plain,
+        int(off[0]) if len(off) else None,
+        Lost(int(gone[0]), _shows(float(plain[gone[0]]))) if len(gone) else None,
     )
-
-
-def _alike(plain: float, exact: float) -> bool:
-    return bool(plain == exact or np.isnan(exact) or abs(plain - exact) <= APART)
 
 
 def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
@@ -86,7 +85,7 @@ def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
 
 
 def _log_norms(values: Array) -> NDArray[np.float64]:
-    """log₁₀ of every row's norm, (time, batch)."""
+    """log₁₀ of every row's norm, (time,)."""
     exact = values.astype(np.float64)
     largest = np.abs(exact).max(-1, keepdims=True)
     unit = exact / np.where((largest > 0) & np.isfinite(largest), largest, 1)

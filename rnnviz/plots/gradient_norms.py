@@ -1,6 +1,9 @@
 """How large the gradient is at every time step, one line a network."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,11 +16,15 @@ from rnnviz.plots.lines import Line, plot_lines
 from rnnviz.plots.style import check_shown
 from rnnviz.trace import Trace
 
+if TYPE_CHECKING:
+    import xarray
+
 
 def plot_gradient_norms(
     traces: Mapping[str, Trace],
     *,
     name: str = "hidden_state",
+    norms: Mapping[str, xarray.Dataset] | None = None,
     float32: Mapping[str, PlainPass] | None = None,
     layer: int = 0,
     direction: str = "forward",
@@ -29,8 +36,9 @@ def plot_gradient_norms(
     """log₁₀ ‖∂L/∂·_t‖ over time, with the limits of float32 and float64 where they are reached.
 
     traces: by the label of their lines, each made with a loss. name: the state or pre-activation
-    by which is differentiated. An exact 0 stands as a cross at the foot. float32: by label
-    what plain backpropagation gives, drawn thin where it is wrong, with a mark where it is lost.
+    by which is differentiated. An exact 0 stands as a cross at the foot. norms: by label, where
+    ``gradient_norms`` have been worked out before. float32: by label what plain backpropagation
+    gives, drawn thin where it is wrong, with a mark where it is lost.
 
     >>> trace = rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(4, 1), loss="last")
     >>> rnnviz.plot_gradient_norms({"LSTM": trace}).data[0].y.shape
@@ -41,10 +49,11 @@ def plot_gradient_norms(
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
         number = check_part(trace, layer, direction, batch)
-        norms = gradient_norms(trace)
+        found = (norms or {}).get(label)
+        found = gradient_norms(trace) if found is None else found
         trace.array(f"grad_{name}")  # an error where there is none
         steps = int(valid_lengths(trace)[batch])
-        values = norms[name].values[layer, number, :steps, batch].astype(np.float64)
+        values = found[name].values[layer, number, :steps, batch].astype(np.float64)
         plain = None if float32 is None else float32.get(label)
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values, plain)
     return plot_lines(

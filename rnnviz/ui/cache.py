@@ -3,16 +3,17 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
+import xarray
 from numpy.typing import NDArray
 
 from rnnviz.experiment import NetworkSettings, Remembered, measure_claim, run_networks
 from rnnviz.experiment.sizes import Stability
 from rnnviz.formats.characters import CharacterModel, load_character_model
-from rnnviz.gradients import Diagnosis, PlainPass, diagnose, plain_pass
+from rnnviz.gradients import Diagnosis, PlainPass, diagnose, gradient_norms, plain_pass
 from rnnviz.ordering import Order, order_units
 from rnnviz.trace import Trace
 
@@ -54,16 +55,22 @@ def networks(settings: NetworkSettings) -> dict[str, Trace]:
     return run_networks(settings)
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_FIELDS)
-def verdicts(settings: NetworkSettings) -> dict[str, Diagnosis]:
-    """What the gradients of the three networks say, by cell."""
-    return {cell: diagnose(trace) for cell, trace in networks(settings).items()}
+class Measured(NamedTuple):
+    """What the gradients of one network say."""
+
+    norms: xarray.Dataset
+    verdict: Diagnosis
+    plain: PlainPass
 
 
-@st.cache_resource(max_entries=64, show_spinner=False, hash_funcs=_BY_FIELDS)
-def plain_passes(settings: NetworkSettings) -> dict[str, PlainPass]:
-    """What plain backpropagation in float32 makes of the three networks' gradients, by cell."""
-    return {cell: plain_pass(trace) for cell, trace in networks(settings).items()}
+@st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_FIELDS)
+def measured(settings: NetworkSettings) -> dict[str, Measured]:
+    """Norms, verdict and plain pass of the three networks, by cell."""
+    found: dict[str, Measured] = {}
+    for cell, trace in networks(settings).items():
+        norms = gradient_norms(trace)
+        found[cell] = Measured(norms, diagnose(trace, norms=norms), plain_pass(trace, norms=norms))
+    return found
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_BY_FIELDS)

@@ -1,5 +1,6 @@
 """The gradients page's choices: how three networks are made, and what they are run on."""
 
+from functools import partial
 from typing import get_args
 
 import streamlit as st
@@ -10,8 +11,8 @@ from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.frame import current
 from rnnviz.ui.live.slider import input_slider
+from rnnviz.ui.through_time import follow_norms
 
-FIRST_DRAWN = "figure_gradient_norms"  # what follows a slider while it is dragged
 # The notches of the sliders whose first one is None, as drawn or none.
 NOTCHES: dict[str, list[float]] = {
     "spectral_radius": [k / 50 for k in range(101)],
@@ -110,7 +111,7 @@ def _slide(key: str, step: float, form: str, words: Labels) -> None:
         step=step,
         format=form.format,
         help=words[f"control.{key}_help"],
-        until=FIRST_DRAWN,
+        live=partial(follow_norms, words),
     )
 
 
@@ -122,7 +123,7 @@ def _notch(key: str, form: str, none: str, words: Labels) -> None:
         options=[None, *NOTCHES[key]],
         format=lambda value: none if value is None else form.format(value),
         help=words[f"control.{key}_help"],
-        until=FIRST_DRAWN,
+        live=partial(follow_norms, words),
     )
 
 

@@ -4,6 +4,7 @@ import math
 from html import escape
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.errors import RnnvizError
@@ -13,7 +14,6 @@ from rnnviz.gradients import (
     Diagnosis,
     PlainPass,
     clip_by_norm,
-    gradient_norms,
     parameter_gradients,
     weight_gradient_norms,
 )
@@ -24,9 +24,11 @@ from rnnviz.plots.saturation import plot_saturation
 from rnnviz.plots.style import palette
 from rnnviz.plots.weight_gradients import plot_weight_gradients
 from rnnviz.trace import Trace
-from rnnviz.ui.cache import claim, networks, plain_passes, verdicts
+from rnnviz.ui.cache import Measured, claim, measured, networks
 from rnnviz.ui.figures import heading, note, show_figure
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.frame import current, is_dark
+from rnnviz.ui.live.slider import Live
+from rnnviz.ui.live.words import show_words
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -39,33 +41,48 @@ def labelled(settings: NetworkSettings) -> dict[str, Trace]:
 def show_norms(settings: Settings, words: Labels) -> None:
     """log₁₀ of the gradient's norm at every step, and what it says in words."""
     network = settings.network()
-    found, passes = verdicts(network), plain_passes(network)
     with st.container(key="cards_norms"):
         left, right = st.columns([0.64, 0.36], gap="small")
-    # before the figure, which a slider that is dragged waits for
-    with right, st.container(key="card_verdicts"):
-        heading(words["card.verdicts"])
-        for cell, trace in networks(network).items():
-            _show_verdict(trace, found[cell], passes[cell], words)
     with left, st.container(key="card_norms"):
         heading(words[f"card.norms_{settings.loss}"])
-        figure = plot_gradient_norms(
-            labelled(network),
-            float32={cell.upper(): plain for cell, plain in passes.items()},
-            height=372,
-            language=words.language,
-            dark=is_dark(),
-        )
-        show_figure("gradient_norms", figure, words)
+        show_figure("gradient_norms", _figure(network, words), words)
         note(words["card.norms_note"])
+    with right, st.container(key="card_verdicts"):
+        heading(words["card.verdicts"])
+        show_words(_verdicts(network, words), key="verdicts")
 
 
-def _show_verdict(trace: Trace, found: Diagnosis, plain: PlainPass, words: Labels) -> None:
-    cell = trace.cell
+def follow_norms(words: Labels) -> Live:
+    """The same figure and words for a slider that is dragged; nothing where they are an error."""
+    try:
+        network = current().network()
+        figure = str(_figure(network, words).to_json(validate=False))
+        return Live({"figure_gradient_norms": figure}, {"verdicts": _verdicts(network, words)})
+    except RnnvizError:
+        return Live({}, {})
+
+
+def _figure(network: NetworkSettings, words: Labels) -> go.Figure:
+    found = measured(network)
+    return plot_gradient_norms(
+        labelled(network),
+        norms={cell.upper(): part.norms for cell, part in found.items()},
+        float32={cell.upper(): part.plain for cell, part in found.items()},
+        height=372,
+        language=words.language,
+        dark=is_dark(),
+    )
+
+
+def _verdicts(network: NetworkSettings, words: Labels) -> str:
+    return "".join(_verdict(cell, part, words) for cell, part in measured(network).items())
+
+
+def _verdict(cell: str, found: Measured, words: Labels) -> str:
     colour = palette(dark=is_dark()).cells[cell]
-    lines = [_speed(found, words), _span(trace, words), _float32(plain, words)]
-    if found.not_finite is not None:
-        where = found.not_finite
+    lines = [_speed(found.verdict, words), _span(found, words), _float32(found.plain, words)]
+    where = found.verdict.not_finite
+    if where is not None:
         lines.append(
             words(
                 "verdict.not_finite",
@@ -75,10 +92,8 @@ def _show_verdict(trace: Trace, found: Diagnosis, plain: PlainPass, words: Label
             )
         )
     said = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
-    st.html(
-        f"<div class='rnnviz-verdict' style='--cell: {colour}'>"
-        f"<p><b>{cell.upper()}</b> {escape(words[f'verdict.{found.verdict}'])}</p>{said}</div>"
-    )
+    verdict = f"<b>{cell.upper()}</b> {escape(words[f'verdict.{found.verdict.verdict}'])}"
+    return f"<div class='rnnviz-verdict' style='--cell: {colour}'><p>{verdict}</p>{said}</div>"
 
 
 def _speed(found: Diagnosis, words: Labels) -> str:
@@ -92,9 +107,9 @@ def _speed(found: Diagnosis, words: Labels) -> str:
     return words["verdict.keeps"]
 
 
-def _span(trace: Trace, words: Labels) -> str:
+def _span(found: Measured, words: Labels) -> str:
     """What the whole way back makes of the gradient."""
-    norms = gradient_norms(trace)["hidden_state"].values.ravel()
+    norms = found.norms["hidden_state"].values.ravel()
     ratio = norms[0] - norms[-1]
     return "" if math.isnan(ratio) else words("verdict.span", factor=_power(float(ratio)))
 

@@ -29,7 +29,6 @@ export default function (component) {
   }
   chart.send = setTriggerValue;
   if (!same(chart.bytes, data)) chart.update(data, header, end);
-  else chart.drawn();
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => chart.root.isConnected || chart.stop());
 }
@@ -51,8 +50,8 @@ class Chart {
     this.forget();
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
-    this.released = () => this.due && this.draw();
-    window.addEventListener("rnnviz-released", this.released);
+    this.hears = (event) => this.heard(event);
+    for (const name of HEARD) window.addEventListener(name, this.hears);
   }
 
   // What the reader has changed in the drawing.
@@ -63,6 +62,7 @@ class Chart {
 
   update(data, header, end) {
     this.bytes = data;
+    this.live = undefined;
     this.header = header;
     this.end = end;
     this.plot.setAttribute("aria-label", header.alt);
@@ -76,7 +76,7 @@ class Chart {
     this.due = true;
     if (this.drawing) return;
     this.drawing = true;
-    while (this.due && !this.stopped && this.root.clientWidth && !this.waits()) {
+    while (this.due && !this.stopped && this.root.clientWidth) {
       this.due = false;
       try {
         const Plotly = await library(this.header.chunk);
@@ -94,14 +94,16 @@ class Chart {
     this.drawing = false;
   }
 
-  // While a slider is dragged the one chart that it is about has the browser to itself.
-  waits() {
-    const first = document.documentElement.dataset.rnnvizHeld;
-    return first !== undefined && first !== this.header.key && this.listening;
+  // A slider that is dragged brings figures of its own, until the page's stands for the value.
+  heard({ type, detail }) {
+    const figure = type === "rnnviz-live" ? detail.figures[this.header.key] : undefined;
+    if (figure === this.live || (type === "rnnviz-live" && !figure)) return;
+    this.live = figure;
+    this.draw();
   }
 
   async react(Plotly) {
-    const figure = JSON.parse(text(this.bytes.subarray(this.end + 1)));
+    const figure = JSON.parse(this.live ?? text(this.bytes.subarray(this.end + 1)));
     this.keep(figure);
     this.width = this.root.clientWidth;
     Object.assign(figure.layout, { width: this.width, height: this.header.height, autosize: false });
@@ -120,7 +122,7 @@ class Chart {
     }
   }
 
-  // For the sliders that wait for it.
+  // For the slider that waits for it.
   drawn() {
     window.dispatchEvent(new CustomEvent("rnnviz-drawn", { detail: this.header.key }));
   }
@@ -217,7 +219,7 @@ class Chart {
   stop() {
     this.stopped = true;
     this.observer.disconnect();
-    window.removeEventListener("rnnviz-released", this.released);
+    for (const name of HEARD) window.removeEventListener(name, this.hears);
     cancelAnimationFrame(this.frame);
     waiting.delete(this);
     if (!this.drawing) window.Plotly?.purge(this.plot);
@@ -225,6 +227,7 @@ class Chart {
   }
 }
 
+const HEARD = ["rnnviz-live", "rnnviz-settled"];
 const AXIS = /^[xy]axis\d*$/;
 const RANGE = /^([xy]axis\d*)\.(?:auto)?range/;
 

@@ -1,7 +1,10 @@
 // A range input over the numbers of its notches. One message is under way at most: the next goes
-// when Python has answered this one and, while the hand is on it, when what it set off is drawn, or
-// of it the one chart that this slider is about; a message sent earlier would break that off. When
-// the hand leaves, the last value goes at once.
+// when Python has answered this one and, while the hand is on it, when what it set off is drawn;
+// a message sent earlier would break that off. When the hand leaves, the last value goes at once.
+//
+// A slider that others follow says with each message whether the hand is on it. The answer to such
+// a one brings figures and words, which are handed to their places on the page at once; when the
+// hand has left and the page itself has been made anew, its own figures stand again ("settled").
 
 const instances = new WeakMap();
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
@@ -67,7 +70,7 @@ class Slider {
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
     this.watcher = new MutationObserver(() => this.landed());
     this.hears = ({ detail }) => {
-      if (!this.flying || detail !== this.data.until) return;
+      if (!this.flying || !(detail in (this.data.live?.figures ?? {}))) return;
       this.flying.drawn = true;
       this.landed();
     };
@@ -90,6 +93,7 @@ class Slider {
       this.flying.answered = true;
       this.again = false;
     }
+    if (data.live && this.flying?.held) tell("rnnviz-live", data.live);
     this.landed();
     this.follow();
   }
@@ -120,7 +124,6 @@ class Slider {
     this.at = at;
     this.show();
     this.wanted = at;
-    if (this.hands.size && this.data.until) held(this.data.until);
     this.flush();
   }
 
@@ -150,16 +153,22 @@ class Slider {
   released(hand) {
     if (hand === undefined) this.hands.clear();
     else this.hands.delete(hand);
-    if (!this.hands.size) held();
+    // what was sent under the hand is followed by a part of the page only
+    if (!this.hands.size && this.partly) {
+      this.wanted ??= this.at;
+      this.flush();
+    }
     this.landed();
     this.follow();
   }
 
   flush() {
     if (this.flying || this.wanted === null) return;
-    this.flying = { answered: false, since: performance.now() };
+    const held = this.hands.size > 0;
+    this.flying = { answered: false, since: performance.now(), held };
     this.number += 1;
-    this.send({ at: this.wanted, number: this.number });
+    this.send({ at: this.wanted, number: this.number, held });
+    this.partly = held && this.data.follows;
     this.wanted = null;
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
@@ -170,7 +179,9 @@ class Slider {
   landed() {
     if (!this.flying?.answered) return;
     const late = performance.now() - this.flying.since > LONG;
-    if (this.hands.size && runs() && !late && !this.flying.drawn) return;
+    const waits = this.hands.size ? !this.flying.drawn : this.data.follows && !this.partly;
+    if (waits && runs() && !late) return;
+    if (this.data.follows && !this.flying.held && !runs()) tell("rnnviz-settled");
     this.free();
     this.follow();
   }
@@ -209,7 +220,6 @@ class Slider {
 
   stop() {
     window.removeEventListener("rnnviz-drawn", this.hears);
-    if (this.hands.size) held();
     this.watcher.disconnect();
     clearInterval(this.clock);
     this.clock = undefined;
@@ -225,15 +235,8 @@ function runs() {
   return state === "running" || state === "rerunRequested";
 }
 
-// Tells the charts which one of them to draw until the hand leaves; all, where none is named.
-function held(key) {
-  const page = document.documentElement.dataset;
-  if (page.rnnvizHeld === key) return;
-  if (key) page.rnnvizHeld = key;
-  else {
-    delete page.rnnvizHeld;
-    window.dispatchEvent(new Event("rnnviz-released"));
-  }
+function tell(name, detail) {
+  window.dispatchEvent(new CustomEvent(name, { detail }));
 }
 
 function element(tag, name = "") {

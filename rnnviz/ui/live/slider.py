@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -14,6 +14,17 @@ from streamlit.components.v2 import component
 from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
+
+
+class Live(NamedTuple):
+    """What follows a slider while it is dragged.
+
+    figures: Plotly's JSON by the key of their charts. words: HTML by the key of ``show_words``.
+    """
+
+    figures: Mapping[str, str]
+    words: Mapping[str, str]
+
 
 _slider = component(
     "rnnviz_slider",
@@ -32,7 +43,7 @@ def input_slider(
     high: float = 1,
     step: float = 0.01,
     help: str | None = None,
-    until: str | None = None,
+    live: Callable[[], Live] | None = None,
 ) -> None:
     """Draws the slider; its value is ``st.session_state[key]``, which Python may set as well.
 
@@ -40,26 +51,56 @@ def input_slider(
     else for low, low + step … high. A value from elsewhere that is between two notches stands
     between them, until the visitor moves it.
 
-    format: the text of a value. help: a plain text. until: the key of a chart; while the slider is
-    dragged the next value breaks off what the script draws after it. None: nothing is broken off.
+    format: the text of a value. help: a plain text. live: what follows while the slider is dragged,
+    worked out from the session's state; the rest of the page waits until the hand leaves. Without
+    it every value runs the whole script.
     """
     send_promptly()
     notches = tick(low, high, step) if options is None else options
-    value = st.session_state.setdefault(key, notches[0])
+    st.session_state.setdefault(key, notches[0])
+    look = {"label": label, "help": help or "", "texts": "\n".join(map(format, notches))}
+    look["texts"] = _with_minus(look["texts"])
     with st.container(key=key):
-        _slider(
-            key=f"{key}_slider",
-            data={
-                "label": label,
-                "help": help or "",
-                "texts": _with_minus("\n".join(map(format, notches))),
-                "at": place(value, notches),
-                "text": _with_minus(format(value)),
-                "until": until,
-                "answered": st.session_state.get(_answered(key), 0),
-            },
-            on_moved_change=partial(_take, key, notches),
-        )
+        if live is None:
+            _draw(key, notches, format, look, None)
+        else:
+            _draw_followed(key, notches, format, look, live)
+
+
+@st.fragment
+def _draw_followed(
+    key: str,
+    notches: Sequence[Any],
+    format: Callable[[Any], str],
+    look: dict[str, str],
+    live: Callable[[], Live],
+) -> None:
+    """The slider alone, with what follows it; and when the hand leaves it, the whole script."""
+    moved = st.session_state.pop(_moved(key), None)
+    if moved == "released":
+        st.rerun()
+    _draw(key, notches, format, look | {"follows": True}, live() if moved == "held" else None)
+
+
+def _draw(
+    key: str,
+    notches: Sequence[Any],
+    format: Callable[[Any], str],
+    look: Mapping[str, object],
+    live: Live | None,
+) -> None:
+    value = st.session_state[key]
+    _slider(
+        key=f"{key}_slider",
+        data={
+            **look,
+            "at": place(value, notches),
+            "text": _with_minus(format(value)),
+            "answered": st.session_state.get(_answered(key), 0),
+            "live": live and live._asdict(),
+        },
+        on_moved_change=partial(_take, key, notches),
+    )
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:
@@ -109,6 +150,12 @@ def _take(key: str, notches: Sequence[Any]) -> None:
         st.session_state[key] = notches[at]
     if type(number) is int:
         st.session_state[_answered(key)] = number
+    st.session_state[_moved(key)] = "held" if message.get("held") is True else "released"
+
+
+def _moved(key: str) -> str:
+    """Where it stands whether the hand was on the slider when it last sent something."""
+    return f"{key}_slider_moved"
 
 
 def _answered(key: str) -> str:

@@ -1,0 +1,6 @@
+"""The least that Streamlit takes: a slider that changes one line of HTML. Served by ui.py."""
+
+import streamlit as st
+
+value = st.slider("Value", 0, 100, 50, key="value")
+st.html(f"<p class='floor'>{value}</p>")

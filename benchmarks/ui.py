@@ -1,0 +1,278 @@
+"""The app in a real browser: what a change takes until it is painted (``make bench-ui``).
+
+floor: st.slider → one st.html. first: the figure that a slider is about. all: all figures and
+words. A change is one press of an arrow key on the gain's slider; painted is the frame after Plotly
+is done. live: updates a second of the first figure while the slider is dragged for 4 s, an input
+event every 10 ms. blank: frames of that time in which the figure had no line. bytes: through the
+WebSocket, both ways, for one change. Milliseconds, p50/p95.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import socket
+from statistics import median
+from threading import Barrier, Thread
+
+from playwright.sync_api import Browser, Page, WebSocket
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.browser import DONE, launched
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = ((100, 16), (1000, 64), (2000, 256))
+CHANGES = 40
+VISITORS = (1, 10, 30)
+MAIN = "figure_gradient_norms"
+
+RECORD = """() => {
+    window.painted = {};
+    const pressed = (event) => { window.painted = {at: event.timeStamp}; };
+    document.addEventListener("keydown", pressed, true);
+    const note = (name) => requestAnimationFrame(() => {
+        const took = performance.now() - window.painted.at;
+        window.painted.all = took;
+        if (name === "MAIN" && !window.painted.first) window.painted.first = took;
+    });
+    for (const plot of document.querySelectorAll(".js-plotly-plot"))
+        plot.on("plotly_afterplot", () =>
+            note(plot.closest(".st-key-MAIN") ? "MAIN" : ""));
+    const words = document.querySelector(".floor, .st-key-verdicts");
+    if (words) new MutationObserver(() => note("")).observe(document.body,
+        {subtree: true, childList: true, characterData: true});
+}""".replace("MAIN", MAIN)
+
+DRAG = """async () => {
+    const input = document.querySelector(".st-key-gain [data-testid=stBidiComponentIsolated]")
+        .shadowRoot.querySelector("input");
+    const plot = document.querySelector(".st-key-MAIN .js-plotly-plot");
+    let updates = 0, blank = 0, frames = 0, going = true;
+    const count = () => { updates += 1; };
+    plot.on("plotly_afterplot", count);
+    const look = () => {
+        frames += 1;
+        if (!plot.querySelector(".scatterlayer .js-line")) blank += 1;
+        if (going) requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+    const first = input.valueAsNumber;
+    input.dispatchEvent(new PointerEvent("pointerdown", {bubbles: true, button: 0}));
+    const begun = performance.now();
+    for (let k = 1; performance.now() - begun < 4000; k++) {
+        input.value = first + 1 + (k % 60);
+        input.dispatchEvent(new Event("input", {bubbles: true}));
+        await new Promise((done) => setTimeout(done, 10));
+    }
+    const took = (performance.now() - begun) / 1000;
+    going = false;
+    plot.removeListener("plotly_afterplot", count);
+    window.dispatchEvent(new PointerEvent("pointerup"));
+    return {rate: updates / took, blank, frames};
+}""".replace("MAIN", MAIN)
+
+
+@contextmanager
+def served(script: str) -> Iterator[tuple[str, int]]:
+    """The address of a fresh server of a script, and its process."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    server = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield f"http://127.0.0.1:{port}", server.pid
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+class Visit:
+    """A page of its own, and what goes through its WebSocket."""
+
+    def __init__(self, browser: Browser, address: str, ready: str) -> None:
+        self.page = browser.new_page(viewport={"width": 1440, "height": 2300})
+        self.sent: list[bytes] = []
+        self.received: list[bytes] = []
+        self.page.on("websocket", self._opened)
+        for _ in range(100):
+            try:
+                self.page.goto(address)
+                break
+            except Exception:
+                time.sleep(0.2)
+        self.page.wait_for_selector(ready, timeout=120_000)
+        rest(self.page)
+
+    def _opened(self, wire: WebSocket) -> None:
+        for way, frames in (("framesent", self.sent), ("framereceived", self.received)):
+            wire.on(way, frames.append)  # pyright: ignore[reportCallIssue, reportArgumentType]  # Streamlit sends bytes only
+
+    @property
+    def bytes(self) -> int:
+        """All that went through, both ways."""
+        return sum(map(len, self.sent)) + sum(map(len, self.received))
+
+
+def rest(page: Page) -> None:
+    """Waits until script and drawing have been still for half a second."""
+    still = 0
+    while still < 5:
+        page.wait_for_selector(DONE, state="attached", timeout=120_000)
+        before = page.evaluate("() => window.painted?.all")
+        page.wait_for_timeout(100)
+        same = page.evaluate("() => window.painted?.all") == before
+        still = still + 1 if same and page.locator(DONE).count() else 0
+
+
+def quantiles(values: list[float]) -> str:
+    ordered = sorted(values)
+    return f"{median(ordered):.0f}/{ordered[int(0.95 * (len(ordered) - 1))]:.0f}"
+
+
+def changes(page: Page, slider: str, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds to the first figure and to all, for so many key presses."""
+    page.evaluate(RECORD)
+    first: list[float] = []
+    everything: list[float] = []
+    page.locator(slider).focus()
+    for number in range(count):
+        page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+        rest(page)
+        found = page.evaluate("() => window.painted")
+        everything.append(found["all"])
+        first.append(found.get("first", found["all"]))
+    return first, everything
+
+
+def resident(pid: int) -> float:
+    """MB of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Replayed:
+    """A visitor without a browser: what a browser sent, over a WebSocket of its own."""
+
+    def __init__(self, address: str, first: bytes, change: bytes) -> None:
+        host = address.replace("http", "ws")
+        self.wire: ClientConnection = connect(
+            f"{host}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], max_size=None
+        )
+        self.change = BackMsg.FromString(change)
+        self.number = 0
+        self.wire.send(first)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Waits for the end of the run that stands for the last message."""
+        while True:
+            message = ForwardMsg.FromString(self.wire.recv(timeout=120))  # pyright: ignore[reportArgumentType]  # bytes
+            if message.WhichOneof("type") == "script_finished":
+                return
+
+    def moves(self) -> float:
+        """Milliseconds from a change to the end of its run."""
+        self.number += 1
+        for state in self.change.rerun_script.widget_states.widgets:
+            if "gain_slider" in state.id and state.json_trigger_value:
+                (event,) = json.loads(state.json_trigger_value)
+                event["value"] |= {"at": 80 + self.number % 60, "number": 10_000 + self.number}
+                state.json_trigger_value = json.dumps([event])
+        begun = time.perf_counter()
+        self.wire.send(self.change.SerializeToString())
+        self._finish()
+        return 1000 * (time.perf_counter() - begun)
+
+
+def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[float]:
+    """Milliseconds of each change of so many visitors, each of whom makes one a second."""
+    runs = {frame: BackMsg.FromString(frame).rerun_script for frame in visit.sent}
+    first = next(frame for frame, run in runs.items() if run.ByteSize())
+    held = [
+        frame
+        for frame, run in runs.items()
+        if any('"held":true' in w.json_trigger_value for w in run.widget_states.widgets)
+    ]
+    found: list[float] = []
+    start = Barrier(count)
+
+    def one(number: int) -> None:
+        client = Replayed(address, first, held[-1])
+        start.wait()
+        time.sleep(number / count)
+        for _ in range(seconds):
+            begun = time.perf_counter()
+            found.append(client.moves())
+            time.sleep(max(0.0, 1 - (time.perf_counter() - begun)))
+        client.wire.close()
+
+    threads = [Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def main() -> None:
+    """Prints the floor, each size, the visitors, memory and first paints."""
+    with launched() as browser:
+        with served("benchmarks/floor_page.py") as (address, _):
+            visit = Visit(browser, address, ".floor")
+            _, floor = changes(visit.page, ".st-key-value [role=slider]", CHANGES)
+            visit.page.close()
+        print(f"floor: {quantiles(floor)} ms (p50/p95)\n")
+        print("| T | H | first | all | all / floor (p95) | live / s | blank | bytes a change |")
+        print("|---|---|---|---|---|---|---|---|")
+        begun = time.perf_counter()
+        with served("app.py") as (address, pid):
+            visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
+            cold = time.perf_counter() - begun
+            for steps, hidden in SIZES:
+                visit.page.close()
+                place = f"{address}/gradients?length={steps}&hidden={hidden}"
+                visit = Visit(browser, place, f".st-key-{MAIN} .main-svg")
+                before = visit.bytes
+                first, everything = changes(visit.page, ".st-key-gain input", CHANGES)
+                a_change = (visit.bytes - before) / CHANGES
+                live = visit.page.evaluate(DRAG)
+                rest(visit.page)
+                ratio = sorted(everything)[int(0.95 * (CHANGES - 1))]
+                ratio /= sorted(floor)[int(0.95 * (CHANGES - 1))]
+                print(
+                    f"| {steps:,} | {hidden} | {quantiles(first)} | {quantiles(everything)} |"
+                    f" {ratio:.1f} | {live['rate']:.1f} | {live['blank']} of {live['frames']} |"
+                    f" {a_change:,.0f} |",
+                    flush=True,
+                )
+            visit.page.close()
+            begun = time.perf_counter()
+            visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
+            warm = visit.page.evaluate(
+                "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            )
+            changes(visit.page, ".st-key-gain input", 4)
+            print("\nA change a second under the hand, message → end of the run (ms, p50/p95):")
+            for count in VISITORS:
+                print(f"{count} visitors: {quantiles(visitors(address, visit, count))}", flush=True)
+            memory = [resident(pid)]
+            for _ in range(4):
+                changes(visit.page, ".st-key-gain input", 100)
+                memory.append(resident(pid))
+            print(f"\nServer memory every 100 of 400 changes: {[round(m) for m in memory]} MB")
+            print(f"Cold start to the first figure: {cold:.1f} s; warm first paint: {warm:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()

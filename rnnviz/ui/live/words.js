@@ -1,0 +1,34 @@
+// A piece of HTML from Python, which a slider that is dragged replaces until the page has caught up.
+
+const instances = new WeakMap();
+const HEARD = ["rnnviz-live", "rnnviz-settled"];
+
+export default function (component) {
+  const { data, parentElement } = component;
+  let words = instances.get(parentElement);
+  if (!words) {
+    words = new Words(parentElement);
+    instances.set(parentElement, words);
+  }
+  words.data = data;
+  words.root.innerHTML = data.html;
+  // Streamlit calls this for an update that a newer one overtook, too.
+  return () => setTimeout(() => words.root.isConnected || words.stop());
+}
+
+class Words {
+  constructor(parent) {
+    this.root = document.createElement("div");
+    this.root.setAttribute("aria-live", "polite");
+    parent.appendChild(this.root);
+    this.hears = ({ detail }) => {
+      const html = detail ? detail.words[this.data.key] : this.data.html;
+      if (html !== undefined) this.root.innerHTML = html;
+    };
+    for (const name of HEARD) window.addEventListener(name, this.hears);
+  }
+
+  stop() {
+    for (const name of HEARD) window.removeEventListener(name, this.hears);
+  }
+}
