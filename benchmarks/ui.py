@@ -113,8 +113,11 @@ class Visit:
         rest(self.page)
 
     def _opened(self, wire: WebSocket) -> None:
-        for way, frames in (("framesent", self.sent), ("framereceived", self.received)):
-            wire.on(way, frames.append)  # pyright: ignore[reportCallIssue, reportArgumentType]  # Streamlit sends bytes only
+        wire.on("framesent", lambda frame: self._kept(self.sent, frame))
+        wire.on("framereceived", lambda frame: self._kept(self.received, frame))
+
+    def _kept(self, frames: list[bytes], frame: bytes | str) -> None:
+        frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
     @property
     def bytes(self) -> int:
@@ -230,7 +233,7 @@ def main() -> None:
     with launched() as browser:
         with served("benchmarks/floor_page.py") as (address, _):
             visit = Visit(browser, address, ".floor")
-            _, floor = changes(visit.page, ".st-key-value [role=slider]", CHANGES)
+            _, floor = changes(visit.page, ".st-key-value input", CHANGES)
             visit.page.close()
         print(f"floor: {quantiles(floor)} ms (p50/p95)\n")
         print("| T | H | first | all | all / floor (p95) | live / s | blank | bytes a change |")

@@ -3,11 +3,12 @@
 // a message sent earlier would break that off. When the hand leaves, the last value goes at once.
 //
 // A slider that others follow says with each message whether the hand is on it. The answer to such
-// a one brings figures and words, which are handed to their places on the page at once; when the
-// hand has left and the page itself has been made anew, its own figures stand again ("settled").
+// a one brings figures and words, which are handed to their places on the page at once, and so does
+// the last answer, before the page itself; when that is there, its own stand again ("settled").
 
 const instances = new WeakMap();
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
+const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
 const LONG = 5000; // milliseconds that a run may take before the next value breaks it off
 
 export default function (component) {
@@ -93,7 +94,7 @@ class Slider {
       this.flying.answered = true;
       this.again = false;
     }
-    if (data.live && this.flying?.held) tell("rnnviz-live", data.live);
+    if (data.live && this.flying) tell("rnnviz-live", data.live);
     this.landed();
     this.follow();
   }
@@ -164,6 +165,7 @@ class Slider {
 
   flush() {
     if (this.flying || this.wanted === null) return;
+    clearTimeout(this.settling);
     const held = this.hands.size > 0;
     this.flying = { answered: false, since: performance.now(), held };
     this.number += 1;
@@ -181,7 +183,8 @@ class Slider {
     const late = performance.now() - this.flying.since > LONG;
     const waits = this.hands.size ? !this.flying.drawn : this.data.follows && !this.partly;
     if (waits && runs() && !late) return;
-    if (this.data.follows && !this.flying.held && !runs()) tell("rnnviz-settled");
+    if (this.data.follows && !this.flying.held && !runs())
+      this.settling = setTimeout(() => tell("rnnviz-settled"), SETTLED);
     this.free();
     this.follow();
   }

@@ -78,8 +78,9 @@ def _draw_followed(
     """The slider alone, with what follows it; and when the hand leaves it, the whole script."""
     moved = st.session_state.pop(_moved(key), None)
     if moved == "released":
+        st.session_state[_moved(key)] = "followed"
         st.rerun()
-    _draw(key, notches, format, look | {"follows": True}, live() if moved == "held" else None)
+    _draw(key, notches, format, look | {"follows": True}, live() if moved else None)
 
 
 def _draw(
