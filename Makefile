@@ -34,7 +34,8 @@ test: dev chromium
 	$(RUN) -m basedpyright
 	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
 	$(RUN) -m pytest -q -n $(WORKERS) -m "slow and not browser"
-	$(RUN) -m pytest -q -m browser
+	$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "browser and not alone"
+	$(RUN) -m pytest -q -m alone
 
 test-fast: dev
 	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"

@@ -126,9 +126,9 @@ class Visit:
 
 
 def rest(page: Page) -> None:
-    """Waits until script and drawing have been still for half a second."""
+    """Waits until script and drawing have been still for a while."""
     still = 0
-    while still < 5:
+    while still < 3:
         page.wait_for_selector(DONE, state="attached", timeout=120_000)
         before = page.evaluate("() => window.painted?.all")
         page.wait_for_timeout(100)

@@ -3,12 +3,13 @@
 from rnnviz.errors import RnnvizError
 from rnnviz.ui.controls import input_reading
 from rnnviz.ui.frame import input_language, open_page, show_error
-from rnnviz.ui.stepping import show_heatmaps, step_through
+from rnnviz.ui.stepping import show_heatmaps, show_reading, step_through
 
 words = open_page("step")
 settings = input_reading(words)
 input_language(words)
 try:
+    show_reading(settings, words)
     step_through(words)
     show_heatmaps(settings, words)
 except RnnvizError as error:

@@ -3,11 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext
+from plotly.colors import hex_to_rgb
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.equations import equations
@@ -15,7 +18,9 @@ from rnnviz.experiment import FIRST_TEXT
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import labels
 from rnnviz.ordering import order_units
+from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
+from rnnviz.ui.live.instrument import rows_of
 from tests.browser import Visit, launched, served, visiting, windows
 
 pytestmark = pytest.mark.browser
@@ -51,23 +56,65 @@ def numbers(text: str) -> list[str]:
     return re.findall(r"\d+\.\d\d", text)
 
 
-def heatmaps(visit: Visit, figure: str) -> list[dict[str, Any]]:
-    """What Plotly holds of a figure's heatmaps."""
-    return visit.page.evaluate(
-        """figure => document.querySelector(`.st-key-${figure} .js-plotly-plot`)._fullData
-            .filter(trace => trace.type === "heatmap")
-            .map(trace => ({meta: trace.meta, name: trace.name, y: Array.from(trace.y),
-                            z: Array.from(trace.z, row => Array.from(row))}))""",
-        figure,
-    )
+PIXELS = """([array, columns, rows]) => {
+    const canvas = document.querySelector(`[data-array=${array}] .map canvas`);
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    const found = [];
+    for (let row = 0; row < rows; row++)
+        for (let column = 0; column < columns; column++) {
+            const x = Math.floor((column + 0.5) * width / columns);
+            const y = Math.floor((row + 0.5) * height / rows);
+            found.push(...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3));
+        }
+    return found;
+}"""
+
+
+def assert_drawn(
+    visit: Visit, name: str, values: NDArray[Any], most: float, *, dark: bool = False
+) -> None:
+    """A heatmap's pixels have the colours of the values, (unit, time), in the page's order."""
+    signed = not name.endswith("_gate")
+    scale = palette(dark=dark).signed if signed else palette(dark=dark).gate
+    stops = np.array([hex_to_rgb(colour) for _, colour in scale])
+    share = np.clip((values / most + 1) / 2 if signed else values / most, 0, 1)
+    at = np.linspace(0, 1, len(stops))
+    wanted = np.stack([np.interp(share, at, stops[:, k]) for k in range(3)], axis=-1)
+    found = visit.page.evaluate(PIXELS, [name, values.shape[1], values.shape[0]])
+    max_diff = np.abs(np.array(found).reshape(wanted.shape) - wanted).max()
+    assert max_diff <= 2, f"{name}: {max_diff=}"  # of 255; 256 colours are told apart
+
+
+def assert_all_drawn(visit: Visit, cell: str, text: str, order: str, *, dark: bool = False) -> None:
+    trace = character_model(cell).read(text)
+    units = order_units(trace, order, text).units
+    rows = rows_of(trace)
+    for kind in ("gates", "states"):
+        drawn = visit.key(f"figure_{kind}").locator("[data-array]")
+        names = drawn.evaluate_all("parts => parts.map(part => part.dataset.array)")
+        assert names == [row.name for row in rows if row.kind == kind]
+    for row in rows:
+        values = trace[row.name].values[0, 0, :, 0][:, units].T
+        assert_drawn(visit, row.name, values, row.most, dark=dark)
 
 
 def wait_for_heatmaps(visit: Visit) -> None:
     for figure in ("figure_gates", "figure_states"):
         visit.until(
             f"{figure} is drawn",
-            f"() => document.querySelector('.st-key-{figure} .js-plotly-plot .heatmaplayer image')",
+            f"() => document.querySelector('.st-key-{figure} .map canvas')?.width > 300",
         )
+    for figure in ("figure_terms", "figure_next_character"):
+        visit.until(
+            f"{figure} is drawn",
+            f"() => document.querySelector('.st-key-{figure} .js-plotly-plot .main-svg')",
+        )
+
+
+def do(visit: Visit, name: str) -> None:
+    """Presses one of the player's buttons."""
+    visit.page.locator(f".player [data-do={name}]").click()
 
 
 def equation_text(visit: Visit) -> str:
@@ -88,20 +135,13 @@ def test_the_first_view_is_a_trained_lstm_on_a_line_of_code(visit: Visit):
     assert visit.cells.all_inner_texts() == [picture(character) for character in FIRST_TEXT]
     trace = character_model("lstm").read(FIRST_TEXT)
     order = order_units(trace, "inside_string", FIRST_TEXT).units
-    for figure, names in (
-        ("figure_gates", GATES_AS_READ["lstm"]),
-        ("figure_states", ("cell_state", "hidden_state")),
-    ):
-        drawn = heatmaps(visit, figure)
-        assert [part["meta"] for part in drawn] == list(names)
-        for part in drawn:
-            wanted = trace[part["meta"]].values[0, 0, :, 0][:, order].T
-            assert part["y"] == [str(unit) for unit in order]
-            max_diff = np.abs(np.array(part["z"]) - wanted).max()
-            assert max_diff < 1e-6, f"{part['meta']}: {max_diff=:.1e}"
-    for name in ("figure_gates", "figure_states", "figure_terms", "figure_next_character"):
+    assert_all_drawn(visit, "lstm", FIRST_TEXT, "inside_string")
+    for name in ("figure_gates", "figure_states"):
+        assert visit.key(name).locator("canvas").first.is_visible()
+    for name in ("figure_terms", "figure_next_character"):
         assert visit.key(name).locator(".js-plotly-plot .main-svg").first.is_visible()
-    assert visit.key("card_equations").locator(".katex").count() == 1
+    lines = equations(trace, int(order[0]), 35)
+    assert visit.key("card_equations").locator(".katex").count() == len(lines)
     assert visit.messages == []
 
 
@@ -118,7 +158,8 @@ def test_the_equations_drawn_hold_the_librarys_numbers(visit: Visit, cell: str):
         value = line.value
         assert f"={value}" in drawn
     for name in lines:
-        assert labels("en")[f"gate.{name}"].replace(" ", "") in drawn.replace("\xa0", "")
+        label = visit.key(f"equation_{name}").locator(f"[data-gate={name}]")
+        assert label.inner_text() == labels("en")[f"gate.{name}"]
 
 
 def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext):
@@ -151,9 +192,9 @@ def test_stepping_by_strip_keys_and_buttons(visit: Visit):
     visit.wait_for_step(1)
     visit.page.keyboard.press("ArrowLeft")
     visit.wait_for_step(1)
-    visit.key("player_last").get_by_role("button").first.click()
+    do(visit, "last")
     visit.wait_for_step(STEPS)
-    visit.key("player_back").get_by_role("button").first.click()
+    do(visit, "back")
     visit.wait_for_step(STEPS - 1)
     assert visit.query == {"t": str(STEPS - 1)}
 
@@ -169,7 +210,7 @@ def test_space_plays_and_pauses(visit: Visit):
     visit.page.keyboard.press("Space")
     visit.until(
         "it pauses",
-        "() => document.querySelector('.st-key-player_play').innerText.includes('play_arrow')",
+        "() => document.querySelector('[data-do=play]').dataset.now === 'still'",
     )
     visit.settle()
     paused = visit.count
@@ -183,112 +224,93 @@ def test_playing_ends_at_the_end(visit: Visit):
     visit.page.keyboard.press("Space")
     visit.wait_for_step(STEPS)
     assert visit.query["t"] == str(STEPS)
-    assert "play_arrow" in visit.key("player_play").first.inner_text()
+    assert visit.page.locator("[data-do=play]").get_attribute("aria-label") == "Play"
 
 
-def place_of(
-    visit: Visit, figure: str, column: int, row: int, heatmap: int = 0
-) -> tuple[float, float]:
-    """Where on the screen the middle of a heatmap's cell lies."""
+def place_of(visit: Visit, array: str, t: int, row: int) -> tuple[float, float]:
+    """Where on the screen the middle of a heatmap's cell lies; t counts from 1."""
     x, y = visit.page.evaluate(
-        """([figure, column, row, heatmap]) => {
-            const gd = document.querySelector(`.st-key-${figure} .js-plotly-plot`);
-            const trace = gd._fullData.filter(t => t.type === "heatmap")[heatmap];
-            const { xaxis } = gd._fullLayout;
-            const yaxis = gd._fullLayout[trace.yaxis.replace("y", "yaxis")];
-            const box = gd.getBoundingClientRect();
-            return [box.left + xaxis._offset + xaxis.l2p(column),
-                    box.top + yaxis._offset + yaxis.l2p(row)];
+        """([array, t, row, steps, units]) => {
+            const map = document.querySelector(`[data-array=${array}] .map`);
+            const box = map.getBoundingClientRect();
+            return [box.left + (t - 0.5) / steps * box.width,
+                    box.top + (row + 0.5) / units * box.height];
         }""",
-        [figure, column, row, heatmap],
+        [array, t, row, STEPS, 128],
     )
     return x, y
 
 
 def test_a_click_in_a_heatmap_picks_step_and_unit(visit: Visit):
-    visit.open(order="index")
+    visit.open(order="variance")
     wait_for_heatmaps(visit)
-    visit.key("figure_gates").scroll_into_view_if_needed()
-    x, y = place_of(visit, "figure_gates", 11, 40, 2)
-    visit.page.evaluate(
-        """() => document.querySelector(".st-key-figure_gates .js-plotly-plot")
-            .on("plotly_click", event => { window.clicked = event.points[0]; })"""
-    )
-    visit.page.mouse.move(x - 2, y)
+    trace = character_model("lstm").read(FIRST_TEXT)
+    unit = int(order_units(trace, "variance", FIRST_TEXT).units[40])
+    visit.page.locator("[data-array=cell_candidate]").scroll_into_view_if_needed()
+    x, y = place_of(visit, "cell_candidate", 12, 40)
     visit.page.mouse.move(x, y)
-    visit.page.wait_for_timeout(300)
+    value = f"{trace['cell_candidate'].values[0, 0, 11, 0, unit]:.4f}".replace("-", "−")
+    assert visit.key("figure_gates").locator(".tip").inner_text().splitlines() == [
+        "candidate",
+        f"step 12: {picture(FIRST_TEXT[11])}",
+        f"unit {unit}, step 12: {value}",
+    ]
     visit.page.mouse.click(x, y)
     visit.wait_for_step(12)
-    unit = visit.page.evaluate("() => window.clicked.y")
-    assert abs(int(unit) - 40) <= 1  # a row is a pixel high
     visit.until(
         f"unit {unit}",
         "() => document.querySelector('.st-key-card_equations').innerText"
         f".includes('unit {unit}, step 12')",
     )
     visit.settle()
-    assert visit.query == {"order": "index", "t": "12", "unit": unit}
-    assert visit.key("unit").locator("input").first.input_value() == unit
+    assert visit.query == {"order": "variance", "t": "12", "unit": str(unit)}
+    assert visit.key("unit").locator("input").first.input_value().split()[0] == str(unit)
 
 
 CURSOR = """figure => {
-    const gd = document.querySelector(`.st-key-${figure} .js-plotly-plot`);
-    const box = gd.getBoundingClientRect();
-    const overlay = gd.parentElement.querySelector(".rnnviz-cursor");
-    const edges = Array.from(overlay.children, child => child.getBoundingClientRect());
-    const { xaxis } = gd._fullLayout;
+    const place = document.querySelector(`.st-key-${figure}`);
+    const edges = e => {
+        const { left, top, width, height } = e.getBoundingClientRect();
+        return [left, top, width, height];
+    };
     return {
-        boxes: edges.map(e => [e.left - box.left, e.top - box.top, e.width, e.height]),
-        range: [xaxis._offset, xaxis._offset + xaxis._length],
-        columns: Array.from({length: gd._fullData[0].x.length},
-            (_, c) => [xaxis._offset + xaxis.l2p(c - 0.5), xaxis._offset + xaxis.l2p(c + 0.5)]),
-        rows: gd._fullData.filter(t => t.type === "heatmap").map(t => {
-            const y = gd._fullLayout[t.yaxis.replace("y", "yaxis")];
-            return {offset: y._offset, length: y._length, y: Array.from(t.y)};
-        }),
+        column: edges(place.querySelector(".column")),
+        maps: Array.from(place.querySelectorAll(".map"), edges),
+        units: Array.from(place.querySelectorAll(".map .unit"), edges),
     };
 }"""
 
 
-def assert_cursor(visit: Visit, figure: str, t: int, unit: int) -> None:
-    """The frame stands over step t in every row, and the lines over the unit."""
+def assert_cursor(visit: Visit, figure: str, t: int, row: int) -> None:
+    """The frame stands over step t in every heatmap, and the lines over the unit's row."""
     found = visit.page.evaluate(CURSOR, figure)
-    left, right = found["columns"][t - 1]
-    left, right = max(left, found["range"][0]), min(right, found["range"][1])
-    column = found["boxes"][0]
-    top = min(row["offset"] for row in found["rows"])
-    bottom = max(row["offset"] + row["length"] for row in found["rows"])
-    wanted = [left, top, max(right - left, 1), bottom - top]
-    assert np.abs(np.array(column) - wanted).max() < 1, f"{column} over {wanted}"
-    lines = found["boxes"][1::2]
-    assert len(lines) == len(found["rows"])
-    for line, row in zip(lines, found["rows"], strict=True):
-        height = row["length"] / len(row["y"])
-        at = row["offset"] + height * row["y"].index(str(unit))
-        assert abs(line[1] - at) < 1, f"{line[1]} at {at}"
-        assert abs(line[3] - max(height, 1)) < 1
+    left, top, width, height = found["maps"][0]
+    column = found["column"]
+    assert abs(column[0] - (left + (t - 1) / STEPS * width)) < 1
+    assert abs(column[2] - width / STEPS) < 1
+    last = found["maps"][-1]
+    assert column[1] <= top
+    assert column[1] + column[3] >= last[1] + last[3]
+    assert len(found["units"]) == len(found["maps"])
+    for line, map in zip(found["units"], found["maps"], strict=True):
+        assert abs(line[1] - (map[1] + row / 128 * map[3])) < 1
+        assert (line[0], line[2]) == (map[0], map[2])
+        assert abs(line[3] - max(1, height / 128)) < 0.5
 
 
-def test_the_cursor_stands_over_its_step_and_follows_zoom(visit: Visit):
+def test_the_cursor_stands_over_its_step(visit: Visit):
     visit.open(order="index", unit=100)
     wait_for_heatmaps(visit)
+    for t in (36, 5, 1, STEPS):
+        visit.cells.nth(t - 1).click()
+        visit.wait_for_step(t)
+        for figure in ("figure_gates", "figure_states"):
+            assert_cursor(visit, figure, t, 100)
+    visit.page.set_viewport_size({"width": 1100, "height": 1500})
+    visit.page.wait_for_timeout(500)
     for figure in ("figure_gates", "figure_states"):
-        assert_cursor(visit, figure, 36, 100)
-    visit.cells.nth(4).click()
-    visit.wait_for_step(5)
-    for figure in ("figure_gates", "figure_states"):
-        assert_cursor(visit, figure, 5, 100)
-    zoom = """range => window.Plotly.relayout(
-        document.querySelector(".st-key-figure_gates .js-plotly-plot"), {"xaxis.range": range})"""
-    visit.page.evaluate(zoom, [-0.5, 9.5])
-    visit.page.wait_for_timeout(300)
-    assert_cursor(visit, "figure_gates", 5, 100)
-    assert visit.page.evaluate(CURSOR, "figure_gates")["boxes"][0][2] > 60
-    visit.page.evaluate(zoom, [29.5, 49.5])  # step 5 is out of sight
-    visit.page.wait_for_timeout(300)
-    found = visit.page.evaluate(CURSOR, "figure_gates")
-    assert all(width > 100 or width < 20 for _, _, width, _ in found["boxes"])
-    assert len(found["boxes"]) == 2 * len(found["rows"])
+        assert_cursor(visit, figure, STEPS, 100)
+    assert_all_drawn(visit, "lstm", FIRST_TEXT, "index")
 
 
 # What is read
@@ -356,23 +378,24 @@ def test_a_text_that_cannot_be_read_loses_nothing(visit: Visit):
     assert visit.cells.all_inner_texts() == ["a", "b", "c"]
 
 
-def test_a_long_text_is_paged(visit: Visit):
-    visit.open(text="x = 1\n" * 70, t=400, cell="rnn")
+def test_a_long_text_is_shown_whole_by_means(visit: Visit):
+    text = "x = 1\n" * 333 + "ab"
+    visit.open(text=text, t=400, cell="rnn", order="index")
     wait_for_heatmaps(visit)
-    assert len(heatmaps(visit, "figure_states")[0]["z"][0]) == 400
     visit.page.locator(".rnnviz-title").click()
     visit.page.keyboard.press("ArrowRight")
     visit.wait_for_step(401)
-    visit.until(
-        "the second part is drawn",
-        "() => document.querySelector('.st-key-figure_states .js-plotly-plot')"
-        "._fullData[0].x.length === 20",
+    columns = visit.page.evaluate("document.querySelector('.map canvas').width")
+    assert columns < len(text)
+    assert (
+        f"mean of about {len(text) / columns:.1f} steps" in visit.key("figure_gates").inner_text()
     )
-    trace = character_model("rnn").read("x = 1\n" * 70)
-    (part,) = heatmaps(visit, "figure_states")
-    wanted = trace["hidden_state"].values[0, 0, 400:, 0][:, [int(unit) for unit in part["y"]]].T
-    max_diff = np.abs(np.array(part["z"]) - wanted).max()
-    assert max_diff < 1e-6, f"{max_diff=:.1e}"
+    edges = [k * len(text) // columns for k in range(columns + 1)]
+    trace = character_model("rnn").read(text)
+    for row in rows_of(trace):
+        values = trace[row.name].values[0, 0, :, 0].astype(np.float64)
+        means = np.array([values[a:b].mean(0) for a, b in pairwise(edges)])
+        assert_drawn(visit, row.name, means.T, row.most)
 
 
 # Cells, languages, addresses
@@ -387,14 +410,11 @@ def test_the_other_cells(visit: Visit):
         visit.until(
             f"a {cell}",
             f"() => document.querySelector('.st-key-card_equations').innerText"
-            f".includes('{cell} cell')",
+            f".includes('{cell} equations')",
         )
         visit.settle()
         wait_for_heatmaps(visit)
-        names = list(GATES_AS_READ[cell.lower()])
-        if cell == "RNN":
-            names = ["hidden_preactivation"]
-        assert [part["meta"] for part in heatmaps(visit, "figure_gates")] == names
+        assert_all_drawn(visit, cell.lower(), FIRST_TEXT, "inside_string")
         assert visit.query == {"t": "9"} | ({} if cell == "LSTM" else {"cell": cell.lower()})
         visit.check()
 
@@ -418,12 +438,13 @@ def test_the_language_changes_nothing_else_and_the_address_keeps_all(visit: Visi
     for _ in range(2):
         wait_for_heatmaps(visit)
         assert visit.count == "9단계 중 5단계"
-        assert [part["name"] for part in heatmaps(visit, "figure_gates")] == [
+        assert visit.key("figure_gates").locator(".label b").all_inner_texts() == [
             labels("ko")[f"gate.{name}"] for name in GATES_AS_READ["gru"]
         ]
         assert equation_text(visit) == before
         assert visit.query == kept
-        assert "2" in visit.key("speed").inner_text()
+        assert visit.key("speed").locator("select").input_value() == "2"
+        assert visit.key("t").locator("input").input_value() == "5"
         visit.page.reload()
         visit.page.wait_for_selector(".rnnviz-count")
         visit.settle()
@@ -495,14 +516,15 @@ def test_the_dark_theme(browser: Browser, address: str):
     with windows(browser, color_scheme="dark") as own, visiting(own, address) as visit:
         visit.open(cell="gru")
         wait_for_heatmaps(visit)
-        ground, ink, scale = visit.page.evaluate(
+        ground, ink, heading = visit.page.evaluate(
             """() => {
-                const gd = document.querySelector(".st-key-figure_gates .js-plotly-plot");
-                const app = document.querySelector(".stApp");
-                return [getComputedStyle(app).backgroundColor, gd._fullLayout.font.color,
-                        gd._fullData[0].colorscale[0][1]];
+                const gd = document.querySelector(".st-key-figure_terms .js-plotly-plot");
+                const colour = (e, name) => getComputedStyle(document.querySelector(e))[name];
+                return [colour(".stApp", "backgroundColor"), gd._fullLayout.font.color,
+                        colour(".drawing .number", "fill")];
             }"""
         )
         assert ground == "rgb(17, 21, 27)"
         assert ink == "#e6e9ee"
-        assert scale == "#161b22"
+        assert heading == "rgb(230, 233, 238)"
+        assert_all_drawn(visit, "gru", FIRST_TEXT, "inside_string", dark=True)

@@ -48,7 +48,7 @@ def figures(page: AppTest) -> dict[str, dict[str, Any]]:
 
     def walk(block: Any) -> None:
         for child in block.children.values():
-            proto = getattr(child, "proto", None)
+            proto: Any = getattr(child, "proto", None)
             if getattr(proto, "component_name", "") == "rnnviz_chart":
                 _, _, body = proto.bytes.partition(b"\n")
                 found[proto.id.rpartition("figure_")[2]] = json.loads(body)

@@ -12,11 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.equations import equations
-from rnnviz.experiment import FIRST_TEXT, MOST_CHARACTERS
+from rnnviz.experiment import FASTEST, FIRST_TEXT, MOST_CHARACTERS
+from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.ordering import ORDERS, order_units
 from rnnviz.terms import gate_terms
 from rnnviz.ui.cache import character_model
+from rnnviz.ui.live.instrument import WORDS
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,8 +68,9 @@ def texts(value: Any) -> Iterator[str]:
         for part in value:
             yield from texts(part)
     elif hasattr(value, "ListFields"):  # a message of the protocol
-        for _, part in value.ListFields():
-            yield from texts(part)
+        for field, part in value.ListFields():
+            if field.name not in ("js_content", "css_content"):
+                yield from texts(part)
     elif hasattr(value, "__iter__") and not isinstance(value, bytes):
         for part in value:
             yield from texts(part)
@@ -87,8 +90,28 @@ def shown(page: AppTest) -> list[str]:
 
 
 def latex(page: AppTest) -> str:
-    (found,) = page.latex
-    return found.value
+    return "\n".join(found.value for found in page.latex)
+
+
+def instrument(page: AppTest, part: str) -> Any:
+    """What the live instrument was sent last for one of its parts."""
+
+    def walk(block: Any) -> Iterator[Any]:
+        for child in block.children.values():
+            proto: Any = getattr(child, "proto", None)
+            if getattr(proto, "component_name", "").endswith("rnnviz_instrument"):
+                yield json.loads(proto.bytes.split(b"\n")[0] if proto.bytes else proto.json)
+            if hasattr(child, "children"):
+                yield from walk(child)
+
+    (found,) = (data for data in walk(page._tree) if data["part"] == part)
+    return found
+
+
+def go(page: AppTest, t: int) -> AppTest:
+    """Comes to rest at another step, as the browser tells it."""
+    page.session_state.t = t
+    return run(page)
 
 
 def settings_of(page: AppTest) -> dict[str, str]:
@@ -115,26 +138,43 @@ def test_the_first_view(cell: str, language: str):
     # no bare key anywhere, but for the names of the app's own widgets and arrays
     assert [text for text in said if KEY.fullmatch(text) or "{" + "t}" in text] == []
     assert any(words["page.step.title"] in text for text in said)
-    for key in ("control.cell", "control.order", "control.unit", "control.speed"):
+    for key in ("control.cell", "control.order", "control.unit"):
         assert words[key] in said
-    for name in ("first", "back", "play", "on", "last"):
-        assert page.button(key=f"player_{name}").label == words[f"player.{name}"]
-    assert any(words("player.count", t=36, steps=STEPS) in text for text in said)
+    sent = instrument(page, "text")
+    assert sent["words"] == {key: words[key] for key in WORDS}
+    assert (sent["cell"], sent["steps"], sent["fastest"]) == (cell, STEPS, FASTEST)
     trace = model.read(FIRST_TEXT)
-    unit = int(order_units(trace, "inside_string", FIRST_TEXT).units[0])
+    order = order_units(trace, "inside_string", FIRST_TEXT).units
+    assert sent["units"] == order.tolist()
+    unit = int(order[0])
+    gate = GATES_AS_READ[cell][0]
+    assert instrument(page, "drawing") == {
+        "part": "drawing",
+        "t": 36,
+        "unit": unit,
+        "gate": gate,
+        "speed": 4,
+        "answered": 0,
+    }
     assert page.session_state.unit == page.selectbox(key="unit").value == unit
     for line in equations(trace, unit, 35).values():
-        assert f"{line.symbol} &= {line.rule}" in latex(page)
+        assert rf"\mathllap{{{line.symbol}}} &= {line.rule}" in latex(page)
         assert rf"{line.numbers} = \mathbf{{{line.value}}}" in latex(page)
-    gate = GATES_AS_READ[cell][0]
     terms = gate_terms(trace, gate, unit, 35)
     total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
     assert any(total in text for text in said)
     assert any(words[f"question.{gate}"] in text for text in said)
-    names = [name for name in GATES_AS_READ[cell] if name != "hidden"]
-    for name in [*names, "hidden_state"]:
-        assert any(words[f"gate.{name}"] in text for text in said), name
-    assert len(page.get("plotly_chart")) == 4
+    names = [row["name"] for row in sent["rows"]]
+    assert names[-1] == "hidden_state"
+    assert [row["label"] for row in sent["rows"]] == [words[f"gate.{name}"] for name in names]
+    assert [row["gate"] for row in sent["rows"]][: len(GATES_AS_READ[cell])] == [
+        *GATES_AS_READ[cell]
+    ]
+    for name in equations(trace, unit, 35):
+        (label,) = (text for text in said if f"data-gate='{name}'" in text)
+        assert words[f"gate.{name}"] in label
+    for kind in ("gates", "states"):
+        assert instrument(page, kind) == {"part": kind}
     assert not page.error
     assert not page.warning
 
@@ -150,40 +190,22 @@ def test_no_key_stands_bare_on_a_page_with_everything_open():
             assert keys == [], f"{keys} in {text[:200]}"
 
 
-def press(page: AppTest, name: str) -> int:
-    page.button(key=f"player_{name}").click()
-    return run(page).session_state.t
-
-
-def test_the_players_buttons_move_the_step_and_stop_at_the_ends():
+def test_the_page_follows_where_the_instrument_rests():
     page = opened(cell="rnn")
-    assert [press(page, "on"), press(page, "on"), press(page, "back")] == [37, 38, 37]
-    assert settings_of(page) == {"cell": "rnn", "t": "37"}
-    assert [press(page, "last"), press(page, "on")] == [STEPS, STEPS]
-    assert [press(page, "first"), press(page, "back"), press(page, "on")] == [1, 1, 2]
-    assert page.slider(key="t").value == 2
-    page.slider(key="t").set_value(5)
-    assert run(page).session_state.t == 5
-    assert any("step 5 of 61" in text for text in shown(page))
-
-
-def test_play_and_pause():
-    page = opened(cell="rnn", t="4")
-    assert press(page, "play") == 4
-    assert page.session_state.playing
-    assert page.button(key="player_play").label == "Pause"
-    assert press(page, "play") == 4
-    assert not page.session_state.playing
-    assert page.button(key="player_play").label == "Play"
-    assert press(page, "play") == 4
-    assert press(page, "on") == 5  # a step by hand stops it
-    assert not page.session_state.playing
-
-
-def test_play_at_the_end_starts_over():
-    page = opened(cell="rnn", t=str(STEPS))
-    assert press(page, "play") == 1
-    assert page.session_state.playing
+    trace = character_model("rnn").read(FIRST_TEXT)
+    for t in (37, 1, STEPS):
+        go(page, t)
+        assert settings_of(page) == {"cell": "rnn", "t": str(t)}
+        assert instrument(page, "drawing")["t"] == t
+        line = equations(trace, page.session_state.unit, t - 1)["hidden"]
+        assert line.numbers in latex(page)
+        assert any(
+            f"RNN equations, unit {page.session_state.unit}, step {t}" in text
+            for text in shown(page)
+        )
+        assert any(f"Unit {page.session_state.unit}, step {t}" in text for text in shown(page))
+        reads = f"step {t}: {picture(FIRST_TEXT[t - 1])}."
+        assert any(reads in text.replace("&quot;", '"') for text in shown(page))
 
 
 def test_units_in_every_order():
@@ -201,7 +223,7 @@ def test_units_in_every_order():
     assert settings_of(page) == {"order": "indentation", "unit": "7"}
     line = equations(trace, 7, 35)["cell_state"]
     assert line.numbers in latex(page)
-    assert any("LSTM cell, unit 7, step 36" in text for text in shown(page))
+    assert any("LSTM equations, unit 7, step 36" in text for text in shown(page))
 
 
 def test_a_text_in_which_nothing_changes_orders_no_unit():
@@ -247,7 +269,7 @@ def test_another_cell_keeps_text_and_step_and_takes_its_own_gate():
     run(page)
     assert page.session_state.gate == "update_gate"
     assert settings_of(page) == {"cell": "gru", "t": "7", "text": "x = [1]"}
-    assert any("GRU cell" in text for text in shown(page))
+    assert any("GRU equations" in text for text in shown(page))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -271,7 +293,8 @@ def test_a_text_that_cannot_be_read_loses_nothing(
     assert page.text_area(key="text").value == text
     assert latex(page) == before
     assert settings_of(page).get("text") == "x = 'a'"
-    assert press(page, "on") == 4  # the earlier reading goes on
+    assert go(page, 4).session_state.t == 4  # the earlier reading goes on
+    assert instrument(page, "text")["characters"] == list("x·=·'a'")
     page.text_area(key="text").set_value("ab")
     run(page)
     assert errors_of(page) == []
@@ -285,17 +308,17 @@ def test_a_text_that_cannot_be_read_loses_nothing(
 def test_any_text_is_read(text: str):
     page = opened(text=text)
     assert page.session_state.t == len(text)
-    assert any(f"step {len(text)} of {len(text)}" in part for part in shown(page))
+    sent = instrument(page, "text")
+    assert sent["characters"] == [picture(character) for character in text]
+    assert sent["breaks"] == [i for i, character in enumerate(text) if character == "\n"]
     assert errors_of(page) == []
-    page.button(key="player_first").click()
-    assert run(page).session_state.t == 1
+    assert go(page, 1).session_state.t == 1
 
 
-def test_a_text_as_long_as_may_be_is_shown_in_parts():
+def test_a_text_as_long_as_may_be_is_sent_as_a_whole():
     page = opened(text="x = 1\n" * 333 + "ab", t="401", cell="rnn")
-    assert labels("en")("heatmaps.part", first=401, last=800, steps=2000) in " ".join(shown(page))
-    press(page, "back")
-    assert labels("en")("heatmaps.part", first=1, last=400, steps=2000) in " ".join(shown(page))
+    assert instrument(page, "text")["steps"] == 2000
+    assert instrument(page, "drawing")["t"] == 401
 
 
 def test_the_address_sets_every_widget():
@@ -312,11 +335,11 @@ def test_the_address_sets_every_widget():
     page = opened(**query)
     assert choice(page, "cell").value == "gru"
     assert page.text_area(key="text").value == "a = 'b'\n"
-    assert page.slider(key="t").value == 4
+    now = {"t": 4, "unit": 9, "gate": "reset_gate", "speed": 7}
+    assert instrument(page, "drawing") == {"part": "drawing", **now, "answered": 0}
     assert page.selectbox(key="unit").value == 9
     assert page.selectbox(key="order").value == "variance"
     assert choice(page, "gate").value == "reset_gate"
-    assert page.slider(key="speed").value == 7
     assert choice(page, "language").value == "ko"
     assert settings_of(page) == query
     choice(page, "language").set_value("en")
@@ -336,10 +359,10 @@ def test_a_bad_address_is_told_until_something_changes(language: str):
     ]
     assert told(page.warning) == expected
     assert page.session_state.t == STEPS
-    assert page.slider(key="speed").value == 8
+    assert instrument(page, "drawing")["speed"] == 8
     run(page)
     assert told(page.warning) == expected
-    page.slider(key="speed").set_value(2)
+    page.session_state.speed = 2
     run(page)
     assert told(page.warning) == []
 

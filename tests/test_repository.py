@@ -132,7 +132,14 @@ def test_the_library_asks_for_all_that_it_imports():
 
 
 def test_only_the_face_imports_streamlit():
-    face = ("rnnviz/ui/", "pages/", "app.py", "tests/")
+    face = (
+        "rnnviz/ui/",
+        "pages/",
+        "app.py",
+        "tests/",
+        "benchmarks/ui.py",
+        "benchmarks/floor_page.py",
+    )
     wrong = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in python_files()
@@ -193,7 +200,7 @@ def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
     catalogs = {
         f"rnnviz/locale/{language}/{name}.po"
         for language in ("en", "ko")
-        for name in ("errors", "gradients", "interface")
+        for name in ("errors", "gradients", "instrument", "interface")
     }
     data = {*catalogs, "rnnviz/py.typed"}
     assert "rnnviz/cells.py" in held

@@ -5,7 +5,7 @@ import streamlit as st
 
 from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import FASTEST, MOST_CHARACTERS, Settings
+from rnnviz.experiment import MOST_CHARACTERS, Settings
 from rnnviz.locale import Labels
 from rnnviz.ordering import ORDERS, Order
 from rnnviz.ui.cache import character_model, unit_order
@@ -37,13 +37,6 @@ def input_reading(words: Labels) -> Settings:
             on_change=_follow_order,
         )
         _input_unit(words)
-        st.slider(
-            words["control.speed"],
-            1,
-            FASTEST,
-            key="speed",
-            format=words["control.speed_format"],
-        )
     return current()
 
 

@@ -19,8 +19,9 @@ def show_scenes(settings: Settings, words: Labels) -> None:
                     label=words[f"scene.{name}"],
                     query_params=scene_query(name, settings),
                 )
-    if on is not None:
-        st.html(f"<p class='rnnviz-scene'>{escape(words[f'scene.{on}_words'])}</p>")
+    # there also when it says nothing: what stands below keeps its place, and so its drawing
+    said = "" if on is None else words[f"scene.{on}_words"]
+    st.html(f"<p class='rnnviz-scene'>{escape(said)}</p>")
 
 
 def scene_query(name: str, settings: Settings) -> dict[str, str]:

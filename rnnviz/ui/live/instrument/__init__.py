@@ -1,0 +1,240 @@
+"""The live instrument: the text, a player, the cell as a drawing, and every unit at every step.
+
+The browser holds the whole trace and steps without the server. The one component is placed up to
+four times on a page, so that its parts stand among Streamlit's own: ``show_text`` brings the trace,
+``input_position`` the drawing, ``show_rows`` the heatmaps of the gates and those of the states.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import streamlit as st
+from streamlit.components.v2 import component
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.equations import LETTERS
+from rnnviz.experiment import FASTEST
+from rnnviz.inputs.vocabulary import Vocabulary, picture
+from rnnviz.locale import Labels
+from rnnviz.plots.gates import largest
+from rnnviz.plots.states import UNBOUNDED
+from rnnviz.plots.style import palette
+from rnnviz.trace import Trace
+from rnnviz.ui.live.promptly import send_promptly
+
+HERE = Path(__file__).parent
+# One script: what a file defines, those after it use.
+SCRIPTS = ("recording", "strip", "player", "drawing", "rows", "figures", "instrument")
+
+# What the browser puts numbers into while the server knows nothing of the step.
+WORDS = (
+    "card.cell",
+    "instrument.cell_mean",
+    "instrument.click_gate",
+    "instrument.drawing",
+    "instrument.keys",
+    "instrument.mean",
+    "instrument.next_step",
+    "instrument.pick_gate",
+    "instrument.pooled",
+    "instrument.reads",
+    "instrument.row",
+    "instrument.speed",
+    "instrument.steps_a_second",
+    "instrument.unit_row",
+    "player.back",
+    "player.count",
+    "player.first",
+    "player.last",
+    "player.on",
+    "player.pause",
+    "player.play",
+    "player.t",
+    "plot.time",
+    "plot.time_characters",
+    "plot.units",
+    "strip.coloured",
+    "strip.label",
+    "strip.step",
+    "strip.unknown",
+)
+
+# Not in a shadow: it lights gates and draws cursors wherever they are on the page.
+_instrument = component(
+    "rnnviz_instrument",
+    css=(HERE / "instrument.css").read_text(encoding="utf-8"),
+    js="\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
+    isolate_styles=False,
+)
+
+Kind = Literal["gates", "states"]
+
+
+class Position(NamedTuple):
+    """What is looked at. t: the step, from 1; speed: steps a second."""
+
+    t: int
+    unit: int
+    gate: str
+    speed: int
+
+
+class Row(NamedTuple):
+    """An array as it is shown. gate: what it lights up; most: where its colours end."""
+
+    name: str
+    kind: Kind
+    gate: str
+    signed: bool
+    most: float
+
+
+def show_text(
+    record: Trace,
+    text: str,
+    *,
+    vocabulary: Vocabulary,
+    units: Sequence[int],
+    words: Labels,
+    dark: bool,
+    key: str,
+) -> None:
+    """The text as a strip to click and the player; brings the trace for all the other parts.
+
+    record: of the text, one layer read. units: the rows of the heatmaps, downwards.
+    """
+    send_promptly()
+    message = packed(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
+    _instrument(key=key, data=message)
+
+
+def input_position(
+    now: Position, *, record: Trace, on_told: Callable[[Position], None], key: str
+) -> None:
+    """The cell as a drawing; when the visitor has come to rest elsewhere, calls ``on_told``.
+
+    A visitor can send anything: ``on_told`` is given only what this record has.
+    """
+    answered = st.session_state.get(_answered(key), 0)
+    _instrument(
+        key=key,
+        data={"part": "drawing", **now._asdict(), "answered": answered},
+        on_told_change=partial(_take, key, now, record, on_told),
+    )
+
+
+def show_rows(kind: Kind, *, key: str) -> None:
+    """The heatmaps of the gates, or of the states, with what each holds at the step now."""
+    _instrument(key=key, data={"part": kind})
+
+
+def rows_of(record: Trace) -> list[Row]:
+    """What is drawn of a cell: its gates as they are read, then its states."""
+    if record.cell == "rnn":
+        most = largest(record, "hidden_preactivation")
+        rows = [Row("hidden_preactivation", "gates", "hidden", True, most)]
+    else:
+        signed = ("cell_candidate", "hidden_candidate")
+        rows = [Row(g, "gates", g, g in signed, 1.0) for g in GATES_AS_READ[record.cell]]
+    if record.cell == "lstm":
+        most = largest(record, "cell_state")
+        rows.append(Row("cell_state", "states", "cell_state", True, most))
+    most = largest(record, "hidden_state") if record.nonlinearity in UNBOUNDED else 1.0
+    gate = "hidden" if record.cell == "rnn" else "hidden_state"
+    return [*rows, Row("hidden_state", "states", gate, True, most)]
+
+
+def packed(
+    record: Trace,
+    text: str,
+    *,
+    vocabulary: Vocabulary,
+    units: Sequence[int],
+    words: Labels,
+    dark: bool,
+) -> bytes:
+    """The whole trace in one message: a line of JSON and then float32, little-endian.
+
+    The arrays are those of "rows", each (time, unit), and then the initial states, each (unit,).
+    float32 for all of them: any number may be shown, of any unit, without asking the server.
+    """
+    rows = rows_of(record)
+    states = [name for name in ("cell_state", "hidden_state") if name in record]
+    parts = [record.array(row.name)[0, 0, :, 0] for row in rows]
+    initial = [record.initial_array(name)[0, 0, 0] for name in states]
+    body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in [*parts, *initial])
+    colours = palette(dark=dark)
+    header = {
+        "part": "text",
+        "version": hashlib.blake2b(body, digest_size=8).hexdigest(),
+        "cell": record.cell,
+        "nonlinearity": record.nonlinearity,
+        "steps": len(text),
+        "units": [int(unit) for unit in units],
+        "rows": [
+            {**row._asdict(), "label": words[f"gate.{row.name}"], "beyond": _beyond(record, row)}
+            for row in rows
+        ],
+        "initial": states,
+        "letters": LETTERS,
+        "characters": [picture(character) for character in text],
+        "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
+        "breaks": [i for i, character in enumerate(text) if character == "\n"],
+        "words": {key: words[key] for key in WORDS},
+        "fastest": FASTEST,
+        "colours": {
+            "ink": colours.ink,
+            "muted": colours.muted,
+            "line": colours.line,
+            "ground": colours.ground,
+            "selected": colours.selected,
+            "gate": [colour for _, colour in colours.gate],
+            "signed": [colour for _, colour in colours.signed],
+        },
+    }
+    return json.dumps(header).encode() + b"\n" + body
+
+
+def read_told(message: Any, now: Position, record: Trace) -> Position:
+    """Where a message says the visitor is; what in it this record does not have stays as it was.
+
+    >>> read_told({"t": 0, "unit": True, "gate": [], "speed": 9}, Position(3, 1, "hidden", 4), rnn)
+    Position(t=3, unit=1, gate='hidden', speed=9)
+    """
+    if not isinstance(message, dict):
+        return now
+    _, _, steps, _, units = record.array("hidden_state").shape
+    gate = message.get("gate")
+    return Position(
+        _number(message.get("t"), range(1, steps + 1), now.t),
+        _number(message.get("unit"), range(units), now.unit),
+        gate if isinstance(gate, str) and gate in GATES_AS_READ[record.cell] else now.gate,
+        _number(message.get("speed"), range(1, FASTEST + 1), now.speed),
+    )
+
+
+def _number(came: Any, among: range, now: int) -> int:
+    return came if type(came) is int and came in among else now  # true is an int, too
+
+
+def _take(key: str, now: Position, record: Trace, on_told: Callable[[Position], None]) -> None:
+    message = st.session_state[key].get("told")
+    on_told(read_told(message, now, record))
+    number = message.get("number") if isinstance(message, dict) else None
+    if type(number) is int:
+        st.session_state[_answered(key)] = number
+
+
+def _answered(key: str) -> str:
+    """Where the number of the last message stands that Python has read."""
+    return f"{key}_answered"
+
+
+def _beyond(record: Trace, row: Row) -> bool:
+    """Whether values lie beyond the row's colours."""
+    return bool((np.abs(record.array(row.name)) > row.most).any())

@@ -1,0 +1,628 @@
+"""The live instrument in a real browser: what it draws, how it plays, and what it tells."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, BrowserContext, WebSocket, WebSocketRoute
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from rnnviz import plot_gates, plot_gradient_norms, trace
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.experiment import FIRST_TEXT
+from rnnviz.locale import labels
+from rnnviz.ordering import order_units
+from rnnviz.plots.view import View
+from rnnviz.ui.cache import character_model
+from rnnviz.ui.live.instrument import rows_of
+from tests.browser import PATIENCE, Visit, launched, served, visiting, windows
+
+pytestmark = pytest.mark.browser
+
+STEPS = len(FIRST_TEXT)
+LONG = ("x = [1, 'ab'](c)\n" * 118)[:2000]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser) -> Iterator[BrowserContext]:
+    with windows(browser) as context:
+        yield context
+
+
+@pytest.fixture
+def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
+    with visiting(reader, address) as visit:
+        yield visit
+
+
+class Wire:
+    """What the page sends to the server."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.sent: list[bytes] = []
+        visit.page.on("websocket", self._opened)
+
+    def _opened(self, wire: WebSocket) -> None:
+        wire.on("framesent", self._kept)
+
+    def _kept(self, frame: str | bytes) -> None:
+        assert isinstance(frame, bytes)
+        self.sent.append(frame)
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What the instrument said."""
+        found = (told(BackMsg.FromString(frame)) for frame in self.sent)
+        return [message for message in found if message is not None]
+
+
+def told(message: BackMsg) -> Any:
+    for state in message.rerun_script.widget_states.widgets:
+        if "instrument_cell" in state.id and state.json_trigger_value:
+            return json.loads(state.json_trigger_value)[-1]["value"]
+    return None
+
+
+def number(value: float, *, signed: bool) -> str:
+    """Two decimals as the drawing has them."""
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return "0.00" if text[-4:] == "0.00" and len(text) <= 5 else text.replace("-", "−")
+
+
+def drawn(visit: Visit) -> list[tuple[str, int, str]]:
+    """Array, steps back and text of every number in the drawing."""
+    found = visit.page.locator(".drawing [data-value]").evaluate_all(
+        "all => all.map(e => [e.dataset.value, Number(e.dataset.back ?? 0), e.textContent])"
+    )
+    return [(name, back, text) for name, back, text in found]
+
+
+def below(t: int) -> str:
+    return str(t).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def playing(visit: Visit) -> bool:
+    return visit.page.locator("[data-do=play]").get_attribute("data-now") == "playing"
+
+
+def wait_for_count(visit: Visit, t: int) -> None:
+    """Waits until the instrument is at a step, whatever the server knows of it."""
+    text = json.dumps(f"step {t} of")
+    visit.until(
+        f"step {t}",
+        f"() => document.querySelector('.rnnviz-count').innerText.startsWith({text})",
+    )
+
+
+# What is drawn
+
+
+@pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
+def test_the_numbers_in_the_drawing_are_the_traces(visit: Visit, cell: str):
+    visit.open(cell=cell, unit=5)
+    record = character_model(cell).read(FIRST_TEXT)
+    rows = {row.name: row for row in rows_of(record)}
+    for mean in (False, True):
+        for t in (1, 2, 20, 33, STEPS):
+            visit.cells.nth(t - 1).click()
+            wait_for_count(visit, t)
+            found = drawn(visit)
+            assert {name for name, _, _ in found} == set(rows)
+            for name, back, text in found:
+                values = np.zeros(128)
+                if t > back:
+                    values = record.array(name)[0, 0, t - back - 1, 0].astype(np.float64)
+                value = values.mean() if mean else values[5]
+                wanted = number(float(value), signed=rows[name].signed)
+                assert text.split()[-1] == wanted, f"{name} of step {t - back}: {text}, {value}"
+                if text[0] in "cha" and "=" not in text:
+                    assert text.split()[0][1:] == below(t - back)
+            heading = visit.page.locator(".drawing .rnnviz-heading").inner_text()
+            what = "mean of 128 units" if mean else "unit 5"
+            assert heading == f"{cell.upper()} cell, {what}, step {t}"
+            assert visit.page.locator(".drawing .read").text_content() == (
+                visit.cells.nth(t - 1).inner_text()
+            )
+        visit.page.locator(".drawing").get_by_role("switch").click()
+
+
+@pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
+def test_gates_fill_to_their_value(visit: Visit, cell: str):
+    visit.open(cell=cell, unit=5, t=20)
+    record = character_model(cell).read(FIRST_TEXT)
+    for gate in GATES_AS_READ[cell]:
+        name = "hidden_state" if gate == "hidden" else gate
+        value = abs(float(record.array(name)[0, 0, 19, 0, 5]))
+        fill = visit.page.locator(f".gate[data-gate={gate}] > rect[clip-path]")
+        height = float(fill.get_attribute("height") or "nan")
+        assert abs(height - 64 * value) <= 0.06, f"{gate}: {height=}, {value=}"
+
+
+def test_nothing_of_the_drawing_leaves_its_card_or_overlaps(visit: Visit):
+    for cell in sorted(GATES_AS_READ):
+        visit.open(cell=cell, language="ko")
+        boxes = visit.page.evaluate(
+            """() => {
+                const svg = document.querySelector(".drawing svg").getBoundingClientRect();
+                return Array.from(document.querySelectorAll(".drawing text"), e => {
+                    const box = e.getBoundingClientRect();
+                    return [e.textContent, box.left - svg.left, box.top - svg.top,
+                            svg.right - box.right, svg.bottom - box.bottom];
+                }).filter(found => found[0]);
+            }"""
+        )
+        assert [box for box in boxes if min(box[1:]) < -1] == []
+
+
+# Playing
+
+FRAMES = """count => new Promise(done => {
+    const gaps = [];
+    let last;
+    const look = now => {
+        if (last !== undefined) gaps.push(now - last);
+        last = now;
+        if (gaps.length < count) requestAnimationFrame(look); else done(gaps);
+    };
+    requestAnimationFrame(look);
+})"""
+
+
+@pytest.mark.alone
+def test_a_frame_takes_17_ms_at_most_and_the_server_hears_nothing(visit: Visit):
+    wire = Wire(visit)
+    visit.open(text=LONG, t=1, speed=10)
+    visit.page.locator(".rnnviz-title").click()
+    before = len(wire.sent)
+    visit.page.keyboard.press("Space")
+    wait_for_count(visit, 3)
+    tries: list[tuple[float, float]] = []
+    while len(tries) < 4 and (not tries or tries[-1][1] > 17):  # others use this machine, too
+        gaps = np.array(visit.page.evaluate(FRAMES, 240))
+        tries.append((float(np.quantile(gaps, 0.5)), float(np.quantile(gaps, 0.95))))
+    print("frames, p50 and p95 in ms:", tries)
+    assert min(p95 for _, p95 in tries) <= 17, tries
+    assert playing(visit)
+    assert len(wire.sent) == before
+    visit.page.keyboard.press("Space")
+    visit.settle()
+    assert [message["t"] for message in wire.told] == [int(visit.query["t"])]
+    assert visit.count == f"step {visit.query['t']} of 2000"
+
+
+def test_it_plays_as_fast_as_it_says(visit: Visit):
+    visit.open(t=1, speed=8)
+    visit.page.locator("[data-do=play]").click()
+    times = visit.page.evaluate(
+        """() => new Promise(done => {
+            const times = [];
+            let text = document.querySelector(".rnnviz-count").innerText;
+            const look = now => {
+                const other = document.querySelector(".rnnviz-count").innerText;
+                if (other !== text) times.push(now);
+                text = other;
+                if (times.length < 17) requestAnimationFrame(look); else done(times);
+            };
+            requestAnimationFrame(look);
+        })"""
+    )
+    assert abs((times[-1] - times[0]) / 16 - 125) < 15
+    visit.page.locator(".speed select").select_option("1")  # takes effect while it plays
+    assert playing(visit)
+    visit.page.keyboard.press("Escape")
+    visit.settle()
+    assert not playing(visit)
+    assert visit.query["speed"] == "1"
+
+
+def test_cards_that_lag_behind_name_their_own_step(visit: Visit):
+    visit.open(t=1, speed=10)
+    visit.page.locator(".rnnviz-title").click()
+    visit.page.keyboard.press("Space")
+    wait_for_count(visit, 6)
+    behind = "document.documentElement.hasAttribute('data-rnnviz-behind')"
+    assert visit.page.evaluate(behind)
+    for card in ("card_equations", "card_terms"):
+        assert "step 1\n" in visit.key(card).inner_text().replace("\n\n", "\n") + "\n"
+    assert "step 1:" in visit.key("card_next").inner_text()
+    visit.page.keyboard.press("Escape")
+    visit.settle()
+    t = visit.query["t"]
+    assert not visit.page.evaluate(behind)
+    for card in ("card_equations", "card_terms"):
+        assert f"step {t}\n" in visit.key(card).inner_text().replace("\n\n", "\n") + "\n"
+    assert f"step {t}:" in visit.key("card_next").inner_text()
+
+
+def test_play_at_the_end_starts_over_and_a_step_by_hand_stops(visit: Visit):
+    visit.open(t=STEPS, speed=2)
+    visit.page.locator("[data-do=play]").click()
+    assert playing(visit)
+    assert visit.count == f"step 1 of {STEPS}"
+    visit.page.locator("[data-do=on]").click()
+    assert not playing(visit)
+    visit.settle()
+    assert visit.query == {"t": "2", "speed": "2"}
+
+
+def test_without_motion_a_step_is_there_at_once(visit: Visit):
+    look = """() => {
+        const fill = () => document.querySelector(".gate rect[clip-path]").getAttribute("height");
+        const column = () => document.querySelector(".rows .column").style.transform;
+        const before = [fill(), column()];
+        document.dispatchEvent(new KeyboardEvent("keydown", {key: "End", bubbles: true}));
+        const now = [fill(), column()];
+        return new Promise(done =>
+            setTimeout(() => done([before, now, [fill(), column()]]), 500));
+    }"""
+    for motion, at_once in (("reduce", True), ("no-preference", False)):
+        visit.page.emulate_media(reduced_motion=motion)  # pyright: ignore[reportArgumentType]  # one of two
+        visit.open(t=1, unit=5)
+        before, now, after = visit.page.evaluate(look)
+        assert before[0] != after[0]
+        assert before[1] != after[1]
+        assert (now == after) == at_once
+        assert (now == before) != at_once
+        visit.settle()
+    visit.page.emulate_media(reduced_motion="reduce")
+    visit.open(t=1, speed=10)
+    visit.page.keyboard.press("Space")
+    wait_for_count(visit, 4)  # it plays all the same
+    visit.page.keyboard.press("Space")
+    visit.settle()
+
+
+def test_a_page_left_while_it_plays(visit: Visit):
+    visit.open(t=1, speed=10)
+    visit.page.locator(".rnnviz-title").click()
+    visit.page.keyboard.press("Space")
+    wait_for_count(visit, 5)
+    visit.page.get_by_role("link", name="Gradients").click()
+    visit.page.locator(".rnnviz-verdict").first.wait_for()
+    visit.settle()
+    assert not visit.page.evaluate("document.documentElement.hasAttribute('data-rnnviz-behind')")
+    visit.page.keyboard.press("Space")  # no longer the instrument's
+    visit.page.wait_for_timeout(500)
+    visit.page.get_by_role("link", name="Step through").click()
+    visit.page.locator(".rnnviz-count").wait_for()
+    visit.settle()
+    assert not playing(visit)
+    stayed = visit.count
+    assert int(stayed.split()[1]) >= 5
+    visit.page.wait_for_timeout(500)
+    visit.settle()
+    assert visit.count == stayed
+    t = stayed.split()[1]
+    assert visit.query == {"t": t, "speed": "10"}
+    assert f"step {t}\n" in visit.key("card_equations").inner_text()
+    visit.page.locator(".rnnviz-title").click()
+    visit.page.keyboard.press("ArrowRight")
+    visit.wait_for_step(int(t) + 1)
+
+
+# Keys
+
+
+def test_keys(visit: Visit):
+    visit.open(t=10, speed=1)
+    visit.page.locator(".rnnviz-title").click()
+    press = visit.page.keyboard.press
+    for key, t in (
+        ("ArrowRight", 11),
+        ("ArrowLeft", 10),
+        ("End", STEPS),
+        ("ArrowRight", STEPS),
+        ("Home", 1),
+        ("ArrowLeft", 1),
+    ):
+        press(key)
+        assert visit.count == f"step {t} of {STEPS}", key
+    press("Space")
+    assert playing(visit)
+    press("Escape")
+    assert not playing(visit)
+    press("Escape")  # nothing to stop
+    assert not playing(visit)
+    for keys in ("Control+ArrowRight", "Alt+ArrowRight", "Shift+End"):
+        press(keys)
+        assert visit.count == f"step 1 of {STEPS}", keys
+    visit.settle()
+
+
+def test_keys_that_something_else_takes_are_left_to_it(visit: Visit):
+    visit.open(t=10)
+    press = visit.page.keyboard.press
+    visit.key("text").locator("textarea").click()
+    for key in ("Home", "ArrowRight", "End"):
+        press(key)
+    visit.key("card_terms").get_by_role("radio").or_(
+        visit.key("card_terms").get_by_role("button")
+    ).first.focus()
+    press("Space")
+    visit.page.locator(".speed select").focus()
+    press("ArrowRight")
+    assert not playing(visit)
+    assert visit.count == f"step 10 of {STEPS}"
+    visit.page.locator(".player input").focus()
+    press("ArrowRight")
+    assert visit.count == f"step 11 of {STEPS}"
+    press("Space")
+    assert playing(visit)
+    visit.page.locator("[data-do=play]").focus()
+    press("Space")  # the button's own
+    assert not playing(visit)
+    visit.settle()
+
+
+def test_everything_can_be_reached_and_named_by_keyboard(visit: Visit):
+    visit.open(cell="gru", t=10, order="index", unit=3)
+    visit.page.locator("[data-do=first]").focus()
+    seen: list[str] = []
+    for _ in range(20):
+        visit.page.keyboard.press("Tab")
+        name, outline = visit.page.evaluate(
+            """() => {
+                const e = document.activeElement;
+                const chosen = e.querySelector(".chosen");
+                const ring = chosen ? getComputedStyle(chosen).stroke
+                    : e.matches(".player input") ? "thumb" : getComputedStyle(e).outlineStyle;
+                return [e.getAttribute("aria-label") ?? e.closest("label")?.innerText ?? "", ring];
+            }"""
+        )
+        seen.append(name)
+        if visit.page.evaluate("!!document.activeElement.closest('.rnnviz-instrument')"):
+            assert outline != "none", name
+    words = labels("en")
+    for name in ("back", "play", "on", "last", "t"):
+        assert words[f"player.{name}"] in seen
+    assert words["instrument.speed"] in seen
+    assert words["instrument.mean"] in seen
+    gates = [name for name in seen if name.startswith("update gate: ")]
+    value = character_model("gru").read(FIRST_TEXT).array("update_gate")[0, 0, 9, 0, 3]
+    assert gates == [f"update gate: {value:.2f}. Show what pushed it"]
+    heatmap = visit.page.locator("[data-array=update_gate] .map")
+    heatmap.focus()
+    assert heatmap.get_attribute("aria-valuetext") == f"unit 3, step 10: {value:.2f}"
+    visit.page.keyboard.press("ArrowDown")
+    visit.page.keyboard.press("ArrowRight")
+    visit.wait_for_step(11)
+    value = character_model("gru").read(FIRST_TEXT).array("update_gate")[0, 0, 10, 0, 4]
+    assert heatmap.get_attribute("aria-valuetext") == f"unit 4, step 11: {value:.2f}"
+    visit.until(
+        "unit 4",
+        "() => document.querySelector('.st-key-card_equations').innerText.includes('unit 4,')",
+    )
+    visit.settle()
+    assert visit.query["unit"] == "4"
+
+
+# Gates light up and are taken apart
+
+LIT = """() => Array.from(document.querySelectorAll(".rnnviz-lit"), e => [e.dataset.gate,
+    ["drawing", "rows", "st-key-card_equations"].find(name => e.closest(`.${name}`))])"""
+
+
+def test_a_gate_lights_up_wherever_it_is(visit: Visit):
+    visit.open()
+    places = {"drawing", "rows", "st-key-card_equations"}
+    for selector in (
+        ".gate[data-gate=input_gate]",
+        ".rows [data-gate=output_gate] .map",
+        ".st-key-equation_cell_candidate .katex-html",
+        ".rows [data-gate=cell_state] b",
+    ):
+        gate = visit.page.locator(selector).first.evaluate(
+            """e => (e.closest("[data-gate]") ??
+                e.closest("[class*=st-key-equation_]").querySelector("[data-gate]")).dataset.gate"""
+        )
+        visit.page.locator(selector).first.hover()
+        lit = visit.page.evaluate(LIT)
+        assert {name for name, _ in lit} == {gate}
+        assert {place for _, place in lit} >= places - (
+            {"drawing"} if gate == "cell_state" else set()
+        )
+    visit.page.locator(".rnnviz-title").hover()
+    assert visit.page.evaluate(LIT) == []
+    visit.page.locator(".gate[data-gate=forget_gate]").focus()
+    assert {name for name, _ in visit.page.evaluate(LIT)} == {"forget_gate"}
+
+
+@pytest.mark.parametrize("way", ["click", "Enter"])
+def test_a_gate_of_the_drawing_is_taken_apart(visit: Visit, way: str):
+    visit.open()
+    gate = visit.page.locator(".gate[data-gate=output_gate]")
+    if way == "click":
+        gate.click()
+    else:
+        gate.focus()
+        visit.page.keyboard.press(way)
+    assert gate.get_attribute("aria-pressed") == "true"
+    visit.until(
+        "the output gate's terms",
+        "() => document.querySelector('.st-key-card_terms').innerText.includes('Output gate: ')",
+    )
+    visit.settle()
+    assert visit.query == {"gate": "output_gate"}
+    visit.key("gate").get_by_text("input gate").click()  # and the other way round
+    visit.until(
+        "the input gate is chosen",
+        "() => document.querySelector('.gate[aria-pressed=true]').dataset.gate === 'input_gate'",
+    )
+    visit.settle()
+
+
+# The cursor in Plotly's figures
+
+PLOT = """([name, figure]) => {
+    const { data, layout } = JSON.parse(figure);
+    const place = document.createElement("div");
+    const plot = document.createElement("div");
+    place.id = name;
+    place.append(plot);
+    document.querySelector(".stMainBlockContainer").append(place);
+    return window.Plotly.newPlot(plot, data, {...layout, width: 800}).then(() => undefined);
+}"""
+OVER = """name => {
+    const plot = document.querySelector(`#${name} .js-plotly-plot`);
+    const { xaxis } = plot._fullLayout;
+    const box = plot.getBoundingClientRect();
+    const edges = Array.from(plot.parentElement.querySelectorAll(".rnnviz-cursor > div"),
+        e => e.getBoundingClientRect()).map(e => [e.left - box.left, e.width]);
+    const at = v => xaxis._offset + xaxis.l2p(v);
+    return [edges, [at(0), at(1)]];
+}"""
+
+
+def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
+    torch.manual_seed(0)
+    record = character_model("lstm").read(FIRST_TEXT)
+    view = View(characters=list(FIRST_TEXT))
+    network = trace(torch.nn.GRU(1, 4), torch.randn(STEPS, 1), loss="last")
+    visit.open(order="index", unit=100, t=5)
+    visit.until("Plotly is there", "() => window.Plotly?.newPlot")
+    for name, figure in (
+        ("maps", plot_gates(record, view=view)),
+        ("lines", plot_gradient_norms({"GRU": network})),
+    ):
+        visit.page.evaluate(PLOT, [name, figure.to_json()])
+    for t in (5, 40):
+        visit.cells.nth(t - 1).click()
+        visit.wait_for_step(t)
+        edges, (zero, one) = visit.page.evaluate(OVER, "maps")
+        left = zero + (t - 1.5) * (one - zero)
+        assert abs(edges[0][0] - left) < 1
+        assert abs(edges[0][1] - (one - zero)) < 1
+        assert len(edges) == 1 + 2 * len(GATES_AS_READ["lstm"])  # a line and an arrow a heatmap
+        edges, (zero, one) = visit.page.evaluate(OVER, "lines")
+        assert len(edges) == 1
+        assert abs(edges[0][0] - (zero + t * (one - zero))) < 1
+        assert edges[0][1] <= 1
+    zoom = """range => window.Plotly.relayout(
+        document.querySelector("#maps .js-plotly-plot"), {"xaxis.range": range})
+        .then(() => undefined)"""
+    visit.page.evaluate(zoom, [34.5, 44.5])
+    visit.page.wait_for_timeout(300)
+    edges, (zero, one) = visit.page.evaluate(OVER, "maps")
+    assert abs(edges[0][0] - (zero + 38.5 * (one - zero))) < 1
+    assert edges[0][1] > 40
+    visit.page.evaluate(zoom, [0.5, 9.5])  # step 40 is out of sight
+    visit.page.wait_for_timeout(300)
+    edges, *_ = visit.page.evaluate(OVER, "maps")
+    assert len(edges) == 2 * len(GATES_AS_READ["lstm"])
+    # figures of anything else have none
+    for name in ("figure_terms", "figure_next_character"):
+        assert visit.key(name).locator(".rnnviz-cursor").count() == 0
+    visit.page.locator("#maps").scroll_into_view_if_needed()
+    box = visit.page.locator("#maps .nsewdrag").first.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] * 2.5 / 9, box["y"] + box["height"] / 2
+    visit.page.mouse.move(x - 2, y)
+    visit.page.mouse.move(x, y)
+    visit.page.wait_for_timeout(300)
+    visit.page.mouse.click(x, y)
+    visit.wait_for_step(4)  # the third of those shown: the first is step 2
+
+
+# What is told, and what is taken
+
+
+def test_many_steps_are_one_message(visit: Visit):
+    wire = Wire(visit)
+    visit.open(t=1)
+    visit.page.locator(".rnnviz-title").click()
+    for _ in range(25):
+        visit.page.keyboard.press("ArrowRight")
+    assert visit.count == f"step 26 of {STEPS}"
+    visit.settle()
+    assert visit.query == {"t": "26"}
+    assert [message["t"] for message in wire.told] == [26]
+    bar = visit.page.locator(".player input").bounding_box()
+    assert bar
+    mouse, y = visit.page.mouse, bar["y"] + bar["height"] / 2
+    mouse.move(bar["x"] + 0.4 * bar["width"], y)
+    mouse.down()
+    mouse.move(bar["x"] + bar["width"] - 1, y, steps=20)
+    mouse.up()
+    visit.wait_for_step(STEPS)
+    assert len(wire.told) <= 3
+    assert wire.told[-1]["t"] == STEPS
+
+
+WRONG: list[Any] = [
+    None,
+    "t",
+    {"t": 0, "unit": 128, "gate": "hidden", "speed": 11, "number": 1},
+    {"t": "7", "unit": [3], "gate": {"a": 1}, "speed": None, "number": "1"},
+    [[{"t": 3}]],
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
+def test_a_wrong_message_changes_nothing(reader: BrowserContext, address: str, wrong: Any):
+    changed: list[bool] = []
+
+    def between(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+
+        def sent(frame: str | bytes) -> None:
+            message = BackMsg.FromString(frame if isinstance(frame, bytes) else frame.encode())
+            for state in message.rerun_script.widget_states.widgets:
+                if "instrument_cell" in state.id and state.json_trigger_value and not changed:
+                    events = json.loads(state.json_trigger_value)
+                    events[-1]["value"] = wrong
+                    state.json_trigger_value = json.dumps(events)
+                    changed.append(True)
+                    frame = message.SerializeToString()
+            server.send(frame)
+
+        route.on_message(sent)
+
+    with visiting(reader, address) as visit:
+        visit.page.route_web_socket("**/_stcore/stream", between)
+        visit.open(t=10, unit=5)
+        visit.page.locator(".rnnviz-title").click()
+        visit.page.keyboard.press("ArrowRight")
+        visit.until("a message was changed", "() => true")
+        visit.page.wait_for_timeout(400)
+        visit.settle()
+        assert changed == [True]
+        assert (
+            visit.key("card_equations").inner_text().startswith("LSTM equations, unit 5, step 10")
+        )
+        assert visit.query == {"t": "10", "unit": "5"}
+        visit.page.keyboard.press("ArrowRight")
+        visit.page.wait_for_timeout(PATIENCE / 6)  # also where the answer to the first was lost
+        visit.settle()
+        assert visit.query["unit"] == "5"
+        assert visit.query["t"] in ("11", "12")
+        assert visit.count.startswith(f"step {visit.query['t']} ")
+
+
+def test_the_servers_own_changes_arrive(visit: Visit):
+    visit.open(order="index", unit=3, t=10)
+    visit.key("order").locator("input").first.click()
+    visit.page.get_by_role("option", name="variance over the text").click()
+    record = character_model("lstm").read(FIRST_TEXT)
+    unit = int(order_units(record, "variance", FIRST_TEXT).units[0])
+    visit.until(
+        f"unit {unit}",
+        "() => document.querySelector('.drawing .rnnviz-heading').innerText"
+        f".includes('unit {unit},')",
+    )
+    visit.settle()
+    assert visit.query == {"order": "variance", "t": "10"}
