@@ -264,3 +264,13 @@ def test_what_takes_long_is_offered_and_not_begun():
     assert len(line(found["jacobian_norms"], "LSTM")) == 201
     assert len(line(found["lyapunov"], "LSTM")) == 16
     assert any("Lower bounds; the norms lie at most" in text for text in shown(page))
+
+
+def test_the_claim_at_the_last_seed_and_in_a_few_steps():
+    page = gradients_page(claim="true", length="4", seed="9999")
+    assert "memory" in figures(page)
+    assert not page.error
+    said = unescape("".join(shown(page)))
+    assert labels("en")["card.claim_says"] not in said  # nothing is forgotten in 4 steps
+    page = gradients_page(claim="true", length="2000")
+    assert labels("en")["card.claim_says"] in unescape("".join(shown(page)))

@@ -29,7 +29,7 @@ from rnnviz.experiment import (
     sizes,
     with_edit,
 )
-from rnnviz.experiment.claim import CLAIMED, VARIANTS
+from rnnviz.experiment.claim import CLAIMED, VARIANTS, claimed_of, holds
 from rnnviz.experiment.edits import read_edits, write_edits
 from rnnviz.experiment.settings import InitName, NonlinearityName
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
@@ -521,11 +521,11 @@ def test_chrono_keeps_over_a_thousand_steps_what_the_rnn_lost():
 
 def test_what_fresh_networks_remember_beside_the_claim():
     """The RNN's 10 are about right; the default LSTM forgets as fast; open gates remember."""
-    settings, told = SCENES["claim"], list[tuple[int, int]]()
+    settings = SCENES["claim"]
     assert settings.claim
     assert CLAIMED == {"rnn": 10, "lstm": 1000}
-    found = measure_claim(settings, lambda done, of: told.append((done, of)))
-    assert told == [(n, 40) for n in range(40)]
+    found = [measure_claim(settings, name) for name in VARIANTS]
+    assert holds({part.name: part for part in found})  # what the page then says
     assert [(part.name, part.cell) for part in found] == [
         (name, cell) for name, (cell, _) in VARIANTS.items()
     ]
@@ -550,8 +550,23 @@ def test_the_claim_is_measured_at_these_sizes_alone():
     changed = settings.model_copy(
         update={"gain": 2.0, "loss": "all", "init": "orthogonal", "forget_bias": 5.0}
     )
-    assert measure_claim(settings) == measure_claim(changed)
-    assert measure_claim(settings.model_copy(update={"seed": 3})) != measure_claim(settings)
+    assert claimed_of(settings) == claimed_of(changed)
+    first = measure_claim(settings, "lstm")
+    assert first == measure_claim(changed, "lstm")
+    assert first != measure_claim(settings.model_copy(update={"seed": 3}), "lstm")
+
+
+def test_the_seeds_of_the_claim_go_round_at_the_last():
+    settings = NetworkSettings(hidden=4, length=30, seed=9998)
+    found = measure_claim(settings, "gru")
+    around = measure_claim(settings.model_copy(update={"seed": 0}), "gru")
+    assert found.steps[2:] == around.steps[:3]
+
+
+def test_the_page_says_what_the_claim_shows_only_where_it_does():
+    """In a sequence of 4 steps nothing is forgotten, and nothing is shown."""
+    settings = NetworkSettings(hidden=4, length=4)
+    assert not holds({name: measure_claim(settings, name) for name in VARIANTS})
 
 
 # Norms and exponents at whatever size

@@ -73,10 +73,10 @@ def measured(settings: NetworkSettings) -> dict[str, Measured]:
     return found
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_BY_FIELDS)
-def claim(settings: NetworkSettings) -> list[Remembered]:
-    """What fresh networks of some settings' sizes remember."""
-    return measure_claim(settings)
+@st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=_BY_FIELDS)
+def remembered(settings: NetworkSettings, name: str) -> Remembered:
+    """What fresh networks of one kind remember; settings as ``claimed_of`` gives them."""
+    return measure_claim(settings, name)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -9,7 +9,14 @@ import streamlit as st
 
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment import NetworkSettings, Settings
-from rnnviz.experiment.claim import CLAIMED, SEEDS
+from rnnviz.experiment.claim import (
+    CLAIMED,
+    SEEDS,
+    VARIANTS,
+    Remembered,
+    claimed_of,
+    holds,
+)
 from rnnviz.gradients import (
     Diagnosis,
     PlainPass,
@@ -24,7 +31,7 @@ from rnnviz.plots.saturation import plot_saturation
 from rnnviz.plots.style import palette
 from rnnviz.plots.weight_gradients import plot_weight_gradients
 from rnnviz.trace import Trace
-from rnnviz.ui.cache import Measured, claim, measured, networks
+from rnnviz.ui.cache import Measured, measured, networks, remembered
 from rnnviz.ui.figures import heading, note, show_figure
 from rnnviz.ui.frame import current, is_dark
 from rnnviz.ui.live.slider import Live
@@ -188,11 +195,15 @@ def show_claim(settings: Settings, words: Labels) -> None:
     with st.container(key="card_claim"):
         heading(words["card.claim"])
         note(words("card.claim_note", seeds=SEEDS, hidden=settings.hidden, length=settings.length))
-        with st.spinner(words["card.claim_measuring"]):
-            found = claim(settings.network())
-        names = {row.name: words[f"variant.{row.name}"] for row in found}
+        network, place = claimed_of(settings), st.empty()
+        found: dict[str, Remembered] = {}
+        for number, name in enumerate(VARIANTS):
+            place.progress(number / len(VARIANTS), text=words["card.claim_measuring"])
+            found[name] = remembered(network, name)
+        place.empty()
+        names = {name: words[f"variant.{name}"] for name in found}
         figure = plot_memory(
-            {names[row.name]: (row.cell, row.steps) for row in found},
+            {names[name]: (row.cell, row.steps) for name, row in found.items()},
             claimed={
                 names[cell]: (words("plot.claimed", steps=steps), steps)
                 for cell, steps in CLAIMED.items()
@@ -203,4 +214,5 @@ def show_claim(settings: Settings, words: Labels) -> None:
             dark=is_dark(),
         )
         show_figure("memory", figure, words)
-        note(words["card.claim_says"])
+        if holds(found):
+            note(words["card.claim_says"])
