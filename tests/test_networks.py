@@ -572,6 +572,14 @@ def test_the_page_says_what_the_claim_shows_only_where_it_does():
 # Norms and exponents at whatever size
 
 
+def test_what_is_said_to_take_long():
+    """S³ T of what is exact, S² T of bounds."""
+    traces = run_networks(NetworkSettings(hidden=64, length=500))
+    assert sizes.seconds_of(traces["rnn"]) == pytest.approx(64**3 * 500 / 1.2e9)
+    large = run_networks(NetworkSettings(hidden=256, length=200))["lstm"]
+    assert sizes.seconds_of(large) == pytest.approx(512**2 * 200 / 6e7)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_stability_is_exact_where_that_costs_little(cell: str):
     trace = run_networks(NetworkSettings(hidden=6, length=40))[cell]

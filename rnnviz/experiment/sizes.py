@@ -16,7 +16,8 @@ from rnnviz.trace import Trace
 
 LEADING = 16  # exponents where all of them cost too much
 EXACT = 2e10  # S³ T up to which norms and exponents are exact
-SPEED = 1.5e9  # S³ T that go through in a second, about
+# S³ T of exact norms and exponents, and S² T of bounds, that go through in a second, about.
+EXACT_SPEED, BOUNDS_SPEED = 1.2e9, 6e7
 
 
 class Stability(NamedTuple):
@@ -36,6 +37,13 @@ def cost_of(trace: Trace) -> float:
     steps, units = trace.array("hidden_state").shape[2::2]
     states = units * (2 if trace.cell == "lstm" else 1)
     return float(states) ** 3 * steps
+
+
+def seconds_of(trace: Trace) -> float:
+    """What ``measure_stability`` takes, about, on two cores."""
+    cost = cost_of(trace)
+    steps = trace.array("hidden_state").shape[2]
+    return cost / EXACT_SPEED if cost <= EXACT else np.cbrt(cost * cost * steps) / BOUNDS_SPEED
 
 
 def measure_stability(trace: Trace, *, progress: Progress | None = None) -> Stability:

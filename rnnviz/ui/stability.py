@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from rnnviz.experiment import NetworkSettings, Settings
-from rnnviz.experiment.sizes import EXACT, SPEED, Stability, cost_of, measure_stability
+from rnnviz.experiment.sizes import EXACT, Stability, cost_of, measure_stability, seconds_of
 from rnnviz.locale import Labels
 from rnnviz.plots.jacobian_norms import plot_jacobian_norms
 from rnnviz.plots.lyapunov import plot_lyapunov
@@ -44,11 +44,11 @@ def _offer(network: NetworkSettings, traces: Mapping[str, Trace], words: Labels)
     Streamlit leaves a run for the next at a call of its own, which the progress bar's is; but not
     for a rerun of a fragment, so this is none.
     """
-    costs = {label: cost_of(trace) for label, trace in traces.items()}
-    exact = max(costs.values()) <= EXACT
+    costs = {label: seconds_of(trace) for label, trace in traces.items()}
+    exact = all(cost_of(trace) <= EXACT for trace in traces.values())
     with st.container(key="card_stability"):
         heading(words["card.stability"])
-        seconds = max(1, round(sum(costs.values()) / SPEED)) if exact else 30
+        seconds = max(1, round(sum(costs.values())))
         note(words("stability.exact" if exact else "stability.bounds", seconds=seconds))
         if not st.button(words["stability.start"], key="start_stability", icon=":material/timer:"):
             return
