@@ -1,5 +1,6 @@
 """The app on a port of its own, and a real browser that takes nothing amiss lightly."""
 
+import os
 import re
 import subprocess
 import sys
@@ -44,14 +45,17 @@ PATIENCE = 30_000  # milliseconds
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The address of a fresh server of the app; it ends with the block."""
+def served(script: str = "app.py") -> Iterator[str]:
+    """The address of a fresh server of the app, or of another script; it ends with the block."""
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
+    inherited = os.environ | {"PYTHONPATH": str(ROOT)}  # of a script that is not beside rnnviz
     with TemporaryFile() as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=inherited
+        )
         try:
             address = f"http://127.0.0.1:{port}"
             wait_for_health(server, address)

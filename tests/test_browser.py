@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -21,35 +20,11 @@ from rnnviz.ordering import order_units
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.live.instrument import rows_of
-from tests.browser import Visit, launched, served, visiting, windows
+from tests.browser import Visit, served, visiting, windows
 
 pytestmark = pytest.mark.browser
 
 STEPS = len(FIRST_TEXT)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def reader(browser: Browser) -> Iterator[BrowserContext]:
-    with windows(browser) as context:
-        yield context
-
-
-@pytest.fixture
-def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
-    with visiting(reader, address) as visit:
-        yield visit
 
 
 def numbers(text: str) -> list[str]:

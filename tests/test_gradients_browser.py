@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, expect
 from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
 from rnnviz.gradients import gradient_norms
 from rnnviz.locale import labels
-from tests.browser import Visit, launched, served, visiting, windows
+from tests.browser import Visit, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -19,27 +19,9 @@ FIGURES = ("gradient_norms", "weights", "eigenvalues", "weight_gradients", "satu
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
 def reader(browser: Browser) -> Iterator[BrowserContext]:
     with windows(browser, viewport={"width": 1440, "height": 2300}) as context:
         yield context
-
-
-@pytest.fixture
-def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
-    with visiting(reader, address) as visit:
-        yield visit
 
 
 def lines(visit: Visit, figure: str) -> dict[str, np.ndarray]:

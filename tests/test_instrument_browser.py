@@ -1,13 +1,12 @@
 """The live instrument in a real browser: what it draws, how it plays, and what it tells."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, BrowserContext, WebSocket, WebSocketRoute
+from playwright.sync_api import BrowserContext, WebSocket, WebSocketRoute
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from rnnviz import plot_gates, plot_gradient_norms, trace
@@ -18,36 +17,12 @@ from rnnviz.ordering import order_units
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.live.instrument import rows_of
-from tests.browser import PATIENCE, Visit, launched, served, visiting, windows
+from tests.browser import PATIENCE, Visit, visiting
 
 pytestmark = pytest.mark.browser
 
 STEPS = len(FIRST_TEXT)
 LONG = ("x = [1, 'ab'](c)\n" * 118)[:2000]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def reader(browser: Browser) -> Iterator[BrowserContext]:
-    with windows(browser) as context:
-        yield context
-
-
-@pytest.fixture
-def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
-    with visiting(reader, address) as visit:
-        yield visit
 
 
 class Wire:

@@ -1,14 +1,8 @@
 """The chart and the slider in a real browser, on a page of their own, tests/live_page.py."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
-from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -19,49 +13,19 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from rnnviz.ui.live.promptly import send_promptly
 from rnnviz.ui.live.slider import place, tick
-from tests.browser import ROOT, Visit, launched, visiting, wait_for_health, windows
+from tests.browser import Visit, served, visiting, windows
 from tests.live_page import FAILED, NOTCHES, grid, lines, waves
 
 pytestmark = pytest.mark.browser
 
-PAGE = Path(__file__).with_name("live_page.py")
+PAGE = "tests/live_page.py"
 LINES = ".st-key-figure_lines .js-plotly-plot"
 MAP = ".st-key-figure_map .js-plotly-plot"
 
 
-@contextmanager
-def served_page() -> Iterator[str]:
-    """The address of a fresh server of the page; it ends with the block."""
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(PAGE), "--server.port", str(port)]
-    inherited = os.environ | {"PYTHONPATH": str(ROOT)}
-    with TemporaryFile() as log:
-        server = subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=inherited
-        )
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for_health(server, address)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-        log.seek(0)
-        said = log.read().decode()
-    assert "Traceback" not in said, said
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with served_page() as address:
+    with served(PAGE) as address:
         yield address
 
 
@@ -375,7 +339,7 @@ def test_updates_leave_nothing_behind(visit: Visit):
 
 
 def test_without_streamlits_chunk_plotlys_own_copy_is_sent_once(browser: Browser):
-    with served_page() as fresh, windows(browser) as own, visiting(own, fresh) as visit:
+    with served(PAGE) as fresh, windows(browser) as own, visiting(own, fresh) as visit:
         sizes: list[int] = []
 
         def count(wire: WebSocket) -> None:
