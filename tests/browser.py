@@ -149,9 +149,14 @@ class Visit:
         return self
 
     def until(self, wanted: str, expression: str) -> None:
-        """Waits for a condition in the page, JavaScript; ``wanted`` says it in words."""
+        """Waits for a condition in the page, JavaScript; ``wanted`` says it in words.
+
+        What the condition reads may not be there yet: where it throws, it does not hold.
+        """
         try:
-            self.page.wait_for_function(expression)
+            self.page.wait_for_function(
+                f"() => {{ try {{ return ({expression})(); }} catch {{ return false; }} }}"
+            )
         except Exception as error:
             raise AssertionError(f"{wanted}: {expression}") from error
 
