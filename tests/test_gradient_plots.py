@@ -143,6 +143,20 @@ def test_norms_worked_out_before_are_taken_as_they_are(traces: Mapping[str, Trac
     np.testing.assert_array_equal(drawn(figure, "RNN").y, expected, "worked out where not given")
 
 
+def test_contributions_and_diagnoses_made_before_are_taken_as_they_are(
+    traces: Mapping[str, Trace],
+) -> None:
+    norms = {"LSTM": rnnviz.weight_gradient_norms(traces["GRU"])}
+    figure: Any = rnnviz.plot_weight_gradients(traces, norms=norms)
+    others: Any = rnnviz.plot_weight_gradients(traces)
+    for label, like in (("LSTM", "GRU"), ("GRU", "GRU"), ("RNN", "RNN")):
+        np.testing.assert_array_equal(drawn(figure, label).y, drawn(others, like).y)
+    trace = traces["LSTM"]
+    given = {"LSTM": rnnviz.diagnose(trace, batch=1)}
+    figure = plot_saturation({"LSTM": trace}, diagnoses=given)
+    assert figure == plot_saturation({"LSTM": trace}, batch=1)
+
+
 # Plain float32
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from torch import nn
 
 import rnnviz
-from rnnviz.stability import closed_form
+from rnnviz.stability import closed_form, products
 from tests import reference
 from tests.cases import Case, cases, plain_case
 
@@ -200,6 +200,37 @@ def test_dead_directions():
     assert rnnviz.backward_norms(shift)[0] == -np.inf
     assert np.abs(rnnviz.backward_norms(shift)[1:]).max() < 1e-15
     assert np.isneginf(rnnviz.log_singular_values(shift)).all()
+
+
+def test_a_direction_that_dies_among_tiny_ones():
+    """Two columns of 1e-200 and one direction, beside one of 1: their squares are no numbers."""
+    random = np.random.default_rng(4)
+    tiny = 1e-200 * np.outer(random.standard_normal(2), random.standard_normal(2))
+    turned = np.eye(3)
+    turned[1:, 1:] = tiny
+    found = rnnviz.lyapunov_exponents(turned[None])
+    assert np.abs(found[:2] - [0, np.log(np.abs(turned[1:, 1]).max())]).max() < 1
+    assert found[2] == -np.inf
+
+
+@pytest.mark.parametrize("states", [5, 70])
+def test_the_steps_come_alone_or_together(states: int, monkeypatch: pytest.MonkeyPatch):
+    """With progress they come one by one; the matrices are multiplied here or by a library."""
+    jacobians = random_jacobians("any", 50, states)
+    jacobians[20, :, 0] = jacobians[20, :, 1]  # a direction dies on the way
+
+    def progress(done: int, total: int) -> None:
+        assert done <= total
+
+    for function in (
+        rnnviz.backward_norms,
+        rnnviz.lyapunov_exponents,
+        rnnviz.log_singular_values,
+    ):
+        assert np.array_equal(function(jacobians, progress=progress), function(jacobians))
+    whole = rnnviz.backward_norms(jacobians)
+    monkeypatch.setattr(products, "SMALL", 0 if states < 64 else 100)
+    np.testing.assert_allclose(rnnviz.backward_norms(jacobians), whole, rtol=0, atol=1e-12)
 
 
 def test_exponents_add_up_to_the_determinants():

@@ -69,18 +69,37 @@ def build_network(settings: NetworkSettings, cell: str) -> nn.Module:
     return module
 
 
+class _Zeroed(nn.RNNBase):
+    """A stack whose constructor puts zeros and draws no random numbers."""
+
+    def reset_parameters(self) -> None:
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+
+class RNN(_Zeroed, nn.RNN):
+    """torch.nn.RNN of zeros."""
+
+
+class LSTM(_Zeroed, nn.LSTM):
+    """torch.nn.LSTM of zeros."""
+
+
+class GRU(_Zeroed, nn.GRU):
+    """torch.nn.GRU of zeros."""
+
+
 def _make_module(settings: NetworkSettings, cell: str) -> nn.Module:
     sizes = 1, settings.hidden
+    if cell == "lstm":
+        return LSTM(*sizes, dtype=torch.float64)
+    if cell == "gru":
+        return GRU(*sizes, dtype=torch.float64)
+    if settings.nonlinearity in TORCH_FORMS:
+        return RNN(*sizes, nonlinearity=settings.nonlinearity, dtype=torch.float64)
     with torch.device("meta"):  # draws no random numbers
-        if cell == "lstm":
-            module: nn.Module = nn.LSTM(*sizes)
-        elif cell == "gru":
-            module = nn.GRU(*sizes)
-        elif settings.nonlinearity in TORCH_FORMS:
-            module = nn.RNN(*sizes, nonlinearity=settings.nonlinearity)
-        else:
-            module = ElmanCell(*sizes, settings.nonlinearity)
-    module = module.double().to_empty(device="cpu")
+        module = ElmanCell(*sizes, settings.nonlinearity)
+    module = module.to_empty(device="cpu").double()
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
     return module

@@ -58,21 +58,18 @@ def measure_stability(trace: Trace, *, progress: Progress | None = None) -> Stab
     (array([-0.9031, -0.6021, -0.301 ,  0.    ]), array([-0.6931]), 0.0)
     """
     blocks = JacobianBlocks(trace)
-
-    def part(first: float, share: float) -> Progress:
-        def tell(done: int, of: int) -> bool | None:
-            return progress and progress(int(100 * (first + share * done / of)), 100)
-
-        return tell
-
     if cost_of(trace) <= EXACT:
-        norms = backward_norms(blocks, progress=part(0, 0.5))
-        exponents = lyapunov_exponents(blocks, progress=part(0.5, 0.5))
+        norms = backward_norms(blocks, progress=_part_of(progress, 0, 0.5))
+        exponents = lyapunov_exponents(blocks, progress=_part_of(progress, 0.5, 0.5))
         return Stability(norms, exponents, 0.0, blocks.shape[1])
-    bounds = bound_backward_norms(blocks, progress=part(0, 0.8))
+    bounds = bound_backward_norms(blocks, progress=_part_of(progress, 0, 0.8))
     warmup = len(blocks) // 10
-    leading = part(0.8, 0.2)
+    leading = _part_of(progress, 0.8, 0.2)
     exponents = lyapunov_exponents(blocks, warmup=warmup, leading=LEADING, progress=leading)
     alive = bounds.upper > -np.inf  # elsewhere both are −∞, and right
     apart = float((bounds.upper[alive] - bounds.lower[alive]).max())
     return Stability(bounds.lower, exponents, apart, blocks.shape[1])
+
+
+def _part_of(progress: Progress | None, first: float, share: float) -> Progress | None:
+    return progress and (lambda done, of: progress(int(100 * (first + share * done / of)), 100))

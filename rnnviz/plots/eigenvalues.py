@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.locale import labels
+from rnnviz.plots.lines import Drawn, scatter
 from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
 from rnnviz.stability import recurrent_spectra
 from rnnviz.trace import Trace
@@ -36,7 +37,7 @@ def plot_eigenvalues(
     """
     check_shown(traces)
     words, colours = labels(language), palette(dark=dark)
-    points: list[go.Scatter] = []
+    points: list[Drawn] = []
     reach = 1.0
     for label, trace in traces.items():
         spectra = recurrent_spectra(trace, layer=layer, direction=direction)
@@ -52,7 +53,7 @@ def plot_eigenvalues(
             )
             marker = {"color": colours.cells[trace.cell], "symbol": symbol, "size": 7}
             points.append(
-                go.Scatter(
+                scatter(
                     x=values.real,
                     y=values.imag,
                     name=name,

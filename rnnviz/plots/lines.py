@@ -23,6 +23,9 @@ LIMITS = {
 }
 
 
+Drawn = dict[str, Any]  # a trace of a figure
+
+
 class Line(NamedTuple):
     """One network's values: the kind of its cell gives colour and dash.
 
@@ -46,7 +49,7 @@ def plot_lines(
     bottom = float(finite.min(initial=top - 1))
     room = max(0.5, 0.06 * (top - bottom))
     low, high = bottom - room, top + room
-    drawn: list[go.Scatter] = []
+    drawn: list[Drawn] = []
     dashes = dashes_of({label: line.cell for label, line in lines.items()})
     for label, line in lines.items():
         look = {"color": colours.cells[line.cell], "dash": dashes[label], "width": 2}
@@ -86,6 +89,11 @@ def plot_lines(
     return go.Figure(drawn, figure | legend_above())
 
 
+def scatter(**parts: Any) -> Drawn:
+    """Lines or points as a plain dict, which a figure checks once and a go.Scatter twice."""
+    return {"type": "scatter", **parts}
+
+
 def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:
     """A dash for every label: its cell's own, and another where the cell comes again."""
     used: dict[str, int] = {}
@@ -96,11 +104,11 @@ def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> go.Scatter:
+def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> Drawn:
     finite = np.isfinite(line.values)
     # A value without neighbours makes no line: it stands as a dot.
     alone = _alone(finite)
-    return go.Scatter(
+    return scatter(
         x=line.steps,
         y=np.where(finite, line.values, np.nan),
         name=label,
@@ -114,9 +122,9 @@ def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> go.Sc
 
 def _marks(
     name: str, x: NDArray[Any], y: float, symbol: str, colour: str, in_legend: bool
-) -> go.Scatter:
+) -> Drawn:
     """Steps without a logarithm, at the foot or the top."""
-    return go.Scatter(
+    return scatter(
         x=x,
         y=np.full(len(x), y),
         name=name,
@@ -130,15 +138,15 @@ def _marks(
 
 def _plain(
     label: str, line: Line, plain: PlainPass, look: dict[str, Any], words: Labels
-) -> list[go.Scatter]:
+) -> list[Drawn]:
     """What plain backpropagation shows where it is wrong, and where it comes to 0, inf or NaN."""
-    drawn: list[go.Scatter] = []
+    drawn: list[Drawn] = []
     name = words("plot.plain", label=label)
     norms = plain.log10_norms[: len(line.values)]  # without padding
     off = np.isfinite(norms) & ~np.isclose(norms, line.values, rtol=0, atol=APART)
     if off.any():
         drawn.append(
-            go.Scatter(
+            scatter(
                 x=line.steps,
                 y=np.where(off, norms, np.nan),
                 name=name,
@@ -151,7 +159,7 @@ def _plain(
     if plain.lost is not None:
         at, shows = plain.lost.time, plain.lost.shows
         drawn.append(
-            go.Scatter(
+            scatter(
                 x=line.steps[[at]],
                 y=np.nan_to_num(line.values[[at]], posinf=0.0, neginf=0.0),
                 name=words("plot.plain_shows", label=label, shows=shows),

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.locale import labels
-from rnnviz.plots.lines import dashes_of
+from rnnviz.plots.lines import Drawn, dashes_of, scatter
 from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
 from rnnviz.stability import JacobianBlocks, lyapunov_exponents
 from rnnviz.trace import Trace
@@ -48,7 +48,7 @@ def plot_lyapunov(
     finite = np.concatenate([values[np.isfinite(values)] for values in spectra.values()])
     top, bottom = float(finite.max(initial=0.0)), float(finite.min(initial=-0.1))
     room = 0.08 * (top - bottom)
-    drawn: list[go.Scatter] = []
+    drawn: list[Drawn] = []
     dashes = dashes_of({label: trace.cell for label, trace in traces.items()})
     for label, values in spectra.items():
         colour = colours.cells[traces[label].cell]
@@ -56,7 +56,7 @@ def plot_lyapunov(
         number = np.arange(1, len(values) + 1)
         look = {"color": colour, "dash": dashes[label], "width": 1.5}
         drawn.append(
-            go.Scatter(
+            scatter(
                 x=number,
                 y=np.where(dead, np.nan, values),
                 name=label,
@@ -69,7 +69,7 @@ def plot_lyapunov(
         if dead.any():
             name = words("plot.dies_at_once", label=label)
             drawn.append(
-                go.Scatter(
+                scatter(
                     x=number[dead],
                     y=np.full(int(dead.sum()), bottom - room),
                     name=name,

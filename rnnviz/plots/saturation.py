@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnviz.cells import GATES_AS_READ
-from rnnviz.gradients import diagnose
+from rnnviz.gradients import Diagnosis, diagnose
 from rnnviz.locale import labels
 from rnnviz.plots.style import axis, check_shown, layout, palette, titled
 from rnnviz.trace import Trace
@@ -15,6 +15,7 @@ from rnnviz.trace import Trace
 def plot_saturation(
     traces: Mapping[str, Trace],
     *,
+    diagnoses: Mapping[str, Diagnosis] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -26,6 +27,8 @@ def plot_saturation(
 
     Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0; a derivative
     goes through it weakened or not at all. traces: by the label of their rows, with a loss.
+    diagnoses: by label, where ``diagnose`` has said what there is of this layer, direction and
+    sequence.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0), module.weight_ih_l0.fill_(-1)
@@ -38,7 +41,10 @@ def plot_saturation(
     names: list[str] = []
     rows: list[np.ndarray] = []
     for label, trace in traces.items():
-        saturated = diagnose(trace, layer=layer, direction=direction, batch=batch).saturated
+        found = (diagnoses or {}).get(label)
+        if found is None:
+            found = diagnose(trace, layer=layer, direction=direction, batch=batch)
+        saturated = found.saturated
         for gate in GATES_AS_READ[trace.cell]:
             share = 100 * float(saturated[gate].mean())
             name = f"{label}, {words[f'gate.{gate}']}"
@@ -48,17 +54,18 @@ def plot_saturation(
     z = np.full((len(rows), width), np.nan)
     for row, values in zip(z, rows, strict=True):
         row[: len(values)] = values
-    heatmap = go.Heatmap(
-        z=z,
-        y=names,
-        x=np.arange(1, width + 1),
-        zmin=0,
-        zmax=1,
-        colorscale=colours.gate,
-        xgap=1 if width <= 64 else 0,
-        ygap=3,
-        hovertemplate=words["plot.hover_saturated"],
-        colorbar={
+    heatmap = {
+        "type": "heatmap",
+        "z": z,
+        "y": names,
+        "x": np.arange(1, width + 1),
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": colours.gate,
+        "xgap": 1 if width <= 64 else 0,
+        "ygap": 3,
+        "hovertemplate": words["plot.hover_saturated"],
+        "colorbar": {
             "thickness": 8,
             "outlinewidth": 0,
             "xpad": 6,
@@ -66,7 +73,7 @@ def plot_saturation(
             "ticktext": ["0 %", "100 %"],
             "tickfont": {"size": 10, "color": colours.muted},
         },
-    )
+    }
     down = axis(colours, autorange="reversed", automargin=True)
     figure = layout(
         colours,
@@ -76,4 +83,4 @@ def plot_saturation(
         yaxis=down | {"tickfont": {"size": 11, "color": colours.ink}, "automargin": True},
     )
     # the ground shows through the gaps, so that a row of nothing but 0 is seen to be one
-    return go.Figure(heatmap, figure | {"plot_bgcolor": colours.line})
+    return go.Figure([heatmap], figure | {"plot_bgcolor": colours.line})

@@ -40,15 +40,16 @@ def plot_recurrent_weights(
     assert packed is not None
     u = np.split(packed, len(names))[names.index(gate or names[0])]
     most = float(np.abs(u).max()) or 1.0
-    heatmap = go.Heatmap(
-        z=u,
-        zmin=-most,
-        zmax=most,
-        colorscale=colours.signed,
-        xgap=1 if len(u) <= 32 else 0,
-        ygap=1 if len(u) <= 32 else 0,
-        hovertemplate=words["plot.hover_weight"],
-        colorbar={
+    heatmap = {
+        "type": "heatmap",
+        "z": u,
+        "zmin": -most,
+        "zmax": most,
+        "colorscale": colours.signed,
+        "xgap": 1 if len(u) <= 32 else 0,
+        "ygap": 1 if len(u) <= 32 else 0,
+        "hovertemplate": words["plot.hover_weight"],
+        "colorbar": {
             "thickness": 8,
             "outlinewidth": 0,
             "xpad": 6,
@@ -56,7 +57,7 @@ def plot_recurrent_weights(
             "ticktext": [f"{v:.2g}".replace("-", "−") for v in (-most, 0, most)],
             "tickfont": {"size": 10, "color": colours.muted},
         },
-    )
+    }
     whole = {"tickmode": "linear", "tick0": 0, "dtick": max(1, 2 ** int(np.log2(len(u)) - 2))}
     down = axis(colours, autorange="reversed", title=titled(words["plot.row"], colours), **whole)
     figure = layout(
@@ -67,4 +68,4 @@ def plot_recurrent_weights(
         | {"constrain": "domain"},
         yaxis=down | {"scaleanchor": "x", "constrain": "domain"},
     )
-    return go.Figure(heatmap, figure)
+    return go.Figure([heatmap], figure)

@@ -1,25 +1,27 @@
 """Singular values of a whole product of Jacobians, and Lyapunov exponents, without forming it."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rnnviz.errors import RnnvizError
 from rnnviz.stability.products import (
     Progress,
+    Shifts,
+    Values,
     blocks,
     check_jacobians,
     few_threads,
-    moderate,
     multiply,
     tell,
 )
 
-Values = NDArray[np.float64]
+RUN, ENTRIES = 32, 2**18  # steps that go at a time, at most, and their entries
 EPS = float(np.finfo(np.float64).eps)
 LN_2 = math.log(2)
 
@@ -52,16 +54,17 @@ def lyapunov_exponents(
     q = np.eye(states)
     if leading is not None and leading < states:
         q = np.linalg.qr(np.random.default_rng(0).standard_normal((states, leading)))[0]
-    wanted = q.shape[1]
+    wanted, done = q.shape[1], 0
     sums = np.zeros(wanted)
+    told = progress and (lambda done: tell(progress, done, steps, done))
     with few_threads(wanted):
-        for done, jacobian in enumerate(j for _, block in blocks(jacobians) for j in block):
-            tell(progress, done, steps, done)
-            factor, shift = moderate(jacobian)
-            q, r, alive = _qr_step(factor, q)
-            sums = sums[alive]
-            if done >= warmup:
-                sums += np.log(np.abs(np.diagonal(r[:, alive]))) + shift * LN_2
+        for r, shifts, alive in _sweep(blocks(jacobians), q, told):
+            counted = slice(max(warmup - done, 0), None)
+            sizes = np.ascontiguousarray(np.abs(r[counted, np.arange(len(alive)), alive]))
+            logs = np.log(sizes) + shifts[counted, None] * LN_2
+            # One after another, so that the sum is the same in whatever runs the steps come.
+            sums = np.concatenate((sums[None, alive], logs)).cumsum(0)[-1]
+            done += len(r)
     dead = np.full(wanted - len(sums), -np.inf)
     return np.concatenate((np.sort(sums / (steps - warmup))[::-1], dead))
 
@@ -93,64 +96,104 @@ def _triangular_product(
     jacobians: Any, steps: int, states: int, progress: Progress | None
 ) -> tuple[Values, Values]:
     """A triangular matrix with the product's singular values: unit rows and their logarithms."""
-    moderated = (moderate(j) for _, block in blocks(jacobians) for j in block)
     factors: list[Values] = []
-    shifts = 0
-    for r, shift in _sweep(moderated, states):
-        tell(progress, len(factors), 2 * steps, len(factors))
-        factors.append(r)
-        shifts += shift
+    total = 0
+    told = progress and (lambda done: tell(progress, done, 2 * steps, done))
+    for r, shifts, _ in _sweep(blocks(jacobians), np.eye(states), told):
+        factors += list(r)
+        total += int(shifts.sum())
     width = len(factors[-1])
     rows, logs = np.eye(width), np.zeros(width)
     if width == 0:
         return rows, logs
-    for done, (r, _) in enumerate(_sweep(((r.T, 0) for r in reversed(factors)), width)):
-        tell(progress, steps + done, 2 * steps, steps - done - 1)
-        rows, logs = _multiply(r, rows, logs)
-    return rows, logs + shifts * LN_2
+    told = progress and (lambda done: tell(progress, steps + done, 2 * steps, steps - done - 1))
+    for found, _, _ in _sweep(_turned(factors), rows, told):
+        for r in found:
+            rows, logs = _multiply(r, rows, logs)
+    return rows, logs + total * LN_2
 
 
-def _sweep(factors: Iterable[tuple[Values, int]], states: int) -> Iterator[tuple[Values, int]]:
-    """R_t of F_t Q_{t−1} = Q_t R_t from Q_0 = I, without rows for what is dead.
+def _turned(factors: list[Values]) -> Iterator[tuple[Values, Shifts]]:
+    """The transposed factors from the last to the first, which are used up, as parts of a sweep."""
+    while factors:
+        alike = [factors.pop().T]
+        while factors and factors[-1].T.shape == alike[0].shape and len(alike) < RUN:
+            alike.append(factors.pop().T)
+        yield np.array(alike), np.zeros(len(alike), np.int64)
 
-    Each factor goes with the power of two that it is to be multiplied by, and so does its R.
+
+def _sweep(
+    parts: Iterable[tuple[Values, Shifts]], q: Values, told: Callable[[int], None] | None
+) -> Iterator[tuple[Values, Shifts, NDArray[np.intp]]]:
+    """R_t of F_t Q_{t−1} = Q_t R_t, in runs of steps over which the same columns are alive.
+
+    parts: F_t, (steps, row, column), each to be multiplied by two to the power of its shift. A
+    run: R_t without rows for what is dead, (steps, alive, before), the shifts, and the columns
+    alive among those before it. told: called with the steps done, before each.
     """
-    q = np.eye(states)
-    for factor, shift in factors:
-        q, r, _ = _qr_step(factor, q)
-        yield r, shift
+    done = 0
+    for factors, shifts in parts:
+        most = 1 if told else max(1, min(RUN, ENTRIES // factors[0].size))
+        first = 0
+        while first < len(factors):
+            if told:
+                told(done)
+            q, r, alive = _run(factors[first : first + most], q)
+            yield r, shifts[first : first + len(r)], alive
+            first += len(r)
+            done += len(r)
 
 
-def _qr_step(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
-    """Q′ and R of F Q = Q′ R, and the columns that are alive.
+def _run(factors: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
+    """Q and all R of the steps before the one at which a column dies; or of that one, the first."""
+    bases, found = [torch.from_numpy(q)], list[Tensor]()
+    for factor in torch.from_numpy(factors):
+        basis, r = torch.linalg.qr(factor @ bases[-1])
+        bases.append(basis)
+        found.append(r)
+    r = torch.stack(found).numpy()
+    diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
+    dead = np.any(_dead(diagonal, factors, torch.stack(bases[:-1]).numpy()), axis=1)
+    if dead[0]:
+        return _bury(factors[0], q)
+    steps = int(np.argmax(dead)) if dead.any() else len(r)
+    return bases[steps].numpy(), r[:steps], np.arange(q.shape[1])
+
+
+def _bury(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
+    """A step at which columns die, as a run.
 
     A column of F Q that depends on those before it, to rounding, gets no direction in Q′: one at
-    random would take its share of the columns behind it. R has a row for each column alive.
+    random would take its share of the columns behind it.
     """
     y = multiply(factor, q)
     alive = np.arange(y.shape[1])
     while True:
-        found, r = (part.numpy() for part in torch.linalg.qr(torch.from_numpy(y[:, alive])))
-        dead = _first_dead(np.abs(np.diagonal(r)), factor, q[:, alive])
-        if dead is None and len(alive) <= len(y):
+        basis, r = (part.numpy() for part in torch.linalg.qr(torch.from_numpy(y[:, alive])))
+        dead = _dead(np.abs(np.diagonal(r))[None], factor[None], q[None, :, alive])[0]
+        if not dead.any():
             break
-        alive = np.delete(alive, len(y) if dead is None else dead)
-    if len(alive) == y.shape[1]:
-        return found, r, alive
-    whole = found.T @ y
+        alive = np.delete(alive, np.argmax(dead))
+    whole = basis.T @ y
     whole[:, alive] = r
-    return found, whole, alive
+    return basis, whole[None], alive
 
 
-def _first_dead(diagonal: Values, factor: Values, q: Values) -> int | None:
-    """The first column whose new part is no larger than what rounding leaves, or None."""
-    rounding = len(factor) * EPS
-    suspects = np.flatnonzero(diagonal <= rounding * np.linalg.norm(factor))
-    for i in suspects:
-        # What rounding leaves is by the terms of this column, not by the largest of all.
-        if diagonal[i] <= rounding * np.linalg.norm(np.abs(factor) @ np.abs(q[:, i])):
-            return int(i)
-    return None
+def _dead(diagonal: Values, factors: Values, q: Values) -> NDArray[np.bool_]:
+    """Where a column's new part is no larger than what rounding leaves, (steps, column).
+
+    diagonal: |R_ii|, (steps, column). What rounding leaves is by the terms of this column, |F| |q|,
+    not by the largest of all.
+    """
+    rounding = factors.shape[1] * EPS
+    above = np.abs(factors).max(1) * math.sqrt(factors.shape[1])  # no column's norm is larger
+    dead = diagonal <= rounding * (above[:, None] @ np.abs(q))[:, 0]
+    for t in np.flatnonzero(dead.any(1)):
+        terms = multiply(np.abs(factors[t]), np.abs(q[t][:, dead[t]]))
+        largest = terms.max(0, initial=np.finfo(np.float64).tiny)  # whose square stays in range
+        sizes = largest * np.linalg.norm(terms / largest, axis=0)
+        dead[t, dead[t]] = diagonal[t, dead[t]] <= rounding * sizes
+    return dead
 
 
 def _multiply(r: Values, rows: Values, logs: Values) -> tuple[Values, Values]:

@@ -7,6 +7,9 @@ import numpy as np
 
 from rnnviz.recursions import compiled
 
+TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
+KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry
+
 
 @compiled
 def fill_gated(factors: Any, u: Any, found: Any) -> None:
@@ -49,6 +52,31 @@ def fill_lstm(i: Any, f: Any, g: Any, o: Any, tanh_c: Any, before: Any, u: Any, 
             cell[p:] = 0
             hidden[p + j] = q * f[t, j]
             cell[p + j] = f[t, j]
+
+
+@compiled
+def _exponent(product: Any) -> int:
+    """Exponent e with the largest entry in [2^(e−1), 2^e); 0 if all are 0."""
+    top = 0.0
+    for row in product:
+        for value in row:
+            top = max(top, abs(value))
+    return math.frexp(top)[1]
+
+
+@compiled
+def keep(product: Any, scale: int) -> int:
+    """Shifts the product in place to a largest entry near 2^600, rounding nothing; the new scale.
+
+    Product · 2^scale stays the same. A product of 0 stays as it is.
+    """
+    exponent = _exponent(product)
+    if LOW <= exponent <= HIGH or not product.any():
+        return scale
+    for row in product:
+        for j in range(len(row)):
+            row[j] = math.ldexp(row[j], KEPT - exponent)
+    return scale + exponent - KEPT
 
 
 @compiled
@@ -104,6 +132,47 @@ def largest_singular_value(
             return sigma[0]
         left[k + 1] = s / beta
     return theta
+
+
+@compiled
+def log_norms(
+    product: Any,
+    scale: int,
+    factors: Any,
+    shifts: Any,
+    chances: Any,
+    left: Any,
+    right: Any,
+    vector: Any,
+    found: Any,
+) -> int:
+    """log₁₀ ‖P‖₂ of P = product · 2^scale times the factors from the last down, into found.
+
+    Each factor stands at 2^shift; None: the product has been multiplied by the only one. The
+    product takes P at the scale that comes back. vector: the left singular vector of the product
+    before; takes that of this one. A search starts from it and from its row of chances, standard
+    normal: what the vector has nothing of may be the largest now. left, right: room, as in
+    ``largest_singular_value``.
+    """
+    states = len(product)
+    unit, turned = np.empty_like(product), np.empty_like(product)
+    for k in range(len(shifts) - 1, -1, -1):
+        if factors is not None:
+            unit[:] = product
+            for i in range(states):
+                _combine(unit[i], factors[k], product[i])
+        scale = keep(product, scale + shifts[k])
+        exponent = _exponent(product)
+        by = math.ldexp(1.0, -exponent)  # squares stay in range then
+        for i in range(states):
+            for j in range(states):
+                unit[i, j] = turned[j, i] = by * product[i, j]
+        start = vector + 0.3 * chances[k] / math.sqrt(states)
+        norm = largest_singular_value(unit, turned, start, left, right, TOLERANCE, vector)
+        found[k] = -math.inf
+        if norm > 0:
+            found[k] = math.log10(norm) + (scale + exponent) * math.log10(2.0)
+    return scale
 
 
 @compiled

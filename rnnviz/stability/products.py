@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from rnnviz.errors import RnnvizError
 
 Values = NDArray[np.float64]
+Shifts = NDArray[np.int64]
 Progress = Callable[[int, int], bool | None]  # steps done, of all; False cancels
 
-TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
+SMALL = 64  # states up to which calling a library costs more than it saves
 MANY = 256  # states from which a second thread does more than wait
 BLOCK = 2**22  # entries of Jacobians held at a time
 PROBES = 10  # the bound holds but for one time in 10^PROBES
-KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry
-STEP = 300  # of a Jacobian's, at most: room for one more in a product
+STEP = 300  # binary exponent of a Jacobian's largest entry, at most: room for one more in a product
 
 
 class NormBounds(NamedTuple):
@@ -52,24 +52,26 @@ def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Value
     >>> backward_norms(np.full((1000, 1, 1), 0.1))[[0, 500, 1000]].round(6)
     array([-1000.,  -500.,     0.])
     """
-    from rnnviz.stability.kernels import largest_singular_value
+    from rnnviz.stability.kernels import log_norms
 
     steps, states = check_jacobians(jacobians)
     norms = np.zeros(steps + 1)
     product, scale = np.eye(states), 0
     random = np.random.default_rng(0)
     left, right = np.empty((2, states + 1, states))
-    vector, start = np.zeros(states), np.empty(states)
+    vector = np.zeros(states)
+    room = left, right, vector
+    small = states <= SMALL
     with few_threads(states):
-        for t, jacobian in _from_last(jacobians, progress):
-            jacobian, step = moderate(jacobian)
-            product, scale = _kept(multiply(product, jacobian), scale + step)
-            # The last vector and chance: what it has nothing of may be the largest now.
-            start[:] = vector + 0.3 * random.standard_normal(states) / math.sqrt(states)
-            unit, exponent = _unit(product)
-            turned = np.ascontiguousarray(unit.T)
-            norm = largest_singular_value(unit, turned, start, left, right, TOLERANCE, vector)
-            norms[t] = _log10(norm, scale + exponent)
+        for t, factors, shifts in _from_last(jacobians, progress, together=small):
+            # Turned, so that the numbers are the same in whatever parts the steps come.
+            chances = random.standard_normal((len(shifts), states))[::-1]
+            if not small:
+                product = multiply(product, factors[0])
+            found = norms[t : t + len(shifts)]
+            scale = log_norms(
+                product, scale, factors if small else None, shifts, chances, *room, found
+            )
     return norms
 
 
@@ -87,6 +89,8 @@ def bound_backward_norms(
     >>> bounds.lower[0].round(6), bounds.upper[0].round(6)
     (np.float64(-1000.0), np.float64(-1000.0))
     """
+    from rnnviz.stability.kernels import keep
+
     steps, states = check_jacobians(jacobians)
     exact = min(exact, steps)
     rank = min(rank, states)
@@ -95,15 +99,14 @@ def bound_backward_norms(
     upper = lower.copy()
     random = np.random.default_rng(0)
     basis = np.linalg.qr(random.standard_normal((states, rank)))[0]
-    for _, jacobian in _from_first(jacobians, _part_of(progress, 0, 2 * steps)):
-        basis = np.linalg.qr(moderate(jacobian)[0] @ basis)[0]
+    for factor in _from_first(jacobians, _part_of(progress, 0, 2 * steps)):
+        basis = np.linalg.qr(factor @ basis)[0]
     probes = random.standard_normal((PROBES, states))
     probes -= probes @ basis @ basis.T
     rows, scale, probe_scale = basis.T.copy(), 0, 0
-    for t, jacobian in _from_last(jacobians, _part_of(progress, steps, 2 * steps)):
-        jacobian, step = moderate(jacobian)
-        rows, scale = _kept(rows @ jacobian, scale + step)
-        probes, probe_scale = _kept(probes @ jacobian, probe_scale + step)
+    for t, (factor,), (shift,) in _from_last(jacobians, _part_of(progress, steps, 2 * steps)):
+        rows, probes = rows @ factor, probes @ factor
+        scale, probe_scale = keep(rows, scale + shift), keep(probes, probe_scale + shift)
         if t < steps - exact:
             unit, exponent = _unit(rows)
             largest = np.linalg.eigvalsh(unit @ unit.T)[-1]
@@ -142,8 +145,11 @@ def check_jacobians(jacobians: Any) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[int, Values]]:
-    """Blocks of Jacobians in float64, each with its first step; RnnvizError if not finite."""
+def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, Shifts]]:
+    """Blocks of Jacobians F · 2^shift in float64: all F and their shifts, (steps,).
+
+    F's largest entry is within 2^±300, and nothing is rounded. RnnvizError if not finite.
+    """
     steps, states = check_jacobians(jacobians)
     if not hasattr(jacobians, "shape"):
         jacobians = np.asarray(jacobians)
@@ -151,26 +157,36 @@ def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[int, Val
     firsts = range(0, steps, size)
     for first in reversed(firsts) if backward else firsts:
         block = np.require(jacobians[first : first + size], np.float64, ("C", "W"))
-        bad = ~np.isfinite(block).all((1, 2))
+        largest = np.maximum(block.max((1, 2)), -block.min((1, 2)))
+        bad = ~np.isfinite(largest)
         if bad.any():
             raise RnnvizError("error.jacobian_values", time=first + int(np.argmax(bad)))
-        yield first, block
+        exponents = np.frexp(largest)[1].astype(np.int64)
+        shifts = exponents - exponents.clip(-STEP, STEP)
+        yield np.ldexp(block, -shifts[:, None, None]) if shifts.any() else block, shifts
 
 
-def _from_first(jacobians: Any, progress: Progress | None) -> Iterator[tuple[int, Values]]:
+def _from_first(jacobians: Any, progress: Progress | None) -> Iterator[Values]:
     steps, _ = check_jacobians(jacobians)
-    for first, block in blocks(jacobians):
-        for k, jacobian in enumerate(block):
-            tell(progress, first + k, steps, first + k)
-            yield first + k, jacobian
+    t = 0
+    for factors, _ in blocks(jacobians):
+        for factor in factors:
+            tell(progress, t, steps, t)
+            yield factor
+            t += 1
 
 
-def _from_last(jacobians: Any, progress: Progress | None) -> Iterator[tuple[int, Values]]:
-    steps, _ = check_jacobians(jacobians)
-    for first, block in blocks(jacobians, backward=True):
-        for k in reversed(range(len(block))):
-            tell(progress, steps - first - k - 1, steps, first + k)
-            yield first + k, block[k]
+def _from_last(
+    jacobians: Any, progress: Progress | None, *, together: bool = False
+) -> Iterator[tuple[int, Values, Shifts]]:
+    """First time, factors and shifts of one step after another; ``together``: of many at a time."""
+    t, _ = steps, _ = check_jacobians(jacobians)
+    for factors, shifts in blocks(jacobians, backward=True):
+        size = len(factors) if together and progress is None else 1
+        for end in range(len(factors), 0, -size):
+            t -= size
+            tell(progress, steps - t - 1, steps, t)
+            yield t, factors[end - size : end], shifts[end - size : end]
 
 
 def _part_of(progress: Progress | None, first: int, total: int) -> Progress | None:
@@ -200,31 +216,10 @@ def few_threads(states: int) -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def moderate(jacobian: Values) -> tuple[Values, int]:
-    """F and e with F · 2^e the Jacobian and F's largest entry within 2^±300, rounding nothing."""
-    exponent = _exponent(jacobian)
-    if -STEP <= exponent <= STEP:
-        return jacobian, 0
-    shift = exponent - STEP if exponent > STEP else exponent + STEP
-    return np.ldexp(jacobian, -shift), shift
-
-
-def _kept(product: Values, scale: int) -> tuple[Values, int]:
-    """The same product · 2^scale with its largest entry near 2^600, rounding nothing."""
-    exponent = _exponent(product)
-    if LOW <= exponent <= HIGH or not product.any():
-        return product, scale
-    return np.ldexp(product, KEPT - exponent), scale + exponent - KEPT
-
-
 def _unit(product: Values) -> tuple[Values, int]:
     """The product with its largest entry in [0.5, 1), whose squares stay in range, and the rest."""
-    exponent = _exponent(product)
+    exponent = math.frexp(max(product.max(), -product.min()))[1]
     return np.ldexp(product, -exponent), exponent
-
-
-def _exponent(product: Values) -> int:
-    return math.frexp(max(product.max(), -product.min()))[1]
 
 
 def _log10(norm: Any, scale: int) -> float:
