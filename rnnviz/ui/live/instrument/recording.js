@@ -39,6 +39,12 @@ class Recording {
     return `rgb(${r} ${g} ${b})`;
   }
 
+  // That of letters on this colour.
+  ink(row, value) {
+    const [r, g, b] = this.shade(row, value);
+    return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#1c2330" : "#ffffff";
+  }
+
   shade(row, value) {
     const scale = row.signed ? this.scales.signed : this.scales.gate;
     const share = row.signed ? (value / row.most + 1) / 2 : value / row.most;

@@ -47,11 +47,10 @@ class Strip {
     const coloured = { state: row.label, unit };
     this.note.textContent = recording.say("strip.coloured", coloured);
     const values = this.cells.map((_, i) => recording.at(row.name, i + 1, unit));
-    const most = Math.max(1, ...values.map(Math.abs));
+    const scale = { signed: true, most: Math.max(1, ...values.map(Math.abs)) };
     this.cells.forEach((cell, i) => {
-      const rgb = recording.shade({ signed: true, most }, values[i]);
-      cell.style.background = `rgb(${rgb.join(" ")})`;
-      cell.style.color = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140 ? "#1c2330" : "#ffffff";
+      cell.style.background = recording.colour(scale, values[i]);
+      cell.style.color = recording.ink(scale, values[i]);
     });
   }
 
