@@ -1,6 +1,7 @@
 """Gradients through time: an RNN, an LSTM and a GRU on the same input, loss and seed."""
 
 from rnnviz.experiment import NetworkSettings
+from rnnviz.ui.following import follow
 from rnnviz.ui.frame import input_language, open_page, show_part, write_address
 from rnnviz.ui.network_controls import input_network
 from rnnviz.ui.scenes import show_scenes
@@ -9,7 +10,7 @@ from rnnviz.ui.through_time import show_claim, show_contributions, show_norms
 from rnnviz.ui.weights import show_weights
 
 words = open_page("gradients")
-settings = input_network(words)
+settings = input_network(words, follow(words))
 input_language(words)
 write_address(settings, NetworkSettings)
 show_scenes(settings, words)

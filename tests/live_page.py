@@ -59,11 +59,10 @@ def reset(gain: float) -> None:
     st.session_state.gain = gain
 
 
-def follow() -> Live:
-    """The lines and a word for a gain that is dragged."""
-    gain = st.session_state.gain
-    figure = str(lines(gain).to_json(validate=False))
-    return Live({"figure_lines": figure}, {"said": f"<b>{gain!r}</b>"})
+FOLLOWS = Live(
+    {"figure_lines": lambda: lines(st.session_state.gain)},
+    {"said": lambda: f"<b>{st.session_state.gain!r}</b>"},
+)
 
 
 def main() -> None:
@@ -82,7 +81,7 @@ def main() -> None:
             step=0.01,
             format="{:.2f}".format,
             help="What the lines are multiplied by.",
-            live=follow if "live" in asked else None,
+            live=FOLLOWS if "live" in asked else None,
         )
         input_slider(
             "Clip",

@@ -42,20 +42,28 @@ def gradients_page(**query: str) -> AppTest:
     return run(page)
 
 
-def figures(page: AppTest) -> dict[str, dict[str, Any]]:
-    """The figures by their names, as they are sent to the browser."""
-    found: dict[str, dict[str, Any]] = {}
+def protos(page: AppTest, component: str) -> list[Any]:
+    """What is sent to the browser for every component of this name."""
+    found: list[Any] = []
 
     def walk(block: Any) -> None:
         for child in block.children.values():
             proto: Any = getattr(child, "proto", None)
-            if getattr(proto, "component_name", "") == "rnnviz_chart":
-                _, _, body = proto.bytes.partition(b"\n")
-                found[proto.id.rpartition("figure_")[2]] = json.loads(body)
+            if getattr(proto, "component_name", "") == component:
+                found.append(proto)
             if hasattr(child, "children"):
                 walk(child)
 
     walk(page._tree)
+    return found
+
+
+def figures(page: AppTest) -> dict[str, dict[str, Any]]:
+    """The figures by their names, as they are sent to the browser."""
+    found: dict[str, dict[str, Any]] = {}
+    for proto in protos(page, "rnnviz_chart"):
+        _, _, body = proto.bytes.partition(b"\n")
+        found[proto.id.rpartition("figure_")[2]] = json.loads(body)
     return found
 
 
@@ -232,10 +240,16 @@ def test_another_cell_shows_its_gates_and_weights():
 
 
 def test_weights_can_be_edited_up_to_the_limit_only():
-    page = gradients_page(hidden=str(MOST_EDITED))
-    assert len(page.dataframe) == 1
+    page = gradients_page(hidden=str(MOST_EDITED), edit="lstm.forget_gate.1.2:0.5")
+    (grid,) = protos(page, "rnnviz_grid")
+    data = json.loads(grid.json)
+    # the gate that is lit before anything is chosen
+    assert data["of"] == "lstm.forget_gate"
+    assert data["values"] == decoded(figures(page)["weights"]["data"][0]["z"]).tolist()
+    assert data["values"][1][2] == 0.5
+    assert data["changed"] == ["1 2"]
     page = gradients_page(hidden=str(MOST_EDITED + 1))
-    assert len(page.dataframe) == 0
+    assert protos(page, "rnnviz_grid") == []
     said = "With up to 8 hidden units every weight can be edited here."
     assert any(said in text for text in shown(page))
 

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from rnnviz.experiment import NetworkSettings, Remembered, measure_claim, run_networks
 from rnnviz.experiment.sizes import Stability
 from rnnviz.formats.characters import CharacterModel, load_character_model
-from rnnviz.gradients import Diagnosis, PlainPass, diagnose, gradient_norms, plain_pass
+from rnnviz.gradients import (
+    Diagnosis,
+    PlainPass,
+    diagnose,
+    gradient_norms,
+    plain_pass,
+    weight_gradient_norms,
+)
 from rnnviz.ordering import Order, order_units
 from rnnviz.trace import Trace
 
@@ -71,6 +78,12 @@ def measured(settings: NetworkSettings) -> dict[str, Measured]:
         norms = gradient_norms(trace)
         found[cell] = Measured(norms, diagnose(trace, norms=norms), plain_pass(trace, norms=norms))
     return found
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
+def contributions(settings: NetworkSettings) -> dict[str, xarray.Dataset]:
+    """What each step adds to ∂L/∂U in the three networks, by cell."""
+    return {cell: weight_gradient_norms(trace) for cell, trace in networks(settings).items()}
 
 
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=_BY_FIELDS)

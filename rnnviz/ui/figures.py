@@ -16,7 +16,12 @@ def heading(text: str) -> None:
 
 def note(text: str) -> None:
     """A sentence in small print."""
-    st.html(f"<p class='rnnviz-note'>{escape(text)}</p>")
+    st.html(small_print(text))
+
+
+def small_print(text: str) -> str:
+    """The same as HTML, for ``show_words``."""
+    return f"<p class='rnnviz-note'>{escape(text)}</p>"
 
 
 def show_figure(name: str, figure: go.Figure, words: Labels) -> None:

@@ -1,6 +1,5 @@
 """The gradients page's choices: how three networks are made, and what they are run on."""
 
-from functools import partial
 from typing import get_args
 
 import streamlit as st
@@ -10,8 +9,7 @@ from rnnviz.experiment import InitName, LossName, NonlinearityName, Settings, li
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.frame import current
-from rnnviz.ui.live.slider import input_slider
-from rnnviz.ui.through_time import follow_norms
+from rnnviz.ui.live.slider import Live, input_slider
 
 # The notches of the sliders whose first one is None, as drawn or none.
 NOTCHES: dict[str, list[float]] = {
@@ -21,24 +19,27 @@ NOTCHES: dict[str, list[float]] = {
 }
 
 
-def input_network(words: Labels) -> Settings:
-    """The sidebar's choices; returns the settings as they now stand."""
+def input_network(words: Labels, live: Live) -> Settings:
+    """The sidebar's choices; returns the settings as they now stand.
+
+    live: what follows the sliders while they are dragged.
+    """
     with st.sidebar:
         _heading(words["control.weights"])
         _choose("init", get_args(InitName), words)
-        _slide("gain", 0.01, "{:.2f}", words)
-        _notch("spectral_radius", "{:.2f}", words["control.as_drawn"], words)
-        _notch("forget_bias", "{:+.2f}", words["control.as_drawn"], words)
+        _slide("gain", 0.01, "{:.2f}", words, live)
+        _notch("spectral_radius", "{:.2f}", words["control.as_drawn"], words, live)
+        _notch("forget_bias", "{:+.2f}", words["control.as_drawn"], words, live)
         _switch("nonlinearity", get_args(NonlinearityName), words)
         _heading(words["control.sizes"])
-        _slide("hidden", 1, "{}", words)
-        _slide("length", 1, "{:,}", words)
+        _slide("hidden", 1, "{}", words, live)
+        _slide("length", 1, "{:,}", words, live)
         _input_seed(words)
         _heading(words["control.input_and_loss"])
         _choose("signal", SIGNALS, words)
-        _slide("input_scale", 0.1, "{:.1f}", words)
+        _slide("input_scale", 0.1, "{:.1f}", words, live)
         _switch("loss", get_args(LossName), words)
-        _notch("clip", "{:g}", words["control.none"], words)
+        _notch("clip", "{:g}", words["control.none"], words, live)
     return current()
 
 
@@ -99,7 +100,7 @@ def _switch(key: str, options: tuple[str, ...], words: Labels) -> None:
     )
 
 
-def _slide(key: str, step: float, form: str, words: Labels) -> None:
+def _slide(key: str, step: float, form: str, words: Labels, live: Live) -> None:
     low, high = limits_of(key)
     # a slider's numbers are all of one kind
     low, high = (int(low), int(high)) if isinstance(step, int) else (float(low), float(high))
@@ -111,11 +112,11 @@ def _slide(key: str, step: float, form: str, words: Labels) -> None:
         step=step,
         format=form.format,
         help=words[f"control.{key}_help"],
-        live=partial(follow_norms, words),
+        live=live,
     )
 
 
-def _notch(key: str, form: str, none: str, words: Labels) -> None:
+def _notch(key: str, form: str, none: str, words: Labels, live: Live) -> None:
     """A slider whose first notch is None."""
     input_slider(
         words[f"control.{key}"],
@@ -123,7 +124,7 @@ def _notch(key: str, form: str, none: str, words: Labels) -> None:
         options=[None, *NOTCHES[key]],
         format=lambda value: none if value is None else form.format(value),
         help=words[f"control.{key}_help"],
-        live=partial(follow_norms, words),
+        live=live,
     )
 
 

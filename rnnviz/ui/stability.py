@@ -1,8 +1,10 @@
 """Norms of Jacobian products and Lyapunov exponents, at once or, where they take long, on call."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.experiment import NetworkSettings, Settings
@@ -12,30 +14,47 @@ from rnnviz.plots.jacobian_norms import plot_jacobian_norms
 from rnnviz.plots.lyapunov import plot_lyapunov
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import keep, stabilities
-from rnnviz.ui.figures import heading, note, show_figure
+from rnnviz.ui.figures import heading, note, show_figure, small_print
 from rnnviz.ui.frame import is_dark
+from rnnviz.ui.live.words import show_words
 from rnnviz.ui.through_time import labelled
 
-AT_ONCE = 1.2e9  # S³ T of all networks together that nobody need wait for
+# S³ T of all networks together that nobody need wait for; and not while a slider is dragged.
+AT_ONCE, UNDER_THE_HAND = 1.2e9, 6e7
+
+Made = TypeVar("Made")
+Found = Mapping[str, Stability]
 
 
 def show_stability(settings: Settings, words: Labels) -> None:
     """Two figures, or the offer to work them out."""
-    network = settings.network()
-    traces = labelled(network)
-    found = stabilities().get(network.model_dump_json())
-    if found is None and sum(map(cost_of, traces.values())) <= AT_ONCE:
-        found = {label: measure_stability(trace) for label, trace in traces.items()}
-        keep(stabilities(), network.model_dump_json(), found)
+    found = _found(settings, AT_ONCE)
     if found is None:
-        _offer(network, traces, words)
+        network = settings.network()
+        _offer(network, labelled(network), words)
         return
     with st.container(key="cards_stability"):
         left, right = st.columns(2, gap="small")
     with left, st.container(key="card_jacobian_norms"):
-        _show_norms(traces, found, words)
+        heading(words["card.jacobian_norms"])
+        show_figure("jacobian_norms", _norms(settings, found, words), words)
+        show_words(_norms_note(settings, found, words), key="norms_note")
     with right, st.container(key="card_lyapunov"):
-        _show_exponents(traces, found, words)
+        heading(words["card.lyapunov"])
+        show_figure("lyapunov", _exponents(settings, found, words), words)
+        show_words(_exponents_note(settings, found, words), key="exponents_note")
+
+
+def _found(settings: Settings, most: float) -> Found | None:
+    """What has been worked out; it is now, where S³ T of all networks is at most so much."""
+    network = settings.network()
+    found = stabilities().get(network.model_dump_json())
+    if found is None:
+        traces = labelled(network)
+        if sum(map(cost_of, traces.values())) <= most:
+            found = {label: measure_stability(trace) for label, trace in traces.items()}
+            keep(stabilities(), network.model_dump_json(), found)
+    return found
 
 
 def _offer(network: NetworkSettings, traces: Mapping[str, Trace], words: Labels) -> None:
@@ -71,35 +90,57 @@ def _offer(network: NetworkSettings, traces: Mapping[str, Trace], words: Labels)
     st.rerun()
 
 
-def _show_norms(traces: Mapping[str, Trace], found: Mapping[str, Stability], words: Labels) -> None:
-    heading(words["card.jacobian_norms"])
-    norms = {label: part.norms for label, part in found.items()}
-    figure = plot_jacobian_norms(
-        traces, norms=norms, height=320, language=words.language, dark=is_dark()
+def _norms(settings: Settings, found: Found, words: Labels) -> go.Figure:
+    return plot_jacobian_norms(
+        labelled(settings.network()),
+        norms={label: part.norms for label, part in found.items()},
+        height=320,
+        language=words.language,
+        dark=is_dark(),
     )
-    show_figure("jacobian_norms", figure, words)
+
+
+def _norms_note(_: Settings, found: Found, words: Labels) -> str:
     apart = max(part.apart for part in found.values())
     if np.isinf(apart):
-        note(words["stability.apart_unknown"])
-    else:
-        note(words("stability.apart", apart=apart) if apart else words["stability.norms_note"])
+        return small_print(words["stability.apart_unknown"])
+    said = words("stability.apart", apart=apart) if apart else words["stability.norms_note"]
+    return small_print(said)
 
 
-def _show_exponents(
-    traces: Mapping[str, Trace], found: Mapping[str, Stability], words: Labels
-) -> None:
-    heading(words["card.lyapunov"])
-    exponents = {label: part.exponents for label, part in found.items()}
-    figure = plot_lyapunov(
-        traces, exponents=exponents, height=320, language=words.language, dark=is_dark()
+def _exponents(settings: Settings, found: Found, words: Labels) -> go.Figure:
+    return plot_lyapunov(
+        labelled(settings.network()),
+        exponents={label: part.exponents for label, part in found.items()},
+        height=320,
+        language=words.language,
+        dark=is_dark(),
     )
-    show_figure("lyapunov", figure, words)
+
+
+def _exponents_note(_: Settings, found: Found, words: Labels) -> str:
+    exponents = [part.exponents for part in found.values()]
     if any(len(part.exponents) < part.states for part in found.values()):
-        note(words("stability.leading", n=min(len(e) for e in exponents.values())))
-        return
-    largest = ", ".join(f"{label} {_signed(float(e[0]))}" for label, e in exponents.items())
-    note(words("stability.lyapunov_note", largest=largest))
+        return small_print(words("stability.leading", n=min(map(len, exponents))))
+    largest = ", ".join(f"{label} {_signed(float(found[label].exponents[0]))}" for label in found)
+    return small_print(words("stability.lyapunov_note", largest=largest))
 
 
 def _signed(value: float) -> str:
     return "−∞" if np.isneginf(value) else f"{value:+.3f}".replace("-", "−")
+
+
+def _at_hand(
+    make: Callable[[Settings, Found, Labels], Made],
+) -> Callable[[Settings, Labels], Made | None]:
+    """The same, where it can be had while a slider is dragged."""
+
+    def made(settings: Settings, words: Labels) -> Made | None:
+        found = _found(settings, UNDER_THE_HAND)
+        return None if found is None else make(settings, found, words)
+
+    return made
+
+
+FIGURES = {"jacobian_norms": _at_hand(_norms), "lyapunov": _at_hand(_exponents)}
+WORDS = {"norms_note": _at_hand(_norms_note), "exponents_note": _at_hand(_exponents_note)}

@@ -22,7 +22,6 @@ from rnnviz.gradients import (
     PlainPass,
     clip_by_norm,
     parameter_gradients,
-    weight_gradient_norms,
 )
 from rnnviz.locale import Labels
 from rnnviz.plots.gradient_norms import plot_gradient_norms
@@ -31,10 +30,9 @@ from rnnviz.plots.saturation import plot_saturation
 from rnnviz.plots.style import palette
 from rnnviz.plots.weight_gradients import plot_weight_gradients
 from rnnviz.trace import Trace
-from rnnviz.ui.cache import Measured, measured, networks, remembered
+from rnnviz.ui.cache import Measured, contributions, measured, networks, remembered
 from rnnviz.ui.figures import heading, note, show_figure
-from rnnviz.ui.frame import current, is_dark
-from rnnviz.ui.live.slider import Live
+from rnnviz.ui.frame import is_dark
 from rnnviz.ui.live.words import show_words
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -47,29 +45,19 @@ def labelled(settings: NetworkSettings) -> dict[str, Trace]:
 
 def show_norms(settings: Settings, words: Labels) -> None:
     """log₁₀ of the gradient's norm at every step, and what it says in words."""
-    network = settings.network()
     with st.container(key="cards_norms"):
         left, right = st.columns([0.64, 0.36], gap="small")
     with left, st.container(key="card_norms"):
         heading(words[f"card.norms_{settings.loss}"])
-        show_figure("gradient_norms", _figure(network, words), words)
+        show_figure("gradient_norms", _norms(settings, words), words)
         note(words["card.norms_note"])
     with right, st.container(key="card_verdicts"):
         heading(words["card.verdicts"])
-        show_words(_verdicts(network, words), key="verdicts")
+        show_words(_verdicts(settings, words), key="verdicts")
 
 
-def follow_norms(words: Labels) -> Live:
-    """The same figure and words for a slider that is dragged; nothing where they are an error."""
-    try:
-        network = current().network()
-        figure = str(_figure(network, words).to_json(validate=False))
-        return Live({"figure_gradient_norms": figure}, {"verdicts": _verdicts(network, words)})
-    except RnnvizError:
-        return Live({}, {})
-
-
-def _figure(network: NetworkSettings, words: Labels) -> go.Figure:
+def _norms(settings: Settings, words: Labels) -> go.Figure:
+    network = settings.network()
     found = measured(network)
     return plot_gradient_norms(
         labelled(network),
@@ -81,8 +69,9 @@ def _figure(network: NetworkSettings, words: Labels) -> go.Figure:
     )
 
 
-def _verdicts(network: NetworkSettings, words: Labels) -> str:
-    return "".join(_verdict(cell, part, words) for cell, part in measured(network).items())
+def _verdicts(settings: Settings, words: Labels) -> str:
+    found = measured(settings.network())
+    return "".join(_verdict(cell, part, words) for cell, part in found.items())
 
 
 def _verdict(cell: str, found: Measured, words: Labels) -> str:
@@ -132,37 +121,54 @@ def _float32(plain: PlainPass, words: Labels) -> str:
 
 def show_contributions(settings: Settings, words: Labels) -> None:
     """What every step adds to ∂L/∂U, what clipping makes of it all; saturation beside it."""
-    network = settings.network()
-    traces = labelled(network)
-    look = {"language": words.language, "dark": is_dark()}
     with st.container(key="cards_contributions"):
         left, right = st.columns(2, gap="small")
     with left, st.container(key="card_contributions"):
         heading(words["card.contributions"])
-        figure = plot_weight_gradients(traces, height=300, **look)
-        show_figure("weight_gradients", figure, words)
+        show_figure("weight_gradients", _contributions(settings, words), words)
         note(words["card.contributions_note"])
-        _show_clipping(settings, words)
+        show_words(_clipping(settings, words), key="clipping")
     with right, st.container(key="card_saturation"):
         heading(words["card.saturation"])
-        figure = plot_saturation(traces, height=300, **look)
-        show_figure("saturation", figure, words)
+        show_figure("saturation", _saturation(settings, words), words)
         note(words["card.saturation_note"])
 
 
-def _show_clipping(settings: Settings, words: Labels) -> None:
+def _contributions(settings: Settings, words: Labels) -> go.Figure:
+    network = settings.network()
+    return plot_weight_gradients(
+        labelled(network),
+        norms={cell.upper(): norms for cell, norms in contributions(network).items()},
+        height=300,
+        language=words.language,
+        dark=is_dark(),
+    )
+
+
+def _saturation(settings: Settings, words: Labels) -> go.Figure:
+    network = settings.network()
+    return plot_saturation(
+        labelled(network),
+        diagnoses={cell.upper(): part.verdict for cell, part in measured(network).items()},
+        height=300,
+        language=words.language,
+        dark=is_dark(),
+    )
+
+
+def _clipping(settings: Settings, words: Labels) -> str:
     """The norm of each network's ∂L/∂U, and what a clipping threshold makes of all gradients."""
     rows: list[str] = []
-    for cell, trace in networks(settings.network()).items():
-        found = weight_gradient_norms(trace)
+    traces = networks(settings.network())
+    for cell, found in contributions(settings.network()).items():
         total, cancellation = found["log10_total"].item(), found["cancellation"].item()
         said = words("clip.norm", norm=_power(total))
         if not math.isnan(cancellation):
             said += " " + words("clip.cancellation", share=cancellation)
         if settings.clip is not None:
-            said += " " + _clipped(trace, settings.clip, words)
+            said += " " + _clipped(traces[cell], settings.clip, words)
         rows.append(f"<p><b>{cell.upper()}</b> {escape(said)}</p>")
-    st.html(f"<div class='rnnviz-note rnnviz-rows'>{''.join(rows)}</div>")
+    return f"<div class='rnnviz-note rnnviz-rows'>{''.join(rows)}</div>"
 
 
 def _clipped(trace: Trace, threshold: float, words: Labels) -> str:
@@ -216,3 +222,7 @@ def show_claim(settings: Settings, words: Labels) -> None:
         show_figure("memory", figure, words)
         if holds(found):
             note(words["card.claim_says"])
+
+
+FIGURES = {"gradient_norms": _norms, "weight_gradients": _contributions, "saturation": _saturation}
+WORDS = {"verdicts": _verdicts, "clipping": _clipping}

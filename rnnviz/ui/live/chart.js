@@ -1,10 +1,12 @@
 // A Plotly figure on a div that stays: new figures go through Plotly.react, which redraws in place.
 // Kept here and not left to Plotly alone: the zoom where an axis comes with another range, and the
-// lines hidden in the legend where lines come and go.
+// lines hidden in the legend where lines come and go. What is out of sight is drawn when the browser
+// has nothing else to do, or when it comes into sight.
 
 const instances = new WeakMap();
 const waiting = new Set(); // charts without a Plotly to draw them
 const PATIENCE = 20000; // milliseconds until it is asked for again
+const IDLE = 1500; // milliseconds until what is out of sight is drawn in any case
 let asked = -Infinity;
 let imported;
 
@@ -50,6 +52,10 @@ class Chart {
     this.forget();
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
+    this.sight = new IntersectionObserver((found) => {
+      if (found.at(-1).isIntersecting && this.due) this.draw();
+    });
+    this.sight.observe(this.root);
     this.hears = (event) => this.heard(event);
     for (const name of HEARD) window.addEventListener(name, this.hears);
   }
@@ -62,13 +68,24 @@ class Chart {
 
   update(data, header, end) {
     this.bytes = data;
+    this.figure = text(data.subarray(end + 1));
     this.live = undefined;
     this.header = header;
-    this.end = end;
+    this.root.dataset.rnnvizFollows = header.key;
     this.plot.setAttribute("aria-label", header.alt);
     this.message.textContent = header.failed;
     this.root.style.height = `${header.height}px`;
-    this.draw();
+    this.show();
+  }
+
+  // Now where it is in sight, and else in its turn.
+  show() {
+    this.root.classList.remove("rnnviz-chart-waits");
+    giveUp(this.turn);
+    this.due = true;
+    const { top, bottom } = this.root.getBoundingClientRect();
+    if (bottom > 0 && top < innerHeight) this.draw();
+    else this.turn = whenIdle(() => this.due && this.draw(), { timeout: IDLE });
   }
 
   // One at a time, the newest figure last; the ones between need not be drawn.
@@ -79,7 +96,7 @@ class Chart {
     while (this.due && !this.stopped && this.root.clientWidth) {
       this.due = false;
       try {
-        const Plotly = await library(this.header.chunk);
+        const Plotly = window.Plotly?.react ? window.Plotly : await library(this.header.chunk);
         if (this.stopped) return;
         if (!Plotly) {
           this.due = true;
@@ -96,14 +113,19 @@ class Chart {
 
   // A slider that is dragged brings figures of its own, until the page's stands for the value.
   heard({ type, detail }) {
-    const figure = type === "rnnviz-live" ? detail.figures[this.header.key] : undefined;
-    if (figure === this.live || (type === "rnnviz-live" && !figure)) return;
-    this.live = figure;
-    this.draw();
+    if (type === "rnnviz-live") {
+      const figure = detail.figures[this.header.key];
+      // none: what stands there is not of the value under the hand
+      if (!figure) return this.root.classList.toggle("rnnviz-chart-waits", figure === "");
+      this.live = figure;
+    } else this.live = undefined;
+    this.show();
   }
 
   async react(Plotly) {
-    const figure = JSON.parse(this.live ?? text(this.bytes.subarray(this.end + 1)));
+    const written = this.live ?? this.figure;
+    if (written === this.stands && this.width === this.root.clientWidth) return;
+    const figure = JSON.parse(written);
     this.keep(figure);
     this.width = this.root.clientWidth;
     Object.assign(figure.layout, { width: this.width, height: this.header.height, autosize: false });
@@ -114,17 +136,12 @@ class Chart {
     await done;
     if (this.stopped) return Plotly.purge(this.plot);
     this.reset();
-    this.drawn();
+    this.stands = written;
     if (!this.listening) {
       this.listening = true;
       this.plot.on("plotly_relayout", (change) => this.relayouted(change));
       this.plot.on("plotly_click", (event) => this.clicked(event));
     }
-  }
-
-  // For the slider that waits for it.
-  drawn() {
-    window.dispatchEvent(new CustomEvent("rnnviz-drawn", { detail: this.header.key }));
   }
 
   // Puts what the reader has changed into a figure that comes from Python.
@@ -212,6 +229,7 @@ class Chart {
   fail() {
     window.Plotly?.purge(this.plot);
     this.listening = false;
+    this.stands = undefined;
     this.plot.hidden = true;
     this.message.hidden = false;
   }
@@ -219,13 +237,19 @@ class Chart {
   stop() {
     this.stopped = true;
     this.observer.disconnect();
+    this.sight.disconnect();
+    giveUp(this.turn);
     for (const name of HEARD) window.removeEventListener(name, this.hears);
     cancelAnimationFrame(this.frame);
     waiting.delete(this);
     if (!this.drawing) window.Plotly?.purge(this.plot);
-    this.bytes = undefined;
+    this.bytes = this.figure = undefined;
   }
 }
+
+// Safari has no idle callbacks.
+const whenIdle = window.requestIdleCallback ?? ((task) => setTimeout(task, 100));
+const giveUp = window.cancelIdleCallback ?? clearTimeout;
 
 const HEARD = ["rnnviz-live", "rnnviz-settled"];
 const AXIS = /^[xy]axis\d*$/;

@@ -1,6 +1,5 @@
 """Any Plotly figure on a div of its own: an update changes the drawing and never replaces it."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ import plotly.graph_objects as go
 import streamlit
 from plotly.offline import get_plotlyjs
 from streamlit.components.v2 import component
+
+from rnnviz.ui.live.packing import packed
 
 HERE = Path(__file__).parent
 HEIGHT = 450  # pixels, where neither the figure nor the caller says
@@ -56,22 +57,19 @@ def show_chart(
     }
     result = _chart(
         key=key,
-        data=_packed(header, str(figure.to_json(validate=False))),
+        data=packed(header, written(figure)),
         on_picked_change=on_click,
         on_missing_change=_do_nothing,
     )
     if result.missing:
         # A Streamlit without such a chunk: the page asks once for plotly's own copy.
-        _chart(key=f"{key}_plotly", data=_packed({"library": True}, get_plotlyjs()))
+        _chart(key=f"{key}_plotly", data=packed({"library": True}, get_plotlyjs()))
+
+
+def written(figure: go.Figure) -> str:
+    """The figure as the browser takes it: JSON in one line, its arrays as bytes."""
+    return str(figure.to_json(validate=False))
 
 
 def _do_nothing() -> None:
     """A trigger is known by its callback; the answer to this one is the run that follows."""
-
-
-def _packed(header: dict[str, object], body: str) -> bytes:
-    """One line of JSON and then the body.
-
-    Bytes, for Streamlit writes anything else as JSON twice, and once more to sign it.
-    """
-    return json.dumps(header).encode() + b"\n" + body.encode()

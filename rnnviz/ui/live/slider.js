@@ -1,21 +1,22 @@
 // A range input over the numbers of its notches. One message is under way at most: the next goes
-// when Python has answered this one and, while the hand is on it, when what it set off is drawn;
-// a message sent earlier would break that off. When the hand leaves, the last value goes at once.
+// when Python has answered this one, so that it works while the page draws. Under the hand, the last
+// value goes when the hand leaves at the latest.
 //
-// A slider that others follow says with each message whether the hand is on it. The answer to such
-// a one brings figures and words, which are handed to their places on the page at once, and so does
-// the last answer, before the page itself; when that is there, its own stand again ("settled").
+// A slider that others follow says with each message which of them are in sight. The answer brings
+// their figures and words, which are handed to their places on the page. When the hand has rested
+// for a moment, the whole page follows, and its own stand again ("settled").
 
 const instances = new WeakMap();
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
-const LONG = 5000; // milliseconds that a run may take before the next value breaks it off
+const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
+const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   let slider = instances.get(parentElement);
   if (!slider) {
-    slider = new Slider(parentElement, data);
+    slider = new Slider(parentElement);
     instances.set(parentElement, slider);
   }
   slider.send = (message) => setTriggerValue("moved", message);
@@ -25,7 +26,7 @@ export default function (component) {
 }
 
 class Slider {
-  constructor(parent, data) {
+  constructor(parent) {
     this.root = element("div", "slider");
     this.label = element("label");
     this.label.htmlFor = "input";
@@ -41,10 +42,10 @@ class Slider {
     head.append(this.label, this.help, this.output);
     this.root.append(head, this.input, this.tip);
     parent.appendChild(this.root);
-    this.number = data.answered; // of the last message sent
     this.flying = null; // {answered, since} of the one under way
     this.wanted = null; // the notch to send next
     this.again = false; // whether what is under way was lost before
+    this.partly = false; // whether the page has yet to follow the last value sent
     this.hands = new Set(); // what holds the thumb: a pointer, keys
     this.listen();
   }
@@ -70,17 +71,14 @@ class Slider {
     this.help.addEventListener("blur", () => this.explain(false));
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
     this.watcher = new MutationObserver(() => this.landed());
-    this.hears = ({ detail }) => {
-      if (!this.flying || !(detail in (this.data.live?.figures ?? {}))) return;
-      this.flying.drawn = true;
-      this.landed();
-    };
-    window.addEventListener("rnnviz-drawn", this.hears);
   }
 
-  update(data) {
+  update(bytes) {
+    const [header, ...figures] = new TextDecoder().decode(bytes).split("\n");
+    const data = JSON.parse(header);
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
     this.data = data;
+    this.number ??= data.answered; // of the last message sent
     this.label.textContent = data.label;
     this.help.hidden = !data.help;
     this.help.setAttribute("aria-label", data.label);
@@ -91,11 +89,12 @@ class Slider {
     this.input.max = this.texts.length - 1;
     if (this.at > this.input.max) this.at = Number(this.input.max);
     if (this.flying && data.answered === this.number) {
-      this.flying.answered = true;
       this.again = false;
+      this.flying.answered = true;
+      const live = this.partly;
+      this.landed(); // the next message first: Python works while the page draws
+      if (live) tell("rnnviz-live", { words: data.words, figures: named(data.live, figures) });
     }
-    if (data.live && this.flying) tell("rnnviz-live", data.live);
-    this.landed();
     this.follow();
   }
 
@@ -154,37 +153,46 @@ class Slider {
   released(hand) {
     if (hand === undefined) this.hands.clear();
     else this.hands.delete(hand);
-    // what was sent under the hand is followed by a part of the page only
-    if (!this.hands.size && this.partly) {
-      this.wanted ??= this.at;
-      this.flush();
-    }
+    this.rest();
     this.landed();
     this.follow();
+  }
+
+  // What was sent under the hand is followed by what is in sight only: the page follows later.
+  rest() {
+    clearTimeout(this.resting);
+    if (this.hands.size || !this.partly) return;
+    this.resting = setTimeout(() => {
+      if (this.hands.size || !this.partly) return;
+      this.wanted ??= this.at;
+      this.flush();
+    }, RESTS);
   }
 
   flush() {
     if (this.flying || this.wanted === null) return;
     clearTimeout(this.settling);
-    const held = this.hands.size > 0;
-    this.flying = { answered: false, since: performance.now(), held };
-    this.number += 1;
-    this.send({ at: this.wanted, number: this.number, held });
-    this.partly = held && this.data.follows;
+    const breaks = runs() && !this.partly; // only a run of the whole page breaks off another
+    const last = !this.hands.size && this.wanted === this.sent;
+    this.partly = this.data.follows && !breaks && !last;
+    this.sent = this.wanted;
     this.wanted = null;
+    this.flying = { answered: false, since: performance.now() };
+    this.number += 1;
+    this.send({ at: this.sent, number: this.number, seen: this.partly ? inSight() : null });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);
   }
 
-  // The message under way is done with, or not yet.
+  // The message under way is done with, or not yet: a run of the whole page is let finish, but not
+  // for long, and not once the hand has left a slider that nothing else follows.
   landed() {
     if (!this.flying?.answered) return;
     const late = performance.now() - this.flying.since > LONG;
-    const waits = this.hands.size ? !this.flying.drawn : this.data.follows && !this.partly;
+    const waits = !this.partly && (this.hands.size || this.data.follows);
     if (waits && runs() && !late) return;
-    if (this.data.follows && !this.flying.held && !runs())
-      this.settling = setTimeout(() => tell("rnnviz-settled"), SETTLED);
+    if (this.data.follows && !this.partly) this.settling = setTimeout(() => tell("rnnviz-settled"), SETTLED);
     this.free();
     this.follow();
   }
@@ -195,6 +203,7 @@ class Slider {
     clearInterval(this.clock);
     this.clock = undefined;
     this.flush();
+    this.rest();
   }
 
   checked() {
@@ -222,7 +231,7 @@ class Slider {
   }
 
   stop() {
-    window.removeEventListener("rnnviz-drawn", this.hears);
+    clearTimeout(this.resting);
     this.watcher.disconnect();
     clearInterval(this.clock);
     this.clock = undefined;
@@ -231,6 +240,18 @@ class Slider {
 
 const ENDS = ["pointerup", "pointercancel", "blur"];
 const STATE = "[data-test-script-state]";
+
+// The keys of all that can follow and that is to be seen now.
+function inSight() {
+  const all = [...document.querySelectorAll("[data-rnnviz-follows]")];
+  const seen = all.filter((part) => {
+    const { top, bottom, width } = part.getBoundingClientRect();
+    return width && bottom > 0 && top < innerHeight;
+  });
+  return seen.map((part) => part.dataset.rnnvizFollows);
+}
+
+const named = (names, values) => Object.fromEntries(names.map((name, k) => [name, values[k]]));
 
 // Whether the page's script runs, as Streamlit itself knows it.
 function runs() {

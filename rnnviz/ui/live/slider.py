@@ -3,27 +3,34 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v2 import component
 
+from rnnviz.errors import RnnvizError
+from rnnviz.ui.live.chart import written
+from rnnviz.ui.live.packing import packed
 from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
+RELEASED = "released"
 
 
 class Live(NamedTuple):
-    """What follows a slider while it is dragged.
+    """What follows a slider while it is dragged, each made from the session's state when asked for.
 
-    figures: Plotly's JSON by the key of their charts. words: HTML by the key of ``show_words``.
+    figures: by the key of their charts. words: HTML by the key of ``show_words``. None stands for
+    what cannot be had that fast. What raises RnnvizError stays until the page itself says why.
     """
 
-    figures: Mapping[str, str]
-    words: Mapping[str, str]
+    figures: Mapping[str, Callable[[], go.Figure | None]]
+    words: Mapping[str, Callable[[], str | None]]
 
 
 _slider = component(
@@ -43,7 +50,7 @@ def input_slider(
     high: float = 1,
     step: float = 0.01,
     help: str | None = None,
-    live: Callable[[], Live] | None = None,
+    live: Live | None = None,
 ) -> None:
     """Draws the slider; its value is ``st.session_state[key]``, which Python may set as well.
 
@@ -52,8 +59,8 @@ def input_slider(
     between them, until the visitor moves it.
 
     format: the text of a value. help: a plain text. live: what follows while the slider is dragged,
-    worked out from the session's state; the rest of the page waits until the hand leaves. Without
-    it every value runs the whole script.
+    as far as it is in sight; the rest of the page waits until the hand rests. Without it every
+    value runs the whole script.
     """
     send_promptly()
     notches = tick(low, high, step) if options is None else options
@@ -73,14 +80,13 @@ def _draw_followed(
     notches: Sequence[Any],
     format: Callable[[Any], str],
     look: dict[str, str],
-    live: Callable[[], Live],
+    live: Live,
 ) -> None:
-    """The slider alone, with what follows it; and when the hand leaves it, the whole script."""
+    """The slider alone, with what follows it; and when the hand rests, the whole script."""
     moved = st.session_state.pop(_moved(key), None)
-    if moved == "released":
-        st.session_state[_moved(key)] = "followed"
+    if moved == RELEASED:
         st.rerun()
-    _draw(key, notches, format, look | {"follows": True}, live() if moved else None)
+    _draw(key, notches, format, look, live, moved or [])
 
 
 def _draw(
@@ -89,19 +95,40 @@ def _draw(
     format: Callable[[Any], str],
     look: Mapping[str, object],
     live: Live | None,
+    seen: Sequence[Any] = (),
 ) -> None:
     value = st.session_state[key]
+    figures, words = _made(live, seen) if live else ({}, {})
+    header = {
+        **look,
+        "at": place(value, notches),
+        "text": _with_minus(format(value)),
+        "answered": st.session_state.get(_answered(key), 0),
+        "follows": live is not None,
+        "live": list(figures),
+        "words": words,
+    }
     _slider(
         key=f"{key}_slider",
-        data={
-            **look,
-            "at": place(value, notches),
-            "text": _with_minus(format(value)),
-            "answered": st.session_state.get(_answered(key), 0),
-            "live": live and live._asdict(),
-        },
+        data=packed(header, *figures.values()),
         on_moved_change=partial(_take, key, notches),
     )
+
+
+def _made(live: Live, seen: Sequence[Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """The figures and words that are in sight, as they are sent; "" for one that cannot be had."""
+    figures: dict[str, str] = {}
+    words: dict[str, str] = {}
+    for name, make in live.words.items():
+        with suppress(RnnvizError):
+            if name in seen and (said := make()) is not None:
+                words[name] = said
+    for name in [name for name in live.figures if name in seen]:
+        figures[name] = ""
+        with suppress(RnnvizError):
+            if (figure := live.figures[name]()) is not None:
+                figures[name] = written(figure)
+    return figures, words
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:
@@ -151,11 +178,12 @@ def _take(key: str, notches: Sequence[Any]) -> None:
         st.session_state[key] = notches[at]
     if type(number) is int:
         st.session_state[_answered(key)] = number
-    st.session_state[_moved(key)] = "held" if message.get("held") is True else "released"
+    seen = message.get("seen")
+    st.session_state[_moved(key)] = seen if isinstance(seen, list) else RELEASED
 
 
 def _moved(key: str) -> str:
-    """Where it stands whether the hand was on the slider when it last sent something."""
+    """Where it stands what was in sight when it moved under the hand, or that the hand rests."""
     return f"{key}_slider_moved"
 
 

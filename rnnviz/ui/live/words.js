@@ -11,7 +11,8 @@ export default function (component) {
     instances.set(parentElement, words);
   }
   words.data = data;
-  words.root.innerHTML = data.html;
+  words.root.dataset.rnnvizFollows = data.key;
+  words.show(data.html);
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => words.root.isConnected || words.stop());
 }
@@ -23,9 +24,14 @@ class Words {
     parent.appendChild(this.root);
     this.hears = ({ detail }) => {
       const html = detail ? detail.words[this.data.key] : this.data.html;
-      if (html !== undefined) this.root.innerHTML = html;
+      if (html !== undefined) this.show(html);
     };
     for (const name of HEARD) window.addEventListener(name, this.hears);
+  }
+
+  show(html) {
+    if (html !== this.html) this.root.innerHTML = html;
+    this.html = html;
   }
 
   stop() {

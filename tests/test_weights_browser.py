@@ -1,0 +1,394 @@
+"""The grid of weights in a real browser: on the gradients page, and alone on tests/grid_page.py."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, WebSocket, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from rnnviz.cells import GATE_NAMES
+from rnnviz.experiment import SCENES, Edit, Settings, run_networks
+from rnnviz.gradients import gradient_norms
+from rnnviz.locale import labels
+from rnnviz.trace import Trace
+from tests.browser import Visit, served, visiting, windows
+
+pytestmark = pytest.mark.browser
+
+FIGURE = ".st-key-figure_{} .js-plotly-plot"
+
+
+@pytest.fixture(scope="module")
+def reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    with windows(browser, address, viewport={"width": 1440, "height": 2000}) as context:
+        yield context
+
+
+@pytest.fixture(scope="module")
+def alone() -> Iterator[str]:
+    with served("tests/grid_page.py") as address:
+        yield address
+
+
+def cell(visit: Visit, row: int, column: int) -> Locator:
+    line = visit.key("grid").get_by_role("row").nth(row + 1)
+    return line.get_by_role("gridcell").nth(column)
+
+
+def texts(visit: Visit) -> list[str]:
+    """What stands in the cells, row by row."""
+    return visit.key("grid").get_by_role("gridcell").locator("span").all_inner_texts()
+
+
+def write(visit: Visit, row: int, column: int, text: str) -> None:
+    """Clicks a number, types another and presses Enter."""
+    cell(visit, row, column).click()
+    field = visit.key("grid").locator("input")
+    field.fill(text)
+    field.press("Enter")
+
+
+def u_of(trace: Trace, gate: str) -> np.ndarray:
+    names = GATE_NAMES[trace.cell]
+    return np.split(trace.parameters["weight_hh_l0"], len(names))[names.index(gate)]
+
+
+def check_page(visit: Visit, settings: Settings, gate: str) -> None:
+    """Heatmap, norms and grid are the library's numbers."""
+    visit.settle()
+    traces = run_networks(settings.network())
+    u = u_of(traces[settings.cell], gate)
+    for name in ("weights", "gradient_norms"):
+        visit.until(name, f"() => document.querySelector('{FIGURE.format(name)}').data.length")
+    read = "plot => plot._fullData.map(t => [t.name, Array.from(t.y ?? [], Number)])"
+    z = visit.page.locator(FIGURE.format("weights")).evaluate(
+        "plot => Array.from(plot._fullData[0].z, row => Array.from(row))"
+    )
+    assert z == u.tolist()
+    drawn = dict(visit.page.locator(FIGURE.format("gradient_norms")).evaluate(read))
+    for name, trace in traces.items():
+        norms = gradient_norms(trace)["hidden_state"].values.ravel()
+        assert np.array(drawn[name.upper()], float).tolist() == norms.tolist(), name
+    shown = [float(text.replace("−", "-")) for text in texts(visit)]
+    assert shown == pytest.approx(u.ravel().tolist(), rel=0.05, abs=1e-12)
+    here = (settings.cell, gate)
+    marked = [edit.place[2:] for edit in settings.edit if edit.place[:2] == here]
+    names = visit.key("grid").locator("[aria-label$='set by hand']").count()
+    assert names == visit.key("grid").locator(".marked").count() == len(marked)
+
+
+def check_width(visit: Visit) -> None:
+    """Neither the page nor the grid needs to be scrolled sideways."""
+    wide = visit.page.evaluate(
+        """() => [document.documentElement, document.querySelector(".stMain"),
+            document.querySelector(".st-key-grid [data-testid=stBidiComponentIsolated]").shadowRoot
+                .querySelector(".frame")].map(e => e.scrollWidth - e.clientWidth)"""
+    )
+    assert max(wide) <= 0
+    spilt = visit.key("grid").evaluate_all(
+        """([grid]) => [...grid.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot
+            .querySelectorAll("[role=gridcell]")].filter(cell =>
+                cell.firstChild.offsetWidth > cell.clientWidth).map(cell => cell.innerText)"""
+    )
+    assert spilt == []
+
+
+def test_a_weight_is_typed_and_everything_follows(visit: Visit):
+    first = Settings.model_validate(dict(SCENES["non_normal"]))
+    visit.open("/gradients", **first.to_query())
+    check_page(visit, first, "hidden")
+    write(visit, 0, 1, "2.5")
+    visit.settle()
+    assert visit.query["edit"] == "rnn.hidden.0.1:2.5"
+    changed, _ = Settings.from_query(visit.query)
+    check_page(visit, changed, "hidden")
+    expect(cell(visit, 0, 1)).to_be_focused()
+    assert not visit.page.locator(".rnnviz-scene").is_visible()  # the scene is another one now
+    for key in ("ArrowDown", "ArrowLeft", "-", ".", "5", "Tab"):
+        visit.page.keyboard.press(key)
+    expect(cell(visit, 1, 1)).to_be_focused()
+    visit.settle()
+    assert visit.query["edit"] == "rnn.hidden.0.1:2.5,rnn.hidden.1.0:-0.5"
+    changed, _ = Settings.from_query(visit.query)
+    check_page(visit, changed, "hidden")
+    slider = visit.key("gain").get_by_role("slider")
+    slider.press("End")
+    check_page(visit, changed.model_copy(update={"gain": 3.0}), "hidden")
+    visit.key("reset_edits").get_by_role("button").first.click()
+    check_page(visit, changed.model_copy(update={"gain": 3.0, "edit": ()}), "hidden")
+    assert "edit" not in visit.query
+    visit.page.get_by_role("link", name=labels("en")["scene.non_normal"], exact=True).click()
+    check_page(visit, first, "hidden")
+
+
+def test_a_weight_is_dragged_and_nudged(visit: Visit):
+    visit.open("/gradients", hidden=8, length=30)
+    settings = Settings(hidden=8, length=30)
+    start = u_of(run_networks(settings)["lstm"], "forget_gate")
+    check_page(visit, settings, "forget_gate")  # the one whose name is lit
+    check_width(visit)
+    box = cell(visit, 2, 3).bounding_box()
+    assert box
+    mouse = visit.page.mouse
+    mouse.move(box["x"] + 20, box["y"] + 10)
+    mouse.down()
+    seen: set[float] = set()
+    read = f"document.querySelector('{FIGURE.format('weights')}')._fullData[0].z[2][3]"
+    for pixel in range(0, 120, 10):
+        mouse.move(box["x"] + 20 + pixel, box["y"] + 10)
+        visit.page.wait_for_timeout(100)
+        seen.add(visit.page.evaluate(read))
+    assert len(seen) >= 3, "the figure follows the hand before it leaves"
+    wanted = round(start[2, 3] + 1.1, 2)
+    assert cell(visit, 2, 3).inner_text() == f"{wanted:.4g}"
+    mouse.up()
+    settings = settings.model_copy(update={"edit": (Edit("lstm", "forget_gate", 2, 3, wanted),)})
+    check_page(visit, settings, "forget_gate")
+    assert visit.query["edit"] == f"lstm.forget_gate.2.3:{wanted}"
+    visit.key("grid").locator("input").wait_for(state="detached")  # a drag is no click
+
+    # the keyboard: to a corner and back, then a nudge up, one down and finely
+    keys = visit.page.keyboard
+    for key, place in {
+        "Control+End": (7, 7),
+        "Home": (7, 0),
+        "ArrowUp": (6, 0),
+        "End": (6, 7),
+        "Control+Home": (0, 0),
+        "ArrowRight": (0, 1),
+        "ArrowDown": (1, 1),
+    }.items():
+        keys.press(key)
+        expect(cell(visit, *place)).to_be_focused()
+    assert visit.key("grid").locator("[tabindex='0']").count() == 1
+    for key in ("PageUp", "Alt+ArrowUp", "Shift+PageDown"):
+        keys.press(key)
+    nudged = round(round(round(start[1, 1] + 0.1, 3) + 0.1, 3) - 0.01, 4)
+    settings = settings.model_copy(
+        update={"edit": (*settings.edit, Edit("lstm", "forget_gate", 1, 1, nudged))}
+    )
+    check_page(visit, settings, "forget_gate")
+    expect(cell(visit, 1, 1)).to_be_focused()
+    keys.press("Delete")
+    check_page(visit, settings.model_copy(update={"edit": settings.edit[:1]}), "forget_gate")
+
+    visit.key("gate").get_by_text("output gate").click()
+    settings = settings.model_copy(update={"edit": settings.edit[:1]})
+    check_page(visit, settings, "output_gate")
+    visit.page.set_viewport_size({"width": 768, "height": 1200})
+    visit.settle()
+    check_width(visit)
+
+
+def test_what_is_no_weight_is_refused_in_words(visit: Visit):
+    visit.open("/gradients", hidden=2, init="identity", cell="rnn")
+    said = visit.key("grid").get_by_role("alert")
+    for came in ("abc", "1e999", "nan", "∞", "0x10", "1,5"):
+        write(visit, 0, 0, came)
+        assert said.inner_text() == (
+            f"Row 0, column 0: “{came}” is not a finite number; a weight must be one, such as "
+            "−0.5. It stays 1."
+        )
+        assert visit.key("grid").locator("input").get_attribute("aria-invalid") == "true"
+        visit.page.keyboard.press("Escape")
+        assert cell(visit, 0, 0).inner_text() == "1"
+        assert said.inner_text() == ""
+    write(visit, 0, 0, "")
+    assert said.inner_text() == (
+        "Row 0, column 0 was left empty; a weight must be a finite number, such as −0.5. It "
+        "stays 1."
+    )
+    visit.key("language").get_by_text("한국어").click()
+    visit.settle()
+    write(visit, 1, 0, "<b>")
+    assert said.inner_text() == (
+        "1행 0열: “<b>”은(는) 유한한 수가 아닙니다. 가중치는 −0.5와 같은 유한한 수여야 합니다. "
+        "0 값을 그대로 둡니다."
+    )
+    assert "edit" not in visit.query
+    check_page(visit, Settings(hidden=2, init="identity", cell="rnn"), "hidden")
+    write(visit, 1, 0, " −０．２５ ")
+    visit.settle()
+    assert said.inner_text() == ""
+    assert visit.query["edit"] == "rnn.hidden.1.0:-0.25"
+    # too large for a figure to stand for, and no failure
+    write(visit, 1, 0, "1e308")
+    visit.settle()
+    assert visit.query["edit"] == "rnn.hidden.1.0:1e+308"
+
+
+# Alone
+
+
+class Wire:
+    """What the grid sends."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.sent: list[BackMsg] = []
+        visit.page.on("websocket", self._opened)
+
+    def _opened(self, wire: WebSocket) -> None:
+        wire.on("framesent", self._kept)
+
+    def _kept(self, frame: str | bytes) -> None:
+        assert isinstance(frame, bytes)
+        message = BackMsg.FromString(frame)
+        if any(state.json_trigger_value for state in message.rerun_script.widget_states.widgets):
+            self.sent.append(message)
+
+
+def numbers(visit: Visit) -> dict[tuple[str, int, int], float]:
+    """The numbers set by hand, as Python has them."""
+    return eval(visit.count.rpartition(" run ")[0])
+
+
+def runs(visit: Visit) -> int:
+    return int(visit.count.rpartition(" ")[2])
+
+
+def test_it_shows_four_digits_and_keeps_what_is_sent(reader: BrowserContext, alone: str):
+    with visiting(reader, alone) as visit:
+        visit.open()
+        assert texts(visit) == [
+            "0.5", "−0.25", "0", "1.235e5", "−1e300", "12.5", "−0.0034", "3e−5", "0.03422",
+        ]  # fmt: skip
+        grid = visit.key("grid")
+        assert grid.get_by_role("columnheader").all_inner_texts() == ["0", "1", "2"]
+        assert grid.get_by_role("grid").get_attribute("aria-label") == "N"
+        # opened and left as it was, a number keeps its other digits
+        cell(visit, 2, 2).click()
+        assert grid.locator("input").input_value() == "0.034215"
+        visit.page.keyboard.press("Enter")
+        cell(visit, 2, 1).press("F2")
+        visit.page.keyboard.press("Escape")
+        # while letters are composed, as in Korean, Enter is the composition's own
+        cell(visit, 0, 0).press("7")
+        grid.locator("input").dispatch_event("keydown", {"key": "Enter", "isComposing": True})
+        assert grid.locator("input").is_visible()
+        # to leave the cell is to take what was typed
+        cell(visit, 1, 2).click()
+        visit.settle()
+        assert numbers(visit) == {("one", 0, 0): 7.0}
+        assert grid.locator("input").input_value() == "12.5"
+        visit.page.keyboard.press("Escape")
+        # Escape takes a drag back
+        box = cell(visit, 0, 1).bounding_box()
+        assert box
+        visit.page.mouse.move(box["x"] + 20, box["y"] + 10)
+        visit.page.mouse.down()
+        visit.page.mouse.move(box["x"] + 60, box["y"] + 10)
+        expect(cell(visit, 0, 1)).to_have_text("0.15")
+        visit.page.keyboard.press("Escape")
+        visit.page.mouse.up()
+        expect(cell(visit, 0, 1)).to_have_text("−0.25")
+        visit.settle()
+        assert numbers(visit) == {("one", 0, 0): 7.0}
+
+
+def test_one_is_under_way_and_the_last_arrives(reader: BrowserContext, alone: str):
+    with visiting(reader, alone) as visit:
+        wire = Wire(visit)
+        visit.open(slow=0.3)
+        box = cell(visit, 0, 0).bounding_box()
+        assert box
+        visit.page.mouse.move(box["x"] + 20, box["y"] + 10)
+        visit.page.mouse.down()
+        for pixel in range(104):
+            visit.page.mouse.move(box["x"] + 20 + pixel, box["y"] + 10)
+            visit.page.wait_for_timeout(10)
+        visit.page.keyboard.down("Shift")
+        visit.page.mouse.move(box["x"] + 20 + 108, box["y"] + 10)
+        visit.page.keyboard.up("Shift")
+        visit.page.mouse.up()
+        visit.settle()
+        assert numbers(visit) == {("one", 0, 0): 1.535}
+        assert len(wire.sent) >= 4
+        assert runs(visit) == 1 + len(wire.sent)  # none was broken off by the next
+        write(visit, 0, 0, "4")
+        write(visit, 0, 1, "5")
+        # and another table is turned to while a number waits
+        visit.key("of").get_by_text("two").click()
+        visit.until("both arrive", "() => document.querySelector('.rnnviz-count').innerText"
+                    ".includes('1): 5')")  # fmt: skip
+        visit.settle()
+        assert numbers(visit) == {("one", 0, 0): 4.0, ("one", 0, 1): 5.0}
+        assert texts(visit)[0] == "1"  # of the other table
+
+
+FORGED = (
+    {"row": 3}, {"row": -1}, {"row": True}, {"row": 1.0}, {"row": "1"}, {"row": None},
+    {"column": 3}, {"column": []}, {"value": "1"}, {"value": True}, {"value": {}}, {"of": None},
+    {"of": ["one"]}, {"number": "x", "value": float("nan")}, {"value": float("inf")},
+    {"value": 10**400}, [], 3, None, "x",
+)  # fmt: skip
+
+
+def test_wrong_messages_are_ignored_and_lost_ones_sent_again(reader: BrowserContext, alone: str):
+    with visiting(reader, alone) as visit:
+        visit.page.add_init_script(
+            """const send = WebSocket.prototype.send;
+            WebSocket.prototype.send = function (data) {
+                window.wire = this;
+                if (window.drop) window.drop -= 1;
+                else send.call(this, data);
+            };"""
+        )
+        wire = Wire(visit)
+        visit.open()
+        write(visit, 0, 0, "0.75")
+        visit.settle()
+        kept = numbers(visit)
+        assert kept == {("one", 0, 0): 0.75}
+        forged = wire.sent[-1]
+        (state,) = (s for s in forged.rerun_script.widget_states.widgets if s.json_trigger_value)
+        run = runs(visit)
+        right = {"of": "one", "row": 1, "column": 1, "value": 1.5, "number": 1}
+        for wrong in FORGED:
+            run += 1
+            message: Any = right | wrong if isinstance(wrong, dict) else wrong
+            state.json_trigger_value = json.dumps([{"event": "changed", "value": message}])
+            visit.page.evaluate(
+                "bytes => window.wire.send(new Uint8Array(bytes))", list(forged.SerializeToString())
+            )
+            visit.until(
+                f"the script has run after {wrong}",
+                f"() => document.querySelector('.rnnviz-count').innerText.endsWith('run {run}')",
+            )
+            assert numbers(visit) == kept, wrong
+        visit.settle()
+        visit.page.evaluate("() => { window.drop = 1; }")
+        write(visit, 2, 0, "2")
+        visit.until("it arrives", "() => document.querySelector('.rnnviz-count').innerText"
+                    ".includes('2, 0): 2')")  # fmt: skip
+        assert numbers(visit) == kept | {("one", 2, 0): 2.0}
+
+
+def test_a_finger_drags_sideways_and_scrolls_up_and_down(browser: Browser, alone: str):
+    options = {"viewport": {"width": 600, "height": 500}, "has_touch": True}
+    with windows(browser, **options) as own, visiting(own, alone) as visit:
+        visit.open()
+        box = cell(visit, 0, 0).bounding_box()
+        assert box
+        touch = own.new_cdp_session(visit.page)
+
+        def swipe(way_x: int, way_y: int) -> None:
+            for step in range(11):
+                point = {
+                    "x": box["x"] + 30 + step * way_x,
+                    "y": box["y"] + 10 + step * way_y,
+                }
+                kind = "touchMove" if step else "touchStart"
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+            touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            visit.settle()
+
+        swipe(8, 0)
+        moved = numbers(visit)["one", 0, 0]
+        assert moved == pytest.approx(1.26, abs=0.2)
+        swipe(0, -15)
+        assert numbers(visit)["one", 0, 0] == moved
+        scrolled = visit.page.evaluate("() => document.querySelector('.stMain').scrollTop")
+        assert scrolled > 50
