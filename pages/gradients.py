@@ -1,5 +1,7 @@
 """Gradients through time: an RNN, an LSTM and a GRU on the same input, loss and seed."""
 
+from functools import partial
+
 from rnnviz.experiment import NetworkSettings
 from rnnviz.ui.following import follow
 from rnnviz.ui.frame import input_language, open_page, show_part, write_address
@@ -10,11 +12,12 @@ from rnnviz.ui.through_time import show_claim, show_contributions, show_norms
 from rnnviz.ui.weights import show_weights
 
 words = open_page("gradients")
-settings = input_network(words, follow(words))
+live = follow(words)
+settings = input_network(words, live)
 input_language(words)
 write_address(settings, NetworkSettings)
 show_scenes(settings, words)
 if settings.claim:
     show_part(show_claim, settings, words)
-for part in (show_norms, show_weights, show_stability, show_contributions):
+for part in (show_norms, partial(show_weights, live=live), show_stability, show_contributions):
     show_part(part, settings, words)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 from tempfile import TemporaryFile
+from typing import IO
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from playwright.sync_api import (
@@ -22,6 +23,7 @@ from playwright.sync_api import (
     Locator,
     Page,
     Request,
+    TimeoutError,
     sync_playwright,
 )
 
@@ -37,46 +39,77 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
 )
 DONE = "[data-test-script-state=notRunning]"
+# Six looks, 50 ms apart: more than the 150 ms for which a hand or the instrument may rest.
+STILL = f"""() => {{
+    const done = document.querySelector("{DONE}") && !document.querySelector("[data-stale=true]");
+    window.still = done ? (window.still ?? 0) + 1 : 0;
+    return window.still > 6;
+}}"""
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
 LOOKED_FOR = re.compile(r"/(step|gradients)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
 
 
-@contextmanager
-def served(script: str = "app.py") -> Iterator[str]:
-    """The address of a fresh server of the app, or of another script; it ends with the block."""
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
-    inherited = os.environ | {"PYTHONPATH": str(ROOT)}  # of a script that is not beside rnnviz
-    with TemporaryFile() as log:
-        server = subprocess.Popen(
-            command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=inherited
+class Server:
+    """A server of the app, or of another script, that can go away and come back at its address."""
+
+    def __init__(self, script: str, log: IO[bytes]) -> None:
+        with socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.script = script
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = log
+
+    def start(self) -> None:
+        port = ["--server.port", str(self.port)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", self.script, *port],
+            cwd=ROOT,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},  # of a script that is not beside rnnviz
         )
+        until = time.monotonic() + 60
+        while time.monotonic() < until and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise TimeoutError(f"The app did not start; its exit status is {self.process.poll()}.")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=20)
+        self.process = None
+
+
+@contextmanager
+def serving(script: str = "app.py") -> Iterator[Server]:
+    """A fresh server; it ends with the block, and may have met no exception."""
+    with TemporaryFile() as log:
+        server = Server(script, log)
         try:
-            address = f"http://127.0.0.1:{port}"
-            wait_for_health(server, address)
-            yield address
+            server.start()
+            yield server
         finally:
-            server.terminate()
-            server.wait(timeout=20)
+            server.stop()
         log.seek(0)
         said = log.read().decode()
     assert "Traceback" not in said, said
 
 
-def wait_for_health(server: "subprocess.Popen[bytes]", address: str) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise TimeoutError(f"The app did not start; its exit status is {server.poll()}.")
+@contextmanager
+def served(script: str = "app.py") -> Iterator[str]:
+    """The address of a fresh server."""
+    with serving(script) as server:
+        yield server.address
 
 
 @contextmanager
@@ -137,15 +170,11 @@ class Visit:
 
     def settle(self) -> "Visit":
         """Waits until the server is done and the page has been still for a moment."""
-        still = 0
-        until = time.monotonic() + PATIENCE / 1000
-        while still < 3:
-            assert time.monotonic() < until, "The page does not come to rest."
-            self.page.wait_for_selector(DONE, state="attached")
-            stale = self.page.locator("[data-stale=true]").count()
-            self.page.wait_for_timeout(100)
-            running = self.page.locator(DONE).count() == 0
-            still = 0 if stale or running else still + 1
+        try:
+            self.page.evaluate("() => { window.still = 0; }")
+            self.page.wait_for_function(STILL, polling=50)
+        except TimeoutError as error:
+            raise AssertionError("The page does not come to rest.") from error
         return self
 
     def until(self, wanted: str, expression: str) -> None:
@@ -187,6 +216,19 @@ class Visit:
     def key(self, name: str) -> Locator:
         return self.page.locator(f".st-key-{name}")
 
+    def choose_cell(self, cell: str) -> None:
+        """Chooses the network that reads the text and waits until the page shows it."""
+        name = cell.upper()
+        self.key("cell").get_by_role("radio", name=name, exact=True).or_(
+            self.key("cell").get_by_role("button", name=name, exact=True)
+        ).first.click()
+        self.until(
+            f"a {name}",
+            "() => /^(LSTM|GRU|RNN)/.exec("
+            f"document.querySelector('.st-key-card_equations').innerText)[0] === '{name}'",
+        )
+        self.settle()
+
     def wait_for_step(self, t: int) -> None:
         self.until(
             f"step {t}",
@@ -204,10 +246,18 @@ class Visit:
 
 
 @contextmanager
-def windows(browser: Browser, **options: object) -> Iterator[BrowserContext]:
-    """Windows that share what the browser keeps, as those of one reader do."""
+def windows(
+    browser: Browser, address: str | None = None, **options: object
+) -> Iterator[BrowserContext]:
+    """Windows that share what the browser keeps, as those of one reader do.
+
+    With an address, one of them stays open at it. Its process is the others' too, and holds what
+    was compiled of Streamlit's scripts: a page opens in half the time.
+    """
     settings: dict[str, object] = {"viewport": {"width": 1440, "height": 1500}, "locale": "en-GB"}
     context = browser.new_context(**settings | options)  # pyright: ignore[reportArgumentType]  # Playwright's own options
+    if address is not None:
+        context.new_page().goto(f"{address}/_stcore/health")
     yield context
     context.close()
 

@@ -1,4 +1,4 @@
-"""A browser, a server of the app and a window, one each for a file of browser tests."""
+"""A browser and a server of the app for all browser tests, and windows for each file of them."""
 
 from collections.abc import Iterator
 
@@ -8,21 +8,21 @@ from playwright.sync_api import Browser, BrowserContext
 from tests.browser import Visit, launched, served, visiting, windows
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with launched() as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address() -> Iterator[str]:
     with served() as address:
         yield address
 
 
 @pytest.fixture(scope="module")
-def reader(browser: Browser) -> Iterator[BrowserContext]:
-    with windows(browser) as context:
+def reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    with windows(browser, address) as context:
         yield context
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from rnnviz.locale import labels
 from rnnviz.ui.frame import is_dark
-from rnnviz.ui.live.grid import input_grid
+from rnnviz.ui.live.grid import Numbers, input_grid
 
 FIRST = {
     "one": np.array([[0.5, -0.25, 0.0], [123456.0, -1e300, 12.5], [-0.00342178, 3e-5, 0.034215]]),
@@ -33,7 +33,8 @@ def main() -> None:
     for place, value in own.items():
         values[place] = value
     words = labels(asked.get("language", "en"))
-    input_grid("N", values, words, key="grid", of=of, changed=own, on_change=take, dark=is_dark())
+    numbers = Numbers(values, of, own)
+    input_grid("N", lambda: numbers, words, key="grid", on_change=take, dark=is_dark())
     time.sleep(float(asked.get("slow", 0)))
     state.runs = state.get("runs", 0) + 1  # that came so far
     st.html("<div style='height: 900px'></div>")

@@ -13,7 +13,8 @@ from rnnviz.plots.style import layout, legend_above, palette
 from rnnviz.ui.frame import is_dark
 from rnnviz.ui.live import chart
 from rnnviz.ui.live.chart import show_chart
-from rnnviz.ui.live.slider import Live, input_slider
+from rnnviz.ui.live.follow import Live
+from rnnviz.ui.live.slider import input_slider
 from rnnviz.ui.live.words import show_words
 
 STEPS = np.arange(1, 101)

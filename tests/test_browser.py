@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, BrowserContext
+from playwright.sync_api import Browser
 from plotly.colors import hex_to_rgb
 
 from rnnviz.cells import GATES_AS_READ
@@ -20,7 +20,7 @@ from rnnviz.ordering import order_units
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.live.instrument import rows_of
-from tests.browser import Visit, served, visiting, windows
+from tests.browser import Visit, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -120,29 +120,21 @@ def test_the_first_view_is_a_trained_lstm_on_a_line_of_code(visit: Visit):
     assert visit.messages == []
 
 
-@pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
-def test_the_equations_drawn_hold_the_librarys_numbers(visit: Visit, cell: str):
-    visit.open(cell=cell, t=20, unit=5)
-    lines = equations(character_model(cell).read(FIRST_TEXT), 5, 19)
-    drawn = equation_text(visit)
-    wanted = [number for line in lines.values() for number in numbers(line.numbers + line.value)]
-    # KaTeX draws the parts of a line in their order: rules hold no number with a point
-    shown = numbers(drawn)
-    assert sorted(shown) == sorted(numbers("".join(f"{n} " for n in wanted)))
-    for line in lines.values():
-        value = line.value
-        assert f"={value}" in drawn
-    for name in lines:
-        label = visit.key(f"equation_{name}").locator(f"[data-gate={name}]")
-        assert label.inner_text() == labels("en")[f"gate.{name}"]
-
-
-def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext):
-    with served() as fresh, visiting(reader, fresh) as visit:
-        visit.open("/step", cell="gru", t=5)
-        assert visit.count == f"step 5 of {STEPS}"
-        assert visit.query == {"cell": "gru", "t": "5"}
-        visit.check()
+def test_the_equations_drawn_hold_the_librarys_numbers(visit: Visit):
+    for cell in sorted(GATES_AS_READ):
+        visit.open(cell=cell, t=20, unit=5)
+        lines = equations(character_model(cell).read(FIRST_TEXT), 5, 19)
+        drawn = equation_text(visit)
+        wanted = [n for line in lines.values() for n in numbers(line.numbers + line.value)]
+        # KaTeX draws the parts of a line in their order: rules hold no number with a point
+        shown = numbers(drawn)
+        assert sorted(shown) == sorted(numbers("".join(f"{n} " for n in wanted)))
+        for line in lines.values():
+            value = line.value
+            assert f"={value}" in drawn
+        for name in lines:
+            label = visit.key(f"equation_{name}").locator(f"[data-gate={name}]")
+            assert label.inner_text() == labels("en")[f"gate.{name}"]
 
 
 # Stepping
@@ -378,19 +370,11 @@ def test_a_long_text_is_shown_whole_by_means(visit: Visit):
 
 def test_the_other_cells(visit: Visit):
     visit.open(t=9)
-    for cell in ("GRU", "RNN", "LSTM"):
-        visit.key("cell").get_by_role("radio", name=cell, exact=True).or_(
-            visit.key("cell").get_by_role("button", name=cell, exact=True)
-        ).first.click()
-        visit.until(
-            f"a {cell}",
-            f"() => document.querySelector('.st-key-card_equations').innerText"
-            f".includes('{cell} equations')",
-        )
-        visit.settle()
+    for cell in ("gru", "rnn", "lstm"):
+        visit.choose_cell(cell)
         wait_for_heatmaps(visit)
-        assert_all_drawn(visit, cell.lower(), FIRST_TEXT, "inside_string")
-        assert visit.query == {"t": "9"} | ({} if cell == "LSTM" else {"cell": cell.lower()})
+        assert_all_drawn(visit, cell, FIRST_TEXT, "inside_string")
+        assert visit.query == {"t": "9"} | ({} if cell == "lstm" else {"cell": cell})
         visit.check()
 
 
@@ -471,12 +455,9 @@ def test_a_bad_address_says_so_and_draws_nothing(visit: Visit):
 # Sizes and themes
 
 
-@pytest.mark.parametrize("language", ["en", "ko"])
-def test_a_tablet_scrolls_in_one_direction(browser: Browser, address: str, language: str):
-    with (
-        windows(browser, viewport={"width": 768, "height": 1024}) as own,
-        visiting(own, address) as visit,
-    ):
+def test_a_tablet_scrolls_in_one_direction(visit: Visit):
+    visit.page.set_viewport_size({"width": 768, "height": 1024})
+    for language in ("en", "ko"):
         visit.open(language=language)
         wait_for_heatmaps(visit)
         widths = visit.page.evaluate(
@@ -487,19 +468,19 @@ def test_a_tablet_scrolls_in_one_direction(browser: Browser, address: str, langu
         assert visit.cells.first.is_visible()
 
 
-def test_the_dark_theme(browser: Browser, address: str):
-    with windows(browser, color_scheme="dark") as own, visiting(own, address) as visit:
-        visit.open(cell="gru")
-        wait_for_heatmaps(visit)
-        ground, ink, heading = visit.page.evaluate(
-            """() => {
-                const gd = document.querySelector(".st-key-figure_terms .js-plotly-plot");
-                const colour = (e, name) => getComputedStyle(document.querySelector(e))[name];
-                return [colour(".stApp", "backgroundColor"), gd._fullLayout.font.color,
-                        colour(".drawing .number", "fill")];
-            }"""
-        )
-        assert ground == "rgb(17, 21, 27)"
-        assert ink == "#e6e9ee"
-        assert heading == "rgb(230, 233, 238)"
-        assert_all_drawn(visit, "gru", FIRST_TEXT, "inside_string", dark=True)
+def test_the_dark_theme(visit: Visit):
+    visit.page.emulate_media(color_scheme="dark")
+    visit.open(cell="gru")
+    wait_for_heatmaps(visit)
+    ground, ink, heading = visit.page.evaluate(
+        """() => {
+            const gd = document.querySelector(".st-key-figure_terms .js-plotly-plot");
+            const colour = (e, name) => getComputedStyle(document.querySelector(e))[name];
+            return [colour(".stApp", "backgroundColor"), gd._fullLayout.font.color,
+                    colour(".drawing .number", "fill")];
+        }"""
+    )
+    assert ground == "rgb(17, 21, 27)"
+    assert ink == "#e6e9ee"
+    assert heading == "rgb(230, 233, 238)"
+    assert_all_drawn(visit, "gru", FIRST_TEXT, "inside_string", dark=True)

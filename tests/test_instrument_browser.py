@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import BrowserContext, WebSocket, WebSocketRoute
+from playwright.sync_api import WebSocket, WebSocketRoute
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from rnnviz import plot_gates, plot_gradient_norms, trace
@@ -17,7 +17,7 @@ from rnnviz.ordering import order_units
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.live.instrument import rows_of
-from tests.browser import PATIENCE, Visit, visiting
+from tests.browser import Visit
 
 pytestmark = pytest.mark.browser
 
@@ -88,9 +88,15 @@ def wait_for_count(visit: Visit, t: int) -> None:
 
 
 @pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
-def test_the_numbers_in_the_drawing_are_the_traces(visit: Visit, cell: str):
-    visit.open(cell=cell, unit=5)
+def test_the_numbers_in_the_drawing_are_the_traces_and_gates_fill_to_them(visit: Visit, cell: str):
+    visit.open(cell=cell, unit=5, t=20)
     record = character_model(cell).read(FIRST_TEXT)
+    for gate in GATES_AS_READ[cell]:
+        name = "hidden_state" if gate == "hidden" else gate
+        value = abs(float(record.array(name)[0, 0, 19, 0, 5]))
+        fill = visit.page.locator(f".gate[data-gate={gate}] > rect[clip-path]")
+        height = float(fill.get_attribute("height") or "nan")
+        assert abs(height - 64 * value) <= 0.06, f"{gate}: {height=}, {value=}"
     rows = {row.name: row for row in rows_of(record)}
     for mean in (False, True):
         for t in (1, 2, 20, 33, STEPS):
@@ -116,21 +122,11 @@ def test_the_numbers_in_the_drawing_are_the_traces(visit: Visit, cell: str):
         visit.page.locator(".drawing").get_by_role("switch").click()
 
 
-@pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
-def test_gates_fill_to_their_value(visit: Visit, cell: str):
-    visit.open(cell=cell, unit=5, t=20)
-    record = character_model(cell).read(FIRST_TEXT)
-    for gate in GATES_AS_READ[cell]:
-        name = "hidden_state" if gate == "hidden" else gate
-        value = abs(float(record.array(name)[0, 0, 19, 0, 5]))
-        fill = visit.page.locator(f".gate[data-gate={gate}] > rect[clip-path]")
-        height = float(fill.get_attribute("height") or "nan")
-        assert abs(height - 64 * value) <= 0.06, f"{gate}: {height=}, {value=}"
-
-
 def test_nothing_of_the_drawing_leaves_its_card_or_overlaps(visit: Visit):
-    for cell in sorted(GATES_AS_READ):
-        visit.open(cell=cell, language="ko")
+    visit.open(cell="gru", language="ko")
+    for cell in ("gru", "rnn", "lstm"):
+        if cell != "gru":
+            visit.choose_cell(cell)
         boxes = visit.page.evaluate(
             """() => {
                 const svg = document.querySelector(".drawing svg").getBoundingClientRect();
@@ -245,18 +241,19 @@ def test_without_motion_a_step_is_there_at_once(visit: Visit):
         return new Promise(done =>
             setTimeout(() => done([before, now, [fill(), column()]]), 500));
     }"""
-    for motion, at_once in (("reduce", True), ("no-preference", False)):
+    visit.open(t=1, unit=5, speed=10)
+    for motion, at_once in (("no-preference", False), ("reduce", True)):
         visit.page.emulate_media(reduced_motion=motion)  # pyright: ignore[reportArgumentType]  # one of two
-        visit.open(t=1, unit=5)
+        visit.page.keyboard.press("Home")
+        visit.wait_for_step(1)
+        visit.page.wait_for_timeout(300)  # until it is at rest there
         before, now, after = visit.page.evaluate(look)
         assert before[0] != after[0]
         assert before[1] != after[1]
         assert (now == after) == at_once
         assert (now == before) != at_once
         visit.settle()
-    visit.page.emulate_media(reduced_motion="reduce")
-    visit.open(t=1, speed=10)
-    visit.page.keyboard.press("Space")
+    visit.page.keyboard.press("Space")  # from the start: it was at the end
     wait_for_count(visit, 4)  # it plays all the same
     visit.page.keyboard.press("Space")
     visit.settle()
@@ -417,28 +414,30 @@ def test_a_gate_lights_up_wherever_it_is(visit: Visit):
     assert {name for name, _ in visit.page.evaluate(LIT)} == {"forget_gate"}
 
 
-@pytest.mark.parametrize("way", ["click", "Enter"])
-def test_a_gate_of_the_drawing_is_taken_apart(visit: Visit, way: str):
+def test_a_gate_of_the_drawing_is_taken_apart(visit: Visit):
     visit.open()
     gate = visit.page.locator(".gate[data-gate=output_gate]")
-    if way == "click":
-        gate.click()
-    else:
-        gate.focus()
-        visit.page.keyboard.press(way)
-    assert gate.get_attribute("aria-pressed") == "true"
-    visit.until(
-        "the output gate's terms",
-        "() => document.querySelector('.st-key-card_terms').innerText.includes('Output gate: ')",
-    )
-    visit.settle()
-    assert visit.query == {"gate": "output_gate"}
-    visit.key("gate").get_by_text("input gate").click()  # and the other way round
-    visit.until(
-        "the input gate is chosen",
-        "() => document.querySelector('.gate[aria-pressed=true]').dataset.gate === 'input_gate'",
-    )
-    visit.settle()
+    for way in ("click", "Enter"):
+        if way == "click":
+            gate.click()
+        else:
+            gate.focus()
+            visit.page.keyboard.press(way)
+        assert gate.get_attribute("aria-pressed") == "true"
+        visit.until(
+            "the output gate's terms",
+            "() => document.querySelector('.st-key-card_terms').innerText"
+            ".includes('Output gate: ')",
+        )
+        visit.settle()
+        assert visit.query == {"gate": "output_gate"}
+        visit.key("gate").get_by_text("input gate").click()  # and the other way round
+        visit.until(
+            "the input gate is chosen",
+            "() => document.querySelector('.gate[aria-pressed=true]').dataset.gate"
+            " === 'input_gate'",
+        )
+        visit.settle()
 
 
 # The cursor in Plotly's figures
@@ -547,9 +546,9 @@ WRONG: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
-def test_a_wrong_message_changes_nothing(reader: BrowserContext, address: str, wrong: Any):
-    changed: list[bool] = []
+def test_a_wrong_message_changes_nothing(visit: Visit):
+    changed: list[Any] = []
+    due = 0
 
     def between(route: WebSocketRoute) -> None:
         server = route.connect_to_server()
@@ -557,34 +556,42 @@ def test_a_wrong_message_changes_nothing(reader: BrowserContext, address: str, w
         def sent(frame: str | bytes) -> None:
             message = BackMsg.FromString(frame if isinstance(frame, bytes) else frame.encode())
             for state in message.rerun_script.widget_states.widgets:
-                if "instrument_cell" in state.id and state.json_trigger_value and not changed:
+                if (
+                    "instrument_cell" in state.id
+                    and state.json_trigger_value
+                    and len(changed) < due
+                ):
                     events = json.loads(state.json_trigger_value)
-                    events[-1]["value"] = wrong
+                    events[-1]["value"] = WRONG[len(changed)]
                     state.json_trigger_value = json.dumps(events)
-                    changed.append(True)
+                    changed.append(events[-1]["value"])
                     frame = message.SerializeToString()
             server.send(frame)
 
         route.on_message(sent)
 
-    with visiting(reader, address) as visit:
-        visit.page.route_web_socket("**/_stcore/stream", between)
-        visit.open(t=10, unit=5)
-        visit.page.locator(".rnnviz-title").click()
+    visit.page.route_web_socket("**/_stcore/stream", between)
+    visit.open(t=10, unit=5)
+    visit.page.locator(".rnnviz-title").click()
+    for due in range(1, len(WRONG) + 1):
+        t = int(visit.query["t"])
         visit.page.keyboard.press("ArrowRight")
-        visit.until("a message was changed", "() => true")
         visit.page.wait_for_timeout(400)
         visit.settle()
-        assert changed == [True]
-        assert (
-            visit.key("card_equations").inner_text().startswith("LSTM equations, unit 5, step 10")
-        )
-        assert visit.query == {"t": "10", "unit": "5"}
+        assert changed == WRONG[:due]
+        cards = visit.key("card_equations").inner_text()
+        assert cards.startswith(f"LSTM equations, unit 5, step {t}\n"), changed[-1]
+        assert visit.query == {"t": str(t), "unit": "5"}, changed[-1]
         visit.page.keyboard.press("ArrowRight")
-        visit.page.wait_for_timeout(PATIENCE / 6)  # also where the answer to the first was lost
+        visit.until(  # also where the answer to the first was lost
+            "the next message arrives",
+            f"""() => {{ const t = Number(new URLSearchParams(location.search).get("t"));
+                return [{t + 1}, {t + 2}].includes(t) && document.querySelector(".rnnviz-count")
+                    .innerText.startsWith(`step ${{t}} `); }}""",
+        )
         visit.settle()
-        assert visit.query["unit"] == "5"
-        assert visit.query["t"] in ("11", "12")
+        assert visit.query["unit"] == "5", changed[-1]
+        assert visit.query["t"] in (str(t + 1), str(t + 2)), changed[-1]
         assert visit.count.startswith(f"step {visit.query['t']} ")
 
 

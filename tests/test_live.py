@@ -30,8 +30,8 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def reader(browser: Browser) -> Iterator[BrowserContext]:
-    with windows(browser, viewport={"width": 1200, "height": 900}) as context:
+def reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    with windows(browser, address, viewport={"width": 1200, "height": 900}) as context:
         yield context
 
 
@@ -132,7 +132,7 @@ class Wire:
             else:
                 element = ForwardMsg.FromString(frame).delta.new_element.bidi_component
                 if "gain_slider" in element.id:
-                    answered = json.loads(element.json)["answered"]
+                    answered = json.loads(element.bytes.partition(b"\n")[0])["answered"]
         assert answered == sent
 
 
@@ -369,9 +369,10 @@ def test_it_draws_without_webgl(reader: BrowserContext, address: str):
         assert kinds == ["scatter", "scatter"]
 
 
-def test_light_and_dark(browser: Browser, address: str):
+def test_light_and_dark(reader: BrowserContext, address: str):
     for scheme, ink in (("light", "#1c2330"), ("dark", "#e6e9ee")):
-        with windows(browser, color_scheme=scheme) as own, visiting(own, address) as visit:
+        with visiting(reader, address) as visit:
+            visit.page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]  # one of two
             opened(visit)
             found, text, label = visit.page.evaluate(
                 """figure => [document.querySelector(figure)._fullLayout.font.color,

@@ -8,7 +8,7 @@ from rnnviz.experiment import Settings
 from rnnviz.locale import Labels
 from rnnviz.ui import stability, through_time, weights
 from rnnviz.ui.frame import current
-from rnnviz.ui.live.slider import Live
+from rnnviz.ui.live.follow import Live
 
 Made = TypeVar("Made")
 

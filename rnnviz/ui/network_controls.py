@@ -9,7 +9,8 @@ from rnnviz.experiment import InitName, LossName, NonlinearityName, Settings, li
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.frame import current
-from rnnviz.ui.live.slider import Live, input_slider
+from rnnviz.ui.live.follow import Live
+from rnnviz.ui.live.slider import input_slider
 
 # The notches of the sliders whose first one is None, as drawn or none.
 NOTCHES: dict[str, list[float]] = {

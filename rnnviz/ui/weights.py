@@ -14,14 +14,18 @@ from rnnviz.stability import pascanu_bound
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import networks
 from rnnviz.ui.figures import heading, note, show_figure, small_print
-from rnnviz.ui.frame import is_dark
-from rnnviz.ui.live.grid import input_grid
+from rnnviz.ui.frame import current, is_dark
+from rnnviz.ui.live.follow import Live
+from rnnviz.ui.live.grid import Numbers, input_grid
 from rnnviz.ui.live.words import show_words
 from rnnviz.ui.network_controls import input_gate
 
 
-def show_weights(settings: Settings, words: Labels) -> None:
-    """One gate's U as a heatmap, as a grid where it is small, and in the complex plane."""
+def show_weights(settings: Settings, words: Labels, *, live: Live) -> None:
+    """One gate's U as a heatmap, as a grid where it is small, and in the complex plane.
+
+    live: what follows a weight that is dragged.
+    """
     with st.container(key="cards_weights"):
         left, right = st.columns(2, gap="small")
     with left, st.container(key="card_weights"):
@@ -29,7 +33,7 @@ def show_weights(settings: Settings, words: Labels) -> None:
         input_gate(words)
         show_figure("weights", _weights(settings, words), words)
         if settings.hidden <= MOST_EDITED:
-            _input_weights(settings, words)
+            _input_weights(settings, words, live)
         else:
             note(words("weights.too_many", most=MOST_EDITED))
     with right, st.container(key="card_eigenvalues"):
@@ -75,26 +79,25 @@ def _bound(trace: Trace, words: Labels) -> str:
     return words("eigenvalues.neither", **values)
 
 
-def _input_weights(settings: Settings, words: Labels) -> None:
+def _input_weights(settings: Settings, words: Labels, live: Live) -> None:
     """The grid, and how many of its weights were set by hand."""
-    trace, gate = _shown(settings)
-    own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
-    input_grid(
-        words["weights.grid"],
-        _matrix(trace, gate),
-        words,
-        key="grid",
-        of=f"{settings.cell}.{gate}",
-        changed=[(edit.row, edit.column) for edit in own],
-        on_change=_edit,
-        dark=is_dark(),
-    )
+    label, dark = words["weights.grid"], is_dark()
+    input_grid(label, _numbers, words, key="grid", on_change=_edit, live=live, dark=dark)
     if settings.edit:
         columns = st.columns([0.7, 0.3], vertical_alignment="center")
         with columns[0]:
-            note(words("weights.edited", n=len(own)))
+            note(words("weights.edited", n=len(_numbers().changed)))
         with columns[1]:
             st.button(words["weights.reset"], key="reset_edits", on_click=_reset, width="stretch")
+
+
+def _numbers() -> Numbers:
+    """U as it now is, and which of its weights were set by hand."""
+    settings = current()
+    trace, gate = _shown(settings)
+    own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
+    places = [(edit.row, edit.column) for edit in own]
+    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places)
 
 
 def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:

@@ -1,17 +1,19 @@
 // A table of numbers. One of them is under the hand: it is dragged sideways, or an input stands in
-// its cell. What the hand does is shown at once; one message is under way at most, and the next goes
-// when Python has answered it and what it set off is on the page. Cells are made once for a shape.
+// its cell. What the hand does is shown at once; one message is under way at most. While a number is
+// dragged what is in sight follows, and the whole page when the hand leaves it: see slider.js. Cells
+// are made once for a shape.
 
 const instances = new WeakMap();
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const LONG = 5000; // milliseconds that a run may take before the next number breaks it off
+const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
 const STILL = 4; // pixels within which a press is a click
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   let grid = instances.get(parentElement);
   if (!grid) {
-    grid = new Grid(parentElement, data);
+    grid = new Grid(parentElement);
     instances.set(parentElement, grid);
   }
   grid.send = (message) => setTriggerValue("changed", message);
@@ -21,7 +23,7 @@ export default function (component) {
 }
 
 class Grid {
-  constructor(parent, data) {
+  constructor(parent) {
     this.root = element("div", "grid");
     const frame = element("div", "frame");
     this.table = element("table");
@@ -38,7 +40,6 @@ class Grid {
     this.root.append(frame, this.said, this.hint, this.told);
     parent.appendChild(this.root);
     this.at = 0; // the cell that Tab reaches; cells are counted row by row
-    this.number = data.answered; // of the last message sent
     this.flying = null; // the change under way: {place, message, answered, since}
     this.wanted = new Map(); // what to send next, by place
     this.again = false; // whether what is under way was lost before
@@ -61,9 +62,11 @@ class Grid {
     this.watcher = new MutationObserver(() => this.landed());
   }
 
-  update(data) {
+  update(bytes) {
     const before = this.data;
+    const data = unpacked(bytes);
     this.data = data;
+    this.number ??= data.answered; // of the last message sent
     this.stops = data.scale.map(([at, colour]) => [at, rgb(colour)]);
     const [rows, columns] = [data.values.length, data.values[0].length];
     const reshaped = rows !== this.rows || columns !== this.columns;
@@ -75,12 +78,15 @@ class Grid {
     this.table.setAttribute("aria-label", data.label);
     this.root.style.setProperty("--selected", data.selected);
     this.hint.textContent = data.hint;
-    if (this.flying && data.answered === this.number) {
+    const answered = this.flying && data.answered === this.number;
+    const live = answered && this.flying.partly;
+    if (answered) {
       this.flying.answered = true;
       this.again = false;
     }
     this.show();
-    this.landed();
+    this.landed(); // the next message first: Python works while the page draws
+    if (live) lead(data);
   }
 
   make(rows, columns) {
@@ -181,7 +187,16 @@ class Grid {
 
   released() {
     this.hand = null;
+    this.rest();
     this.show();
+  }
+
+  // What was sent under the hand is followed by what is in sight only: the page follows now.
+  rest() {
+    if (this.hand?.value !== undefined || !this.partly) return;
+    const { place, message } = this.partly;
+    if (!this.wanted.has(place)) this.wanted.set(place, message);
+    this.flush();
   }
 
   clicked(event) {
@@ -307,9 +322,13 @@ class Grid {
     if (this.flying || !this.wanted.size) return;
     const [[place, message]] = this.wanted;
     this.wanted.delete(place);
-    this.flying = { place, message, answered: false, since: performance.now() };
+    clearTimeout(this.settling);
+    const breaks = runs() && !this.partly; // only a run of the whole page breaks off another
+    const partly = this.data.follows && this.hand?.value !== undefined && !breaks;
+    this.partly = partly && { place, message };
+    this.flying = { place, message, partly, answered: false, since: performance.now() };
     this.number += 1;
-    this.send({ ...message, number: this.number });
+    this.send({ ...message, number: this.number, seen: partly ? inSight() : null });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);
@@ -318,7 +337,9 @@ class Grid {
   // The message under way is done with, or not yet.
   landed() {
     if (!this.flying?.answered) return;
-    if (runs() && performance.now() - this.flying.since < LONG) return;
+    const { partly, since } = this.flying;
+    if (!partly && runs() && performance.now() - since < LONG) return;
+    if (this.data.follows && !partly) this.settling = setTimeout(settle, SETTLED);
     this.free();
   }
 
@@ -327,6 +348,7 @@ class Grid {
     this.stop();
     this.show();
     this.flush();
+    this.rest();
   }
 
   checked() {
@@ -360,14 +382,6 @@ class Grid {
     const index = this.cells.indexOf(target.closest("[role=gridcell]"));
     return index < 0 ? undefined : index;
   }
-}
-
-const STATE = "[data-test-script-state]";
-
-// Whether the page's script runs, as Streamlit itself knows it.
-function runs() {
-  const state = document.querySelector(STATE)?.dataset.testScriptState;
-  return state === "running" || state === "rerunRequested";
 }
 
 function fill(text, values) {

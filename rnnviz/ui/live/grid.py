@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import streamlit as st
@@ -13,68 +13,102 @@ from streamlit.components.v2 import component
 
 from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
+from rnnviz.ui.live.follow import SCRIPT, Live, Made, draw_followed, take_hand
+from rnnviz.ui.live.packing import packed
 from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
 
 Changed = Callable[[str, int, int, float | None], None]
 
+
+class Numbers(NamedTuple):
+    """What a grid shows: values, (rows, columns), finite; whose they are; the places marked."""
+
+    values: NDArray[np.float64]
+    of: str
+    changed: Collection[tuple[int, int]]
+
+
 _grid = component(
     "rnnviz_grid",
     css=(HERE / "grid.css").read_text(encoding="utf-8"),
-    js="".join((HERE / name).read_text(encoding="utf-8") for name in ("grid.js", "numbers.js")),
+    js=SCRIPT + "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("grid", "numbers")),
 )
 
 
 def input_grid(
     label: str,
-    values: NDArray[np.float64],
+    numbers: Callable[[], Numbers],
     words: Labels,
     *,
     key: str,
-    of: str,
-    changed: Collection[tuple[int, int]],
     on_change: Changed,
+    live: Live | None = None,
     dark: bool = False,
 ) -> None:
     """Draws the numbers on signed colours; each can be dragged, typed over and put back.
 
-    values: (rows, columns), finite. of: whose numbers these are. changed: the row and column of
-    those that are marked. on_change: called before the script runs with what ``of`` was when the
-    hand was there, row, column and the new number, or None to put the first one back; a visitor can
-    send any ``of``.
+    numbers: from the session's state. on_change: called before the script runs with what ``of`` was
+    when the hand was there, row, column and the new number, or None to put the first one back; a
+    visitor can send any ``of``. live: what follows while a number is dragged, as far as it is in
+    sight; the rest of the page waits until the hand leaves.
     """
     send_promptly()
+    draw = partial(_draw, label, numbers, words, key, on_change, dark, live is not None)
+    with st.container(key=key):
+        if live is None:
+            draw(Made({}, {}))
+        else:
+            draw_followed(key, live, draw)
+
+
+def _draw(
+    label: str,
+    numbers: Callable[[], Numbers],
+    words: Labels,
+    key: str,
+    on_change: Changed,
+    dark: bool,
+    follows: bool,
+    made: Made,
+) -> None:
     colours = palette(dark=dark)
+    found = numbers()
+    header = {
+        "label": label,
+        "values": found.values.tolist(),
+        "of": found.of,
+        "changed": [f"{row} {column}" for row, column in found.changed],
+        "answered": st.session_state.get(_answered(key), 0),
+        "follows": follows,
+        "scale": colours.signed,
+        "ink": colours.ink,
+        "selected": colours.selected,
+        "hint": words["grid.hint"],
+        "marked": words["grid.marked"],
+        "refused": words["grid.refused"],
+        "emptied": words["grid.emptied"],
+        "figures": list(made.figures),
+        "words": made.words,
+    }
     _grid(
-        key=key,
-        data={
-            "label": label,
-            "values": values.tolist(),
-            "of": of,
-            "changed": [f"{row} {column}" for row, column in changed],
-            "answered": st.session_state.get(_answered(key), 0),
-            "scale": colours.signed,
-            "ink": colours.ink,
-            "selected": colours.selected,
-            "hint": words["grid.hint"],
-            "marked": words["grid.marked"],
-            "refused": words["grid.refused"],
-            "emptied": words["grid.emptied"],
-        },
-        on_changed_change=partial(_take, key, values.shape, on_change),
+        key=f"{key}_grid",
+        data=packed(header, *made.figures.values()),
+        on_changed_change=partial(_take, key, found.values.shape, on_change),
     )
 
 
 def _take(key: str, shape: tuple[int, int], on_change: Changed) -> None:
     """Takes what the browser sent, if it is what this grid sends: anyone can send anything."""
-    message = st.session_state[key].get("changed")
+    message = st.session_state[f"{key}_grid"].get("changed")
     if not isinstance(message, dict):
         return
     of, number, value = message.get("of"), message.get("number"), message.get("value", math.nan)
     row, column = message.get("row"), message.get("column")
     if type(number) is int:
         st.session_state[_answered(key)] = number
+    take_hand(key, message)
     if not (isinstance(of, str) and (value is None or _is_finite(value))):
         return
     if _is_place(row, shape[0]) and _is_place(column, shape[1]):

@@ -74,8 +74,7 @@ class Slider {
   }
 
   update(bytes) {
-    const [header, ...figures] = new TextDecoder().decode(bytes).split("\n");
-    const data = JSON.parse(header);
+    const data = unpacked(bytes);
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
     this.data = data;
     this.number ??= data.answered; // of the last message sent
@@ -93,7 +92,7 @@ class Slider {
       this.flying.answered = true;
       const live = this.partly;
       this.landed(); // the next message first: Python works while the page draws
-      if (live) tell("rnnviz-live", { words: data.words, figures: named(data.live, figures) });
+      if (live) lead(data);
     }
     this.follow();
   }
@@ -192,7 +191,7 @@ class Slider {
     const late = performance.now() - this.flying.since > LONG;
     const waits = !this.partly && (this.hands.size || this.data.follows);
     if (waits && runs() && !late) return;
-    if (this.data.follows && !this.partly) this.settling = setTimeout(() => tell("rnnviz-settled"), SETTLED);
+    if (this.data.follows && !this.partly) this.settling = setTimeout(settle, SETTLED);
     this.free();
     this.follow();
   }
@@ -239,30 +238,6 @@ class Slider {
 }
 
 const ENDS = ["pointerup", "pointercancel", "blur"];
-const STATE = "[data-test-script-state]";
-
-// The keys of all that can follow and that is to be seen now.
-function inSight() {
-  const all = [...document.querySelectorAll("[data-rnnviz-follows]")];
-  const seen = all.filter((part) => {
-    const { top, bottom, width } = part.getBoundingClientRect();
-    return width && bottom > 0 && top < innerHeight;
-  });
-  return seen.map((part) => part.dataset.rnnvizFollows);
-}
-
-const named = (names, values) => Object.fromEntries(names.map((name, k) => [name, values[k]]));
-
-// Whether the page's script runs, as Streamlit itself knows it.
-function runs() {
-  const state = document.querySelector(STATE)?.dataset.testScriptState;
-  return state === "running" || state === "rerunRequested";
-}
-
-function tell(name, detail) {
-  window.dispatchEvent(new CustomEvent(name, { detail }));
-}
-
 function element(tag, name = "") {
   const made = document.createElement(tag);
   made.className = name;

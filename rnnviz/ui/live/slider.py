@@ -3,40 +3,24 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v2 import component
 
-from rnnviz.errors import RnnvizError
-from rnnviz.ui.live.chart import written
+from rnnviz.ui.live.follow import SCRIPT, Live, Made, draw_followed, take_hand
 from rnnviz.ui.live.packing import packed
 from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
-RELEASED = "released"
-
-
-class Live(NamedTuple):
-    """What follows a slider while it is dragged, each made from the session's state when asked for.
-
-    figures: by the key of their charts. words: HTML by the key of ``show_words``. None stands for
-    what cannot be had that fast. What raises RnnvizError stays until the page itself says why.
-    """
-
-    figures: Mapping[str, Callable[[], go.Figure | None]]
-    words: Mapping[str, Callable[[], str | None]]
-
 
 _slider = component(
     "rnnviz_slider",
     css=(HERE / "slider.css").read_text(encoding="utf-8"),
-    js=(HERE / "slider.js").read_text(encoding="utf-8"),
+    js=SCRIPT + (HERE / "slider.js").read_text(encoding="utf-8"),
 )
 
 
@@ -65,28 +49,14 @@ def input_slider(
     send_promptly()
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
-    look = {"label": label, "help": help or "", "texts": "\n".join(map(format, notches))}
-    look["texts"] = _with_minus(look["texts"])
+    texts = _with_minus("\n".join(map(format, notches)))
+    look = {"label": label, "help": help or "", "texts": texts}
+    draw = partial(_draw, key, notches, format, look | {"follows": live is not None})
     with st.container(key=key):
         if live is None:
-            _draw(key, notches, format, look, None)
+            draw(Made({}, {}))
         else:
-            _draw_followed(key, notches, format, look, live)
-
-
-@st.fragment
-def _draw_followed(
-    key: str,
-    notches: Sequence[Any],
-    format: Callable[[Any], str],
-    look: dict[str, str],
-    live: Live,
-) -> None:
-    """The slider alone, with what follows it; and when the hand rests, the whole script."""
-    moved = st.session_state.pop(_moved(key), None)
-    if moved == RELEASED:
-        st.rerun()
-    _draw(key, notches, format, look, live, moved or [])
+            draw_followed(key, live, draw)
 
 
 def _draw(
@@ -94,41 +64,22 @@ def _draw(
     notches: Sequence[Any],
     format: Callable[[Any], str],
     look: Mapping[str, object],
-    live: Live | None,
-    seen: Sequence[Any] = (),
+    made: Made,
 ) -> None:
     value = st.session_state[key]
-    figures, words = _made(live, seen) if live else ({}, {})
     header = {
         **look,
         "at": place(value, notches),
         "text": _with_minus(format(value)),
         "answered": st.session_state.get(_answered(key), 0),
-        "follows": live is not None,
-        "live": list(figures),
-        "words": words,
+        "figures": list(made.figures),
+        "words": made.words,
     }
     _slider(
         key=f"{key}_slider",
-        data=packed(header, *figures.values()),
+        data=packed(header, *made.figures.values()),
         on_moved_change=partial(_take, key, notches),
     )
-
-
-def _made(live: Live, seen: Sequence[Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """The figures and words that are in sight, as they are sent; "" for one that cannot be had."""
-    figures: dict[str, str] = {}
-    words: dict[str, str] = {}
-    for name, make in live.words.items():
-        with suppress(RnnvizError):
-            if name in seen and (said := make()) is not None:
-                words[name] = said
-    for name in [name for name in live.figures if name in seen]:
-        figures[name] = ""
-        with suppress(RnnvizError):
-            if (figure := live.figures[name]()) is not None:
-                figures[name] = written(figure)
-    return figures, words
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:
@@ -178,13 +129,7 @@ def _take(key: str, notches: Sequence[Any]) -> None:
         st.session_state[key] = notches[at]
     if type(number) is int:
         st.session_state[_answered(key)] = number
-    seen = message.get("seen")
-    st.session_state[_moved(key)] = seen if isinstance(seen, list) else RELEASED
-
-
-def _moved(key: str) -> str:
-    """Where it stands what was in sight when it moved under the hand, or that the hand rests."""
-    return f"{key}_slider_moved"
+    take_hand(key, message)
 
 
 def _answered(key: str) -> str:
