@@ -1,6 +1,8 @@
 """What may go wrong around the app, in a real browser: nothing that a reader set is lost."""
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -15,10 +17,42 @@ pytestmark = pytest.mark.browser
 STEPS = len(FIRST_TEXT)
 
 
+# What the browser and Streamlit say of a server that is away, of themselves.
+AWAY = re.compile(
+    r"failed: \S+/_stcore/(health|host-config) net::ERR_CONNECTION_(REFUSED|RESET)"
+    r"|console: Failed to load resource: net::ERR_CONNECTION_(REFUSED|RESET)"
+    r"|console: WebSocket connection to '\S+' failed: .*"
+    r"|console: Streamlit server is not responding\. Are you connected to the internet\?"
+    r"|console: Client Error in reaching server endpoint - No response received when attempting"
+    r" to reach /_stcore/(health|host-config)"
+    r"|console: Cannot send rerun backMessage when disconnected from server\."
+)
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with serving() as server:
         yield server
+
+
+@contextmanager
+def away(visit: Visit, server: Server) -> Iterator[None]:
+    """A while without the server; Streamlit's own dialog about it is put away."""
+    before = len(visit.wrong)
+    server.stop()
+    try:
+        dialog = visit.page.get_by_role("dialog")
+        dialog.wait_for()
+        visit.page.keyboard.press("Escape")
+        dialog.wait_for(state="detached")
+        yield
+    finally:
+        server.start()
+    visit.until(
+        "the page finds the server again",
+        "() => document.querySelector('[data-test-connection-state=CONNECTED]')",
+    )
+    visit.wrong[before:] = [said for said in visit.wrong[before:] if not AWAY.fullmatch(said)]
 
 
 def wait_for_query(visit: Visit, name: str, value: str) -> None:
@@ -29,7 +63,17 @@ def wait_for_query(visit: Visit, name: str, value: str) -> None:
     visit.settle()
 
 
-# A server that has just started
+def choose(visit: Visit, key: str, choice: int) -> str:
+    """Chooses from a list as a reader does; what was chosen."""
+    visit.key(key).locator("input").first.click()
+    option = visit.page.get_by_role("option").nth(choice)
+    text = option.inner_text()
+    option.click()
+    visit.settle()
+    return text
+
+
+# A server that has just started, or goes away and comes back
 
 
 def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext, server: Server):
@@ -37,6 +81,61 @@ def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext, s
         visit.open("/step", cell="gru", t=5)
         assert visit.count == f"step 5 of {STEPS}"
         assert visit.query == {"cell": "gru", "t": "5"}
+
+
+def test_the_step_page_outlasts_its_server(reader: BrowserContext, server: Server):
+    with visiting(reader, server.address) as visit:
+        visit.open(cell="gru", t=5, gate="reset_gate", order="index")
+        assert choose(visit, "unit", 3) == "3"
+        kept = {"cell": "gru", "order": "index", "unit": "3", "gate": "reset_gate"}
+        assert visit.query == kept | {"t": "5"}
+        with away(visit, server):
+            visit.page.locator(".rnnviz-title").click()
+            for t in (6, 7):
+                visit.page.keyboard.press("ArrowRight")
+                assert visit.count == f"step {t} of {STEPS}"
+            heading = visit.page.locator(".drawing .rnnviz-heading")
+            assert heading.inner_text() == "GRU cell, unit 3, step 7"
+        visit.page.keyboard.press("ArrowRight")
+        wait_for_query(visit, "t", "8")
+        assert visit.query == kept | {"t": "8"}
+        assert visit.count == f"step 8 of {STEPS}"
+        equations = visit.key("card_equations")
+        assert equations.inner_text().startswith("GRU equations, unit 3, step 8\n")
+        assert choose(visit, "unit", 4) == "4"
+        wait_for_query(visit, "unit", "4")
+        assert equations.inner_text().startswith("GRU equations, unit 4, step 8\n")
+        assert heading.inner_text() == "GRU cell, unit 4, step 8"
+        assert visit.query == kept | {"t": "8", "unit": "4"}
+
+
+def test_the_gradients_page_outlasts_its_server(reader: BrowserContext, server: Server):
+    with visiting(reader, server.address) as visit:
+        visit.open("/gradients", hidden=4, length=30)
+        assert choose(visit, "init", 2) == "orthogonal"
+        slider = visit.key("gain").get_by_role("slider")
+        track = slider.bounding_box()
+        assert track is not None
+        y = track["y"] + track["height"] / 2
+        visit.page.mouse.move(track["x"] + track["width"] / 3, y)
+        visit.page.mouse.down()
+        visit.page.mouse.move(track["x"] + track["width"] + 50, y, steps=6)
+        visit.page.mouse.up()
+        wait_for_query(visit, "gain", "3")
+        kept = {"hidden": "4", "length": "30", "init": "orthogonal"}
+        assert visit.query == kept | {"gain": "3"}
+        with away(visit, server):
+            slider.press("PageDown")
+            assert visit.key("gain").locator("output").inner_text() == "2.70"
+            assert visit.query == kept | {"gain": "3"}
+        wait_for_query(visit, "gain", "2.7")
+        assert visit.query == kept | {"gain": "2.7"}
+        first = NetworkSettings(hidden=4, length=30, init="orthogonal")
+        check_norms(visit, first.model_copy(update={"gain": 2.7}))
+        assert visit.messages == []
+        slider.press("End")
+        wait_for_query(visit, "gain", "3")
+        check_norms(visit, first.model_copy(update={"gain": 3.0}))
 
 
 # Windows of the same reader

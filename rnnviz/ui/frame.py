@@ -14,6 +14,7 @@ from rnnviz.experiment import LanguageName, NetworkSettings, Settings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import ASSETS
+from rnnviz.ui.live.wake import wake_up
 
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
@@ -54,6 +55,7 @@ def open_page(page: str) -> Labels:
         st.switch_page("app.py", query_params=st.query_params.to_dict())
     language = st.session_state.language
     words = labels(language)
+    wake_up()
     st.html(f"<style>{_colours()}{CSS}</style>")
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
     # What the address got wrong stands there until the reader changes something.

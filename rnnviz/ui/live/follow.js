@@ -8,6 +8,13 @@ function runs() {
   return state === "running" || state === "rerunRequested";
 }
 
+// The server that is away knows the page only when it has run it anew (see wake.js): what is sent
+// before that is lost, and what stands on the page may be put there anew.
+function isAway() {
+  const app = document.querySelector("[data-test-connection-state]");
+  return Boolean(app) && app.dataset.testConnectionState !== "CONNECTED";
+}
+
 // The keys of all that can follow and that is to be seen now.
 function inSight() {
   const all = [...document.querySelectorAll("[data-rnnviz-follows]")];

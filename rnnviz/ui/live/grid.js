@@ -4,6 +4,7 @@
 // are made once for a shape.
 
 const instances = new WeakMap();
+let unsent = new Map(); // what was wanted while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const LONG = 5000; // milliseconds that a run may take before the next number breaks it off
 const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
@@ -66,6 +67,7 @@ class Grid {
     const before = this.data;
     const data = unpacked(bytes);
     this.data = data;
+    if (this.number === undefined) this.wanted = unsent;
     this.number ??= data.answered; // of the last message sent
     this.stops = data.scale.map(([at, colour]) => [at, rgb(colour)]);
     const [rows, columns] = [data.values.length, data.values[0].length];
@@ -83,8 +85,10 @@ class Grid {
     if (answered) {
       this.flying.answered = true;
       this.again = false;
+      unsent = new Map();
     }
     this.show();
+    this.flush();
     this.landed(); // the next message first: Python works while the page draws
     if (live) lead(data);
   }
@@ -355,7 +359,10 @@ class Grid {
     if (!this.root.isConnected) return this.stop();
     const { place, message, answered, since } = this.flying;
     if (answered) this.landed();
-    else if (runs()) this.flying.since = performance.now();
+    else if (isAway()) {
+      unsent = new Map([[place, message], ...this.wanted]);
+      this.flying.since = performance.now();
+    } else if (runs()) this.flying.since = performance.now();
     else if (performance.now() - since > LOST) {
       // once more; a page that fails before it comes to this grid would be run for ever
       if (!this.again && !this.wanted.has(place)) this.wanted.set(place, message);

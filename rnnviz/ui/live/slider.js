@@ -7,6 +7,7 @@
 // for a moment, the whole page follows, and its own stand again ("settled").
 
 const instances = new WeakMap();
+const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
@@ -77,6 +78,7 @@ class Slider {
     const data = unpacked(bytes);
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
     this.data = data;
+    if (this.number === undefined && unsent.has(data.key)) this.wanted = this.at = unsent.get(data.key);
     this.number ??= data.answered; // of the last message sent
     this.label.textContent = data.label;
     this.help.hidden = !data.help;
@@ -88,12 +90,15 @@ class Slider {
     this.input.max = this.texts.length - 1;
     if (this.at > this.input.max) this.at = Number(this.input.max);
     if (this.flying && data.answered === this.number) {
+      unsent.delete(data.key);
       this.again = false;
       this.flying.answered = true;
       const live = this.partly;
       this.landed(); // the next message first: Python works while the page draws
       if (live) lead(data);
     }
+    if (this.wanted !== null) this.show();
+    this.flush();
     this.follow();
   }
 
@@ -208,7 +213,8 @@ class Slider {
   checked() {
     if (!this.root.isConnected) return this.stop();
     if (this.flying.answered) return this.landed();
-    if (runs()) this.flying.since = performance.now();
+    if (isAway()) unsent.set(this.data.key, this.at);
+    if (runs() || isAway()) this.flying.since = performance.now();
     else if (performance.now() - this.flying.since > LOST) {
       // once more; a page that fails before it comes to this slider would be run for ever
       if (!this.again) this.wanted ??= this.at;

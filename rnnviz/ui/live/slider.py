@@ -50,7 +50,7 @@ def input_slider(
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
     texts = _with_minus("\n".join(map(format, notches)))
-    look = {"label": label, "help": help or "", "texts": texts}
+    look = {"key": key, "label": label, "help": help or "", "texts": texts}
     draw = partial(_draw, key, notches, format, look | {"follows": live is not None})
     with st.container(key=key):
         if live is None:

@@ -55,6 +55,7 @@ class Instrument {
     this.frame = 0;
     clearTimeout(this.timer);
     clearTimeout(this.lost);
+    if (this.flying) this.told = { ...this.seen }; // it is told again if it did not arrive
     this.flying = false;
     document.removeEventListener("keydown", this.keyed);
     document.removeEventListener("pointerover", this.pointed);
@@ -85,8 +86,10 @@ class Instrument {
       clearTimeout(this.lost);
     } else if (!this.flying) this.number = data.answered;
     for (const field of FIELDS) {
+      // the server may not have read, or have lost, what is under way
+      const known = this.flying && data[field] === this.seen[field];
       this.seen[field] = data[field];
-      if (data[field] === this.told[field]) continue;
+      if (known || data[field] === this.told[field]) continue;
       this.told[field] = this[field] = data[field];
       if (field === "t") this.playing = false;
     }
@@ -206,10 +209,9 @@ class Instrument {
     this.lost = setTimeout(() => this.unanswered(), LOST);
   }
 
-  // Once more if it was lost, and not while the server is still at work on it.
+  // Once more if it was lost.
   unanswered() {
-    const state = document.querySelector("[data-test-script-state]")?.dataset.testScriptState;
-    if (state === "running" || state === "rerunRequested") {
+    if (runs() || isAway()) {
       this.lost = setTimeout(() => this.unanswered(), LOST);
       return;
     }

@@ -1,0 +1,20 @@
+"""A page runs again when its server comes back."""
+
+from pathlib import Path
+
+from streamlit.components.v2 import component
+
+_wake = component("rnnviz_wake", js=Path(__file__).with_name("wake.js").read_text(encoding="utf-8"))
+
+
+def wake_up() -> None:
+    """Has the page run anew, from its address, when a server that was away is there again.
+
+    Streamlit connects again by itself, to a new session if the server is a new one, and waits for
+    the next change; that of a fragment means nothing to a session which has not run its page.
+    """
+    _wake(key="wake", on_woken_change=_do_nothing)
+
+
+def _do_nothing() -> None:
+    """A trigger is known by its callback; the answer to this one is the run that follows."""
