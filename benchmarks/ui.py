@@ -47,10 +47,10 @@ RECORD = """() => {
     });
     for (const plot of document.querySelectorAll(".js-plotly-plot"))
         plot.on("plotly_afterplot", () => note(plot));
-    const floor = document.querySelector(".floor");
-    const words = floor ? [document.body] : document.querySelectorAll("[aria-live=polite]");
-    for (const part of words) new MutationObserver(() => note(part)).observe(part,
-        {subtree: true, childList: true, characterData: true});
+    const floor = document.querySelector(".floor") ? ".stMain" : "[aria-live=polite]";
+    const what = {subtree: true, childList: true, characterData: true};
+    for (const part of document.querySelectorAll(floor))
+        new MutationObserver(() => note(part)).observe(part, what);
 }""".replace("MAIN", MAIN)
 
 DRAG = """async () => {
@@ -175,13 +175,13 @@ def resident(pid: int) -> float:
 class Replayed:
     """A visitor without a browser: what a browser sent, over a WebSocket of its own."""
 
-    def __init__(self, address: str, first: bytes, change: bytes) -> None:
+    def __init__(self, address: str, first: bytes, change: bytes, number: int) -> None:
         host = address.replace("http", "ws")
         self.wire: ClientConnection = connect(
             f"{host}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], max_size=None
         )
         self.change = BackMsg.FromString(change)
-        self.number = 0
+        self.number = 7 * number  # each at another value
         self.wire.send(first)
         self._finish()
 
@@ -219,7 +219,7 @@ def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[
     start = Barrier(count)
 
     def one(number: int) -> None:
-        client = Replayed(address, first, held[-1])
+        client = Replayed(address, first, held[-1], number)
         start.wait()
         time.sleep(number / count)
         for _ in range(seconds):

@@ -78,14 +78,15 @@ class Chart {
     this.show();
   }
 
-  // Now where it is in sight, and else in its turn.
-  show() {
+  // At once, or in its turn among those in sight; out of sight when there is time.
+  show({ atOnce = false } = {}) {
     this.root.classList.remove("rnnviz-chart-waits");
-    giveUp(this.turn);
+    giveUp(this.idle);
     this.due = true;
     const { top, bottom } = this.root.getBoundingClientRect();
-    if (bottom > 0 && top < innerHeight) this.draw();
-    else this.turn = whenIdle(() => this.due && this.draw(), { timeout: IDLE });
+    if (atOnce) this.draw();
+    else if (bottom > 0 && top < innerHeight) lineUp(this);
+    else this.idle = whenIdle(() => this.due && this.draw(), { timeout: IDLE });
   }
 
   // One at a time, the newest figure last; the ones between need not be drawn.
@@ -118,7 +119,10 @@ class Chart {
       // none: what stands there is not of the value under the hand
       if (!figure) return this.root.classList.toggle("rnnviz-chart-waits", figure === "");
       this.live = figure;
-    } else this.live = undefined;
+      const atOnce = Object.keys(detail.figures)[0] === this.header.key;
+      return this.show({ atOnce });
+    }
+    this.live = undefined;
     this.show();
   }
 
@@ -238,13 +242,28 @@ class Chart {
     this.stopped = true;
     this.observer.disconnect();
     this.sight.disconnect();
-    giveUp(this.turn);
+    giveUp(this.idle);
     for (const name of HEARD) window.removeEventListener(name, this.hears);
     cancelAnimationFrame(this.frame);
     waiting.delete(this);
     if (!this.drawing) window.Plotly?.purge(this.plot);
     this.bytes = this.figure = undefined;
   }
+}
+
+// One a task, so that a newer figure of the first need not wait for all.
+const line = new Set();
+let moving;
+function lineUp(chart) {
+  line.add(chart);
+  moving ??= setTimeout(() => {
+    moving = undefined;
+    const [first] = line;
+    line.delete(first);
+    if (first.due) first.draw();
+    const [next] = line;
+    if (next) lineUp(next);
+  });
 }
 
 // Safari has no idle callbacks.

@@ -7,7 +7,7 @@ const instances = new WeakMap();
 let unsent = new Map(); // what was wanted while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const LONG = 5000; // milliseconds that a run may take before the next number breaks it off
-const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
+const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
 const STILL = 4; // pixels within which a press is a click
 
 export default function (component) {

@@ -9,8 +9,9 @@
 const instances = new WeakMap();
 const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
-const SETTLED = 1000; // milliseconds after the script's end in which its figures reach their places
+const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
+const OFTEN = 300; // milliseconds between two times that all that is in sight follows
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 
 export default function (component) {
@@ -46,6 +47,7 @@ class Slider {
     this.flying = null; // {answered, since} of the one under way
     this.wanted = null; // the notch to send next
     this.again = false; // whether what is under way was lost before
+    this.asked = -Infinity; // when all that is in sight was to follow
     this.partly = false; // whether the page has yet to follow the last value sent
     this.hands = new Set(); // what holds the thumb: a pointer, keys
     this.listen();
@@ -162,12 +164,13 @@ class Slider {
     this.follow();
   }
 
-  // What was sent under the hand is followed by what is in sight only: the page follows later.
+  // What was sent under the hand is followed by what is in sight only, or by the first of that: the
+  // rest follows when the hand rests, and the page when it has left.
   rest() {
     clearTimeout(this.resting);
-    if (this.hands.size || !this.partly) return;
+    if (!this.partly || (this.hands.size && !this.brief)) return;
     this.resting = setTimeout(() => {
-      if (this.hands.size || !this.partly) return;
+      if (!this.partly) return;
       this.wanted ??= this.at;
       this.flush();
     }, RESTS);
@@ -176,6 +179,7 @@ class Slider {
   flush() {
     if (this.flying || this.wanted === null) return;
     clearTimeout(this.settling);
+    clearTimeout(this.resting);
     const breaks = runs() && !this.partly; // only a run of the whole page breaks off another
     const last = !this.hands.size && this.wanted === this.sent;
     this.partly = this.data.follows && !breaks && !last;
@@ -183,10 +187,19 @@ class Slider {
     this.wanted = null;
     this.flying = { answered: false, since: performance.now() };
     this.number += 1;
-    this.send({ at: this.sent, number: this.number, seen: this.partly ? inSight() : null });
+    this.send({ at: this.sent, number: this.number, seen: this.partly ? this.followers() : null });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);
+  }
+
+  // What is to follow: all that is in sight, but while the hand moves fast, most times the first only.
+  followers() {
+    const now = performance.now();
+    this.brief = now - this.asked < OFTEN;
+    if (this.brief) return inSight().slice(0, 1);
+    this.asked = now;
+    return inSight();
   }
 
   // The message under way is done with, or not yet: a run of the whole page is let finish, but not
