@@ -137,7 +137,7 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
     mouse.down()
     seen: set[float] = set()
     read = f"document.querySelector('{FIGURE.format('weights')}')._fullData[0].z[2][3]"
-    for pixel in range(0, 120, 10):
+    for pixel in range(0, 115, 5):
         mouse.move(box["x"] + 20 + pixel, box["y"] + 10)
         visit.page.wait_for_timeout(100)
         seen.add(visit.page.evaluate(read))

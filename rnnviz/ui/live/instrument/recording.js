@@ -41,8 +41,9 @@ class Recording {
 
   // That of letters on this colour.
   ink(row, value) {
-    const [r, g, b] = this.shade(row, value);
-    return 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#1c2330" : "#ffffff";
+    const [r, g, b] = this.shade(row, value).map((part) => (part / 255) ** 2.2);
+    // where both stand out as well as one another (WCAG's relative luminance)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.206 ? "#1c2330" : "#ffffff";
   }
 
   shade(row, value) {
