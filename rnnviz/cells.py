@@ -6,7 +6,8 @@ Every parameter has torch's name, layout and initialisation, so weights move bot
 
 import math
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from rnnviz.errors import RnnvizError
 
 Gates = dict[str, Tensor]
 State = TypeVar("State", Tensor, tuple[Tensor, Tensor])
+Held = Callable[[str, Tensor], Tensor]  # a gate or state by name, as computed → as it acts
 
 NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -25,6 +27,69 @@ NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+# The gates of each cell, in the order of its packed weights.
+GATE_NAMES = {
+    "rnn": ("hidden",),
+    "lstm": ("input_gate", "forget_gate", "cell_candidate", "output_gate"),
+    "gru": ("reset_gate", "update_gate", "hidden_candidate"),
+}
+
+# The same in the order of the state's way through the cell: what is kept, added, shown.
+GATES_AS_READ = GATE_NAMES | {
+    "lstm": ("forget_gate", "input_gate", "cell_candidate", "output_gate"),
+    "gru": ("update_gate", "reset_gate", "hidden_candidate"),
+}
+
+PEEPHOLES = ("input_gate", "forget_gate", "output_gate")
+
+
+@dataclass(frozen=True)
+class Form:
+    """Which equations a network follows: the cell, and where it differs from torch's.
+
+    cell: "rnn", "lstm" or "gru". nonlinearity: of an RNN. peephole: an LSTM's gates see the cell
+    state too. coupled: an LSTM's input gate is 1 − f. reset_after: a GRU's reset comes after the
+    product with U_n, as in torch.
+
+    >>> Form("lstm", coupled=True).gates
+    ('forget_gate', 'cell_candidate', 'output_gate')
+    """
+
+    cell: str
+    nonlinearity: str = "tanh"
+    peephole: bool = False
+    coupled: bool = False
+    reset_after: bool = True
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The gates that have weights of their own, in the order in which these are packed."""
+        names = GATE_NAMES[self.cell]
+        return names[1:] if self.coupled else names
+
+    @property
+    def peepholes(self) -> tuple[str, ...]:
+        """The gates that see the cell state, in the order of the rows of weight_peephole."""
+        if not self.peephole:
+            return ()
+        return PEEPHOLES[1:] if self.coupled else PEEPHOLES
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """What is carried from step to step."""
+        return ("hidden_state", "cell_state") if self.cell == "lstm" else ("hidden_state",)
+
+    @property
+    def is_stock(self) -> bool:
+        """Whether torch has a module of this form."""
+        return self.nonlinearity in ("tanh", "relu") and self == Form(self.cell, self.nonlinearity)
+
+
+def as_computed(_name: str, value: Tensor) -> Tensor:
+    """Nothing is held: every gate and state acts as the equations give it."""
+    return value
+
+
 class Cell(nn.Module, Generic[State]):
     """What the three cells share: torch's parameters and their initialisation.
 
@@ -32,18 +97,18 @@ class Cell(nn.Module, Generic[State]):
     rows = hidden × number of gates. All are drawn from U(−1/√hidden, 1/√hidden).
     """
 
-    kind: ClassVar[str]
-    gate_names: ClassVar[tuple[str, ...]]  # in the order of the packed weights
-
-    def __init__(self, input_size: int, hidden_size: int, *, bias: bool, proj_size: int) -> None:
+    def __init__(
+        self, form: Form, input_size: int, hidden_size: int, *, bias: bool, proj_size: int
+    ) -> None:
         super().__init__()
         if input_size < 1 or hidden_size < 1 or not 0 <= proj_size < hidden_size:
             raise RnnvizError(
                 "error.cell_size", input=input_size, hidden=hidden_size, projection=proj_size
             )
+        self.form = form
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
         self.output_size = proj_size or hidden_size
-        rows = hidden_size * len(self.gate_names)
+        rows = hidden_size * len(form.gates)
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
         self.weight_hh = nn.Parameter(torch.empty(rows, self.output_size))
         self.bias_ih = nn.Parameter(torch.empty(rows)) if bias else None
@@ -52,8 +117,16 @@ class Cell(nn.Module, Generic[State]):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def step(self, x: Tensor, state: State) -> tuple[State, Gates]:
-        """The next state and the gates of one time step; see the cells themselves."""
+    @property
+    def kind(self) -> str:
+        """Its name, "rnn", "lstm" or "gru"."""
+        return self.form.cell
+
+    def step(self, x: Tensor, state: State, held: Held = as_computed) -> tuple[State, Gates]:
+        """The next state and the gates of one time step; see the cells themselves.
+
+        held: gives each gate and state, by name, as it acts on all that follows.
+        """
         raise RnnvizError("error.cell_abstract", type=type(self).__name__)
 
     def initial_state(self, x: Tensor) -> State:
@@ -89,9 +162,6 @@ class ElmanCell(Cell[Tensor]):
     '0.5000 0.4621'
     """
 
-    kind = "rnn"
-    gate_names = ("hidden",)
-
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", *, bias: bool = True
     ) -> None:
@@ -99,18 +169,23 @@ class ElmanCell(Cell[Tensor]):
             raise RnnvizError(
                 "error.nonlinearity", came=nonlinearity, expected=", ".join(NONLINEARITIES)
             )
-        super().__init__(input_size, hidden_size, bias=bias, proj_size=0)
-        self.nonlinearity = nonlinearity
+        form = Form("rnn", nonlinearity)
+        super().__init__(form, input_size, hidden_size, bias=bias, proj_size=0)
+
+    @property
+    def nonlinearity(self) -> str:
+        """φ by its name."""
+        return self.form.nonlinearity
 
     def extra_repr(self) -> str:
         form = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
         return super().extra_repr() + form
 
-    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and its pre-activation under ``hidden_preactivation``."""
         h = state
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
-        h = NONLINEARITIES[self.nonlinearity](a)
+        h = held("hidden_state", NONLINEARITIES[self.nonlinearity](a))
         return h, {"hidden_preactivation": a}
 
     def initial_state(self, x: Tensor) -> Tensor:
@@ -128,6 +203,10 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
     c_t = f c_{t−1} + i g
     h_t = o tanh(c_t), with a projection V: h_t = V (o tanh(c_t)) (Sak et al. 2014).
 
+    peephole: p_i c_{t−1}, p_f c_{t−1} and p_o c_t are added to a_i, a_f and a_o, the rows of
+    weight_peephole, (3, hidden) (Gers & Schmidhuber 2000).
+    coupled: i = 1 − f; a has no part a_i, and weight_peephole no row p_i (CIFG, Greff et al. 2017).
+
     x: (input,) or (batch, input); state: (h, c), each (hidden,) or (batch, hidden).
 
     >>> import torch
@@ -138,40 +217,60 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
     '0.8176 1.5576 0.7481'
     """
 
-    kind = "lstm"
-    gate_names = ("input_gate", "forget_gate", "cell_candidate", "output_gate")
-
     def __init__(
-        self, input_size: int, hidden_size: int, *, bias: bool = True, proj_size: int = 0
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool = True,
+        proj_size: int = 0,
+        peephole: bool = False,
+        coupled: bool = False,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias=bias, proj_size=proj_size)
-        self.weight_hr = None
-        if proj_size:
-            bound = 1 / math.sqrt(hidden_size)
-            self.weight_hr = nn.Parameter(
-                torch.empty(proj_size, hidden_size).uniform_(-bound, bound)
-            )
+        form = Form("lstm", peephole=peephole, coupled=coupled)
+        super().__init__(form, input_size, hidden_size, bias=bias, proj_size=proj_size)
+        self.weight_hr = self._drawn(proj_size, hidden_size) if proj_size else None
+        rows = len(form.peepholes)
+        self.weight_peephole = self._drawn(rows, hidden_size) if rows else None
 
-    def step(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], Gates]:
+    def _drawn(self, rows: int, columns: int) -> nn.Parameter:
+        bound = 1 / math.sqrt(self.hidden_size)
+        return nn.Parameter(torch.empty(rows, columns).uniform_(-bound, bound))
+
+    def extra_repr(self) -> str:
+        peephole = ", peephole=True" if self.form.peephole else ""
+        return super().extra_repr() + peephole + (", coupled=True" if self.form.coupled else "")
+
+    def step(
+        self, x: Tensor, state: tuple[Tensor, Tensor], held: Held = as_computed
+    ) -> tuple[tuple[Tensor, Tensor], Gates]:
         """(h_t, c_t), and the four gates with their pre-activations."""
         h, c = state
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
-        a_i, a_f, a_g, a_o = a.chunk(4, dim=-1)
-        i, f, g, o = torch.sigmoid(a_i), torch.sigmoid(a_f), torch.tanh(a_g), torch.sigmoid(a_o)
-        c = f * c + i * g
+        *a_i, a_f, a_g, a_o = a.chunk(len(self.form.gates), dim=-1)
+        p_i, p_f, p_o = self._peepholes()
+        a_f = a_f + p_f * c
+        f = held("forget_gate", torch.sigmoid(a_f))
+        a_i = [part + p_i * c for part in a_i]
+        i = held("input_gate", torch.sigmoid(a_i[0]) if a_i else 1 - f)
+        g = held("cell_candidate", torch.tanh(a_g))
+        c = held("cell_state", f * c + i * g)
+        a_o = a_o + p_o * c
+        o = held("output_gate", torch.sigmoid(a_o))
         h = o * torch.tanh(c)
         if self.weight_hr is not None:
             h = linear(h, self.weight_hr)
-        return (h, c), {
-            "input_gate": i,
-            "forget_gate": f,
-            "cell_candidate": g,
-            "output_gate": o,
-            "input_gate_preactivation": a_i,
-            "forget_gate_preactivation": a_f,
-            "cell_candidate_preactivation": a_g,
-            "output_gate_preactivation": a_o,
-        }
+        h = held("hidden_state", h)
+        gates = {"input_gate": i, "forget_gate": f, "cell_candidate": g, "output_gate": o}
+        sums = dict(zip(self.form.gates, (*a_i, a_f, a_g, a_o), strict=True))
+        return (h, c), gates | {f"{name}_preactivation": a for name, a in sums.items()}
+
+    def _peepholes(self) -> tuple[Tensor | float, Tensor | float, Tensor | float]:
+        """p_i, p_f and p_o; 0 where there is none."""
+        if self.weight_peephole is None:
+            return 0.0, 0.0, 0.0
+        *p_i, p_f, p_o = self.weight_peephole
+        return (p_i[0] if p_i else 0.0), p_f, p_o
 
     def initial_state(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Zeros: (h, c) with the leading dimensions of x."""
@@ -191,6 +290,8 @@ class GRUCell(Cell[Tensor]):
     a_n = W_n x_t + b_in + r (U_n h_{t−1} + b_hn), n = tanh(a_n)
     h_t = (1 − z) n + z h_{t−1}
 
+    reset_after=False, as in the paper: a_n = W_n x_t + b_in + U_n (r h_{t−1}) + b_hn.
+
     x: (input,) or (batch, input); state: h, (hidden,) or (batch, hidden).
 
     >>> import torch
@@ -201,22 +302,26 @@ class GRUCell(Cell[Tensor]):
     '0.8808 0.9946'
     """
 
-    kind = "gru"
-    gate_names = ("reset_gate", "update_gate", "hidden_candidate")
+    def __init__(
+        self, input_size: int, hidden_size: int, *, bias: bool = True, reset_after: bool = True
+    ) -> None:
+        form = Form("gru", reset_after=reset_after)
+        super().__init__(form, input_size, hidden_size, bias=bias, proj_size=0)
 
-    def __init__(self, input_size: int, hidden_size: int, *, bias: bool = True) -> None:
-        super().__init__(input_size, hidden_size, bias=bias, proj_size=0)
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.form.reset_after else ", reset_after=False")
 
-    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and r, z, n with their pre-activations."""
         h = state
         x_r, x_z, x_n = linear(x, self.weight_ih, self.bias_ih).chunk(3, dim=-1)
         h_r, h_z, h_n = linear(h, self.weight_hh, self.bias_hh).chunk(3, dim=-1)
         a_r, a_z = x_r + h_r, x_z + h_z
-        r, z = torch.sigmoid(a_r), torch.sigmoid(a_z)
-        a_n = x_n + r * h_n
-        n = torch.tanh(a_n)
-        h = (1 - z) * n + z * h  # torch: z near 1 keeps h; Chung et al. (2014) flip it
+        r, z = held("reset_gate", torch.sigmoid(a_r)), held("update_gate", torch.sigmoid(a_z))
+        a_n = x_n + (r * h_n if self.form.reset_after else self._after_reset(r * h))
+        n = held("hidden_candidate", torch.tanh(a_n))
+        # torch: z near 1 keeps h; Chung et al. (2014) flip it
+        h = held("hidden_state", (1 - z) * n + z * h)
         return h, {
             "reset_gate": r,
             "update_gate": z,
@@ -226,16 +331,34 @@ class GRUCell(Cell[Tensor]):
             "hidden_candidate_preactivation": a_n,
         }
 
+    def _after_reset(self, h: Tensor) -> Tensor:
+        """U_n h + b_hn of a state that the reset gate has scaled."""
+        start = 2 * self.hidden_size
+        bias = None if self.bias_hh is None else self.bias_hh[start:]
+        return linear(h, self.weight_hh[start:], bias)
+
     def initial_state(self, x: Tensor) -> Tensor:
         """Zeros: h with the leading dimensions of x."""
         return x.new_zeros(*x.shape[:-1], self.hidden_size)
 
 
-# The gates of each cell, in the order of its packed weights.
-GATE_NAMES = {cell.kind: cell.gate_names for cell in (ElmanCell, LSTMCell, GRUCell)}
+def make_cell(
+    form: Form, input_size: int, hidden_size: int, *, bias: bool = True, proj_size: int = 0
+) -> Cell[Any]:
+    """A cell of this form.
 
-# The same in the order of the state's way through the cell: what is kept, added, shown.
-GATES_AS_READ = GATE_NAMES | {
-    "lstm": ("forget_gate", "input_gate", "cell_candidate", "output_gate"),
-    "gru": ("update_gate", "reset_gate", "hidden_candidate"),
-}
+    >>> make_cell(Form("gru", reset_after=False), 2, 3)
+    GRUCell(2, 3, reset_after=False)
+    """
+    if form.cell == "rnn":
+        return ElmanCell(input_size, hidden_size, form.nonlinearity, bias=bias)
+    if form.cell == "gru":
+        return GRUCell(input_size, hidden_size, bias=bias, reset_after=form.reset_after)
+    return LSTMCell(
+        input_size,
+        hidden_size,
+        bias=bias,
+        proj_size=proj_size,
+        peephole=form.peephole,
+        coupled=form.coupled,
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from rnnviz.cells import Cell, Form, make_cell
 from rnnviz.errors import RnnvizError
 
 STACKS = (nn.RNN, nn.LSTM, nn.GRU)
@@ -26,10 +26,11 @@ class Weights(NamedTuple):
     bias_ih: Tensor | None
     bias_hh: Tensor | None
     hr: Tensor | None
+    peephole: Tensor | None = None
 
     def named(self, suffix: str) -> dict[str, Tensor]:
         """The tensors that there are, under torch's names (``weight_ih`` + suffix, …)."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
         return {f"{n}{suffix}": t for n, t in zip(names, self, strict=True) if t is not None}
 
 
@@ -139,7 +140,7 @@ def _packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> Packe
 
 
 def _form(cell: Cell[Any]) -> tuple[object, ...]:
-    return type(cell), cell.hidden_size, cell.proj_size, getattr(cell, "nonlinearity", None)
+    return type(cell), cell.form, cell.hidden_size, cell.proj_size
 
 
 def _each(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -157,16 +158,25 @@ def on_cpu(values: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Network:
-    """What a module computes: kind of cell, layers × directions of weights, and its layout."""
+    """What a module computes: its form, layers × directions of weights, and its layout."""
 
-    kind: str  # "rnn", "lstm" or "gru"
-    nonlinearity: str  # of an RNN: "tanh", "relu", "sigmoid" or "identity"
+    form: Form
     input_size: int
     hidden_size: int
     output_size: int  # of one direction: proj_size or hidden_size
     layers: tuple[tuple[Weights, ...], ...]
     batch_first: bool
     steps_itself: bool  # a cell that takes one time step a call
+
+    @property
+    def kind(self) -> str:
+        """Its name, "rnn", "lstm" or "gru"."""
+        return self.form.cell
+
+    @property
+    def nonlinearity(self) -> str:
+        """Of an RNN: "tanh", "relu", "sigmoid" or "identity"."""
+        return self.form.nonlinearity
 
     @property
     def directions(self) -> int:
@@ -241,8 +251,10 @@ def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
 
     ends = ("", "_reverse") if module.bidirectional else ("",)
     return Network(
-        kind=module.mode.partition("_")[0].lower(),  # "RNN_TANH", "LSTM", …
-        nonlinearity=module.nonlinearity if isinstance(module, nn.RNN) else "tanh",
+        form=Form(
+            module.mode.partition("_")[0].lower(),  # "RNN_TANH", "LSTM", …
+            nonlinearity=module.nonlinearity if isinstance(module, nn.RNN) else "tanh",
+        ),
         input_size=module.input_size,
         hidden_size=module.hidden_size,
         output_size=module.proj_size or module.hidden_size,
@@ -259,20 +271,17 @@ def _read_cells(
 ) -> Network:
     first = cells[0][0]
     stock = next((kind for cell, kind in KINDS.items() if isinstance(first, cell)), None)
-    hr = [[getattr(cell, "weight_hr", None) for cell in layer] for layer in cells]
+
+    def weights(cell: Any) -> Weights:
+        rest = (getattr(cell, name, None) for name in ("weight_hr", "weight_peephole"))
+        return Weights(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh, *rest)
+
     return Network(
-        kind=stock or str(first.kind),
-        nonlinearity=getattr(first, "nonlinearity", "tanh"),
+        form=Form(stock, getattr(first, "nonlinearity", "tanh")) if stock else cells[0][0].form,
         input_size=first.input_size,
         hidden_size=first.hidden_size,
         output_size=first.weight_hh.shape[1],
-        layers=tuple(
-            tuple(
-                Weights(c.weight_ih, c.weight_hh, c.bias_ih, c.bias_hh, hr[n][d])
-                for d, c in enumerate(layer)
-            )
-            for n, layer in enumerate(cells)
-        ),
+        layers=tuple(tuple(map(weights, layer)) for layer in cells),
         batch_first=batch_first,
         steps_itself=steps_itself,
     )
@@ -312,16 +321,14 @@ def _check_values(network: Network) -> None:
 
 
 def _cell(network: Network, weights: Weights) -> Cell[Any]:
-    sizes = weights.ih.shape[1], network.hidden_size
-    bias = weights.bias_ih is not None
     with torch.device("meta"):  # draws no random numbers
-        if network.kind == "rnn":
-            cell: Cell[Any] = ElmanCell(*sizes, network.nonlinearity, bias=bias)
-        elif network.kind == "gru":
-            cell = GRUCell(*sizes, bias=bias)
-        else:
-            projection = 0 if weights.hr is None else network.output_size
-            cell = LSTMCell(*sizes, bias=bias, proj_size=projection)
+        cell = make_cell(
+            network.form,
+            weights.ih.shape[1],
+            network.hidden_size,
+            bias=weights.bias_ih is not None,
+            proj_size=0 if weights.hr is None else network.output_size,
+        )
     for name, tensor in weights.named("").items():
         delattr(cell, name)  # a parametrised module holds plain tensors, not parameters
         setattr(cell, name, tensor)

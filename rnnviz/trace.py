@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
 from rnnviz.inputs.sequences import Sequence, read_sequence
 from rnnviz.recording import Recording, record
@@ -37,16 +38,15 @@ class Trace:
     are in ``trace.names``. ``time`` is the position in the input, for both directions; padded
     steps are NaN. Gradients (``grad_…``) are total derivatives of the loss, in float64.
 
-    cell: "rnn", "lstm" or "gru". module_repr: repr of the module. loss: its value, or None.
+    form: cell and variant. module_repr: repr of the module. loss: its value, or None.
     replay_error: largest |output worked out from these gates − the module's own output|.
     lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
     injected: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
     unit) of the last layer in float64, 0 where padded; None without a loss.
     """
 
-    cell: str
+    form: Form
     module_repr: str
-    nonlinearity: str
     loss: float | None
     replay_error: float
     lengths: Array | None
@@ -54,6 +54,16 @@ class Trace:
     injected: Array | None = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
+
+    @property
+    def cell(self) -> str:
+        """Its name, "rnn", "lstm" or "gru"."""
+        return self.form.cell
+
+    @property
+    def nonlinearity(self) -> str:
+        """Of an RNN: "tanh", "relu", "sigmoid" or "identity"."""
+        return self.form.nonlinearity
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -135,12 +145,9 @@ class Trace:
             dataset["injected"] = (dims, self.injected)
         if self.lengths is not None:
             dataset["lengths"] = ("batch", self.lengths)
-        attributes = {
-            "cell": self.cell,
-            "module_repr": self.module_repr,
-            "nonlinearity": self.nonlinearity,
-            "replay_error": self.replay_error,
-        }
+        # A file's attributes are texts and numbers.
+        form = {n: int(v) if isinstance(v, bool) else v for n, v in asdict(self.form).items()}
+        attributes = {**form, "module_repr": self.module_repr, "replay_error": self.replay_error}
         if self.loss is not None:
             attributes["loss"] = self.loss
         return dataset.assign_attrs(attributes)
@@ -237,9 +244,8 @@ def _trace(
         initial["cell_state"] = _copied(sequence.c)
     initial |= {f"grad_{name}": values for name, values in recording.initial.items()}
     return Trace(
-        cell=network.kind,
+        form=network.form,
         module_repr=repr(module),
-        nonlinearity=network.nonlinearity,
         loss=value,
         replay_error=recording.replay_error,
         lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
@@ -267,9 +273,8 @@ def load_trace(path: str | Path) -> Trace:
     arrays = {str(n): dataset[n].values for n in dataset.data_vars if "time" in dataset[n].dims}
     loss = dataset.attrs.get("loss")
     return Trace(
-        cell=str(dataset.attrs["cell"]),
+        form=_form(dataset.attrs),
         module_repr=str(dataset.attrs["module_repr"]),
-        nonlinearity=str(dataset.attrs["nonlinearity"]),
         loss=None if loss is None else float(loss),
         replay_error=float(dataset.attrs["replay_error"]),
         lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
@@ -278,6 +283,15 @@ def load_trace(path: str | Path) -> Trace:
         _arrays=_all_frozen(arrays),
         _initial=_all_frozen(named("initial_")),
     )
+
+
+def _form(attributes: Mapping[Any, Any]) -> Form:
+    """As ``to_xarray`` wrote it; what a file does not speak of is torch's way."""
+    given: dict[str, Any] = {
+        f.name: attributes[f.name] for f in fields(Form) if f.name in attributes
+    }
+    values: dict[str, Any] = {n: v if isinstance(v, str) else bool(v) for n, v in given.items()}
+    return Form(**values)
 
 
 def _copied(values: torch.Tensor) -> Array:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import rnnviz
-from rnnviz.cells import ElmanCell
+from rnnviz.cells import ElmanCell, Form
 from tests import reference
 
 STACKS = {"tanh": nn.RNN, "relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -92,7 +92,7 @@ class Case:
             for layer in recurrent.cells:
                 for cell in layer:
                     assert isinstance(cell, ElmanCell)
-                    cell.nonlinearity = self.form
+                    cell.form = Form("rnn", self.form)
         return recurrent if self.way == "recurrent" else recurrent.cells[0][0]
 
     @cached_property

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 import rnnviz
-from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from rnnviz.cells import Cell, ElmanCell, Form, GRUCell, LSTMCell
 
 PAIRS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rnn tanh": (ElmanCell, nn.RNNCell, {"nonlinearity": "tanh"}),
@@ -177,10 +177,9 @@ def test_an_unknown_nonlinearity_is_refused():
 
 def test_a_cell_without_equations_is_refused():
     class Blank(Cell[Tensor]):
-        kind = "rnn"
-        gate_names = ("hidden",)
+        pass
 
-    blank = Blank(2, 3, bias=True, proj_size=0)
+    blank = Blank(Form("rnn"), 2, 3, bias=True, proj_size=0)
     text = (
         "Blank does not say what one time step computes; a cell must define step and "
         "initial_state. Define both, or use ElmanCell, LSTMCell or GRUCell."

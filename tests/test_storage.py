@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import rnnviz
+from rnnviz.cells import Form
 from tests.cases import plain_case
 
 CASES: dict[str, dict[str, Any]] = {
@@ -110,9 +111,8 @@ def test_one_changed_number_makes_it_unequal():
             assert other != trace, f"{field}: {name}"
     assert trace.loss is not None
     others: dict[str, Any] = {
-        "cell": "gru",
+        "form": Form("rnn", "relu"),
         "module_repr": "RNN(3, 5)",
-        "nonlinearity": "relu",
         "loss": np.nextafter(trace.loss, np.inf),
         "replay_error": trace.replay_error + 1e-16,
         "lengths": np.array([5, 5, 5]),
