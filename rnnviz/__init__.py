@@ -15,6 +15,7 @@ from rnnviz.gradients import (
     split_cell_gradient,
     weight_gradient_norms,
 )
+from rnnviz.holding import Hold
 from rnnviz.recurrent import Recurrent
 from rnnviz.stability import (
     JacobianBlocks,
@@ -25,6 +26,7 @@ from rnnviz.stability import (
     lyapunov_exponents,
     pascanu_bound,
     recurrent_spectra,
+    sensitivity_norms,
     transient_growth,
 )
 from rnnviz.trace import Trace, load_trace, trace
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from rnnviz.plots.weights import plot_recurrent_weights
 
 __all__ = [
+    "Hold",
     "JacobianBlocks",
     "Recurrent",
     "RnnvizError",
@@ -72,6 +75,7 @@ __all__ = [
     "plot_weight_gradients",
     "recurrent_spectra",
     "remembered_steps",
+    "sensitivity_norms",
     "split_cell_gradient",
     "trace",
     "transient_growth",

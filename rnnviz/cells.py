@@ -68,6 +68,11 @@ class Form:
         return names[1:] if self.coupled else names
 
     @property
+    def gates_as_read(self) -> tuple[str, ...]:
+        """The same in the order of the state's way through the cell: kept, added, shown."""
+        return tuple(name for name in GATES_AS_READ[self.cell] if name in self.gates)
+
+    @property
     def peepholes(self) -> tuple[str, ...]:
         """The gates that see the cell state, in the order of the rows of weight_peephole."""
         if not self.peephole:

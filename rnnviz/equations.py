@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from rnnviz.cells import GATES_AS_READ
+from rnnviz.locale import labels
 from rnnviz.terms import GateTerms, gate_terms
 from rnnviz.trace import Trace
 
@@ -35,10 +36,11 @@ class Equation(NamedTuple):
     value: str
 
 
-def equations(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
+def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> dict[str, Equation]:
     r"""Each quantity's equation by its name, for one unit at one time step (counted from 0).
 
-    A gate's sum stands as input, recurrent and bias part. Numbers are rounded to two decimals
+    A gate's sum stands as input, recurrent and bias part, and with peepholes that of the cell
+    state; what is held says so, in the language. Numbers are rounded to two decimals
     here alone, so that a line may differ from its own sum by 0.01. Steps are numbered from 1.
 
     >>> module = torch.nn.RNN(1, 1)
@@ -49,12 +51,31 @@ def equations(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
     \tanh(1.00 + 0.00 + 2.00) = \tanh(3.00)
     1.00
     """
-    terms = {gate: gate_terms(trace, gate, unit, time) for gate in GATES_AS_READ[trace.cell]}
-    lines = {gate: _gate(trace, part) for gate, part in terms.items()}
+    found = _computed(trace, unit, time)
+    for name, line in found.items():
+        state = "hidden_state" if name == "hidden" else name
+        rows = trace.held.get(state)
+        if rows is not None and not math.isnan(rows[0, 0, time, unit]):
+            rule = rf"\text{{{labels(language)['equation.held']}}}"
+            found[name] = Equation(line.symbol, rule, line.value, line.value)
+    return found
+
+
+def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
+    """The equations as they stand where nothing is held."""
+    terms = {gate: gate_terms(trace, gate, unit, time) for gate in trace.form.gates}
+    value = {gate: part.value for gate, part in terms.items()}
+    lines: dict[str, Equation] = {}
+    for gate in GATES_AS_READ[trace.cell]:
+        if gate in terms:
+            lines[gate] = _gate(trace, terms[gate])
+        else:  # coupled: the input gate is what the forget gate leaves
+            value[gate] = _state(trace, gate, unit, time)
+            forget = _n(value["forget_gate"])
+            lines[gate] = Equation("i", "1 - f", f"1 - {forget}", _n(value[gate]))
     if trace.cell == "rnn":
         return lines
     t, h = time + 1, _n(_state(trace, "hidden_state", unit, time))
-    value = {gate: part.value for gate, part in terms.items()}
     if trace.cell == "gru":
         before = _m(_state(trace, "hidden_state", unit, time - 1))
         z, n = value["update_gate"], value["hidden_candidate"]
@@ -90,15 +111,21 @@ def _gate(trace: Trace, terms: GateTerms) -> Equation:
         function = FUNCTIONS[trace.nonlinearity]
     at = "" if terms.gate == "hidden" else f"_{letter}"
     rule = rf"W{at} x_{{{t}}} + U{at} h_{{{t - 1}}} + b{at}"
-    if terms.gate == "hidden_candidate":
+    if terms.gate == "hidden_candidate" and trace.form.reset_after:
         rule = rf"W_n x_{{{t}}} + b_{{in}} + r\,(U_n h_{{{t - 1}}} + b_{{hn}})"
+    elif terms.gate == "hidden_candidate":
+        rule = rf"W_n x_{{{t}}} + U_n (r \odot h_{{{t - 1}}}) + b_n"
+    sees = terms.gate in trace.form.peepholes
+    if sees:
+        rule += rf" + p{at} c_{{{t if terms.gate == 'output_gate' else t - 1}}}"
     # The GRU's candidate: both biases stand together, the second one times r as in the sum.
-    parts = (float(terms.by_input.sum()), float(terms.by_unit.sum()), terms.bias)
+    parts = [float(terms.by_input.sum()), float(terms.by_unit.sum()), terms.bias]
+    parts += [terms.by_cell] if sees else []
+    summed = " ".join([_n(parts[0]), *map(_signed, parts[1:])])
     return Equation(
         f"h_{{{t}}}" if terms.gate == "hidden" else letter,
         f"{function}({rule})",
-        f"{function}({_n(parts[0])} {_signed(parts[1])} {_signed(parts[2])})"
-        f" = {function}({_n(terms.preactivation)})",
+        f"{function}({summed}) = {function}({_n(terms.preactivation)})",
         _n(terms.value),
     )
 

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, read_module
 
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-KEEPING = {"lstm": 1, "gru": 1}  # the place of the forget gate f and of the update gate z
+KEEPING = {"lstm": "forget_gate", "gru": "update_gate"}  # what keeps the state
 ROUNDING = 1e-12  # of a matrix of largest entry 1: what may stand in its square in place of 0
 
 
@@ -37,7 +36,9 @@ def torch_default(module: nn.Module, *, seed: int) -> None:
 
 
 def xavier(module: nn.Module, *, seed: int) -> None:
-    """Each gate's W and U, and a projection, from U(−√(6/(in + out)), √(6/(in + out))); biases 0.
+    """Each gate's W and U, and a projection, from U(−√(6/(in + out)), √(6/(in + out))).
+
+    Biases, and peepholes, which have no in and out, are 0.
 
     Glorot & Bengio (2010), eq. 16.
 
@@ -56,6 +57,8 @@ def xavier(module: nn.Module, *, seed: int) -> None:
             _put(tensor, _each_gate(network, tensor, draw))
         if weights.hr is not None:
             _put(weights.hr, draw(weights.hr))
+        if weights.peephole is not None:
+            _put(weights.peephole, torch.zeros(weights.peephole.shape))
         _clear_biases(weights)
 
 
@@ -105,9 +108,10 @@ def identity(module: nn.Module, *, gain: float = 1.0) -> None:
 def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
     """Gate biases for dependencies of up to ``longest`` time steps, on the summed bias.
 
-    LSTM: b_f = ln U[1, longest − 1], b_i = −b_f (Tallec & Ollivier 2018, eq. 16); GRU: b_z =
-    ln U[1, longest − 1], z being torch's, which keeps the state. All of it stands in bias_hh; the
-    same gates' bias_ih becomes 0. RnnvizError for a plain RNN, no biases, or longest < 2.
+    LSTM: b_f = ln U[1, longest − 1], b_i = −b_f, which coupled gates have anyway (Tallec &
+    Ollivier 2018, eq. 16); GRU: b_z = ln U[1, longest − 1], z being torch's, which keeps the
+    state. All of it stands in bias_hh; the same gates' bias_ih becomes 0. RnnvizError for a plain
+    RNN, no biases, or longest < 2.
 
     >>> module = torch.nn.LSTM(1, 3)
     >>> chrono(module, 100, seed=0)
@@ -125,8 +129,8 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
         steps = torch.rand(network.hidden_size, generator=generator, dtype=torch.float64)
         bias = (1 + steps * (float(longest) - 2)).log()
         _put_bias(network, weights, KEEPING[network.kind], bias)
-        if network.kind == "lstm":
-            _put_bias(network, weights, 0, -bias)
+        if "input_gate" in network.form.gates:
+            _put_bias(network, weights, "input_gate", -bias)
 
 
 def forget_bias(module: nn.Module, value: float) -> None:
@@ -222,7 +226,7 @@ def _put_all(found: list[tuple[Tensor, Tensor]], name: str, came: float) -> None
 
 def _each_gate(network: Network, packed: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """What change makes of each gate's rows of packed weights, in float64 on the CPU."""
-    gates = packed.detach().to("cpu", torch.float64).chunk(GATES[network.kind])
+    gates = packed.detach().to("cpu", torch.float64).chunk(len(network.form.gates))
     return torch.cat([change(gate) for gate in gates])
 
 
@@ -259,8 +263,9 @@ def _keeping(module: nn.Module) -> Network:
     return network
 
 
-def _put_bias(network: Network, weights: Weights, gate: int, bias: Tensor) -> None:
-    rows = slice(gate * network.hidden_size, (gate + 1) * network.hidden_size)
+def _put_bias(network: Network, weights: Weights, gate: str, bias: Tensor) -> None:
+    place = network.form.gates.index(gate)
+    rows = slice(place * network.hidden_size, (place + 1) * network.hidden_size)
     assert weights.bias_ih is not None
     assert weights.bias_hh is not None
     _put(weights.bias_ih[rows], torch.zeros_like(bias))

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rnnviz import replay, stepwise
-from rnnviz.cells import Cell, ElmanCell
+from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from rnnviz.errors import RnnvizError
+from rnnviz.holding import held_columns
 from rnnviz.inputs.sequences import Sequence
 from rnnviz.recurrent import Network, Recurrent, Weights, on_cpu
-from rnnviz.replay import Gradients, Steps
+from rnnviz.replay import NOTHING_HELD, Gradients, Steps
 
 Array = NDArray[Any]
+Cells = list[list[Cell[Any]]]
+KNOWN = (ElmanCell, LSTMCell, GRUCell)  # cells whose way back is written down (``recursions``)
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Recording:
     replay_error: float
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """One layer in one direction, everything in its own order of time."""
 
     cell: Cell[Any] | None  # a cell of this project goes step by step, torch's are replayed
@@ -41,37 +44,51 @@ class _Part(NamedTuple):
     x: Tensor
     h_0: Tensor
     c_0: Tensor | None
+    held: Mapping[str, Tensor]  # (time, batch, unit), NaN where free
     steps: Steps
 
 
 def record(
-    module: nn.Module,
+    cells: Cells | None,
     network: Network,
     sequence: Sequence,
     outputs: list[Tensor | None],
-    injected: Tensor | None,
-) -> Recording:
-    """Every gate and state; with ``injected`` = ∂ℓ/∂output also every gradient.
+    held: Mapping[str, Array],
+) -> list[list[Part]]:
+    """Every gate and state, by layer and direction.
 
-    outputs: what each layer computed, (time, batch, directions · unit); None where only the
-    steps themselves tell. injected: of the last layer's shape. RnnvizError if the gates do not
-    give the outputs back but for rounding.
+    cells: this project's, or None for a torch module. network: on the CPU. outputs: what each
+    layer computed, (time, batch, directions · unit); None where only the steps themselves tell.
+    held: as ``read_holds`` gives it; nothing but for this project's cells.
     """
-    network_on_cpu = network.on_cpu()
-    cells = _cells(module)
-    lengths = sequence.lengths
-    layers: list[list[_Part]] = []
+    layers: list[list[Part]] = []
     below = on_cpu(sequence.x)
     for number, output in enumerate(outputs):
         if layers:
-            hidden = [turn(part.steps.hidden, d, lengths) for d, part in enumerate(layers[-1])]
-            below = torch.cat(hidden, dim=-1)
-        layers.append(_record_layer(network_on_cpu, cells, number, below, sequence, output))
+            below = output_of(layers[-1], sequence.lengths)
+        layers.append(_record_layer(network, cells, number, below, sequence, output, held))
+    return layers
+
+
+def output_of(parts: list[Part], lengths: Tensor | None) -> Tensor:
+    """What a layer gives to the next, (time, batch, directions · unit)."""
+    return torch.cat([turn(part.steps.hidden, d, lengths) for d, part in enumerate(parts)], dim=-1)
+
+
+def finish(
+    network: Network, layers: list[list[Part]], sequence: Sequence, injected: Tensor | None
+) -> Recording:
+    """The record as arrays; with ``injected`` = ∂ℓ/∂output also every gradient.
+
+    injected: of the last layer's shape. RnnvizError if the gates do not give the outputs back
+    but for rounding.
+    """
+    lengths = sequence.lengths
     error = max(_replay_error(part, sequence) for parts in layers for part in parts)
     arrays = _stacked([[_record_arrays(p.steps) for p in parts] for parts in layers], lengths)
     initial: dict[str, Array] = {}
     if injected is not None:
-        gradients = _differentiate(network_on_cpu, layers, lengths, injected)
+        gradients = _differentiate(network, layers, lengths, injected)
         found = _stacked([[g.arrays for g in row] for row in gradients], lengths)
         arrays |= {f"grad_{name}": values for name, values in found.items()}
         initial = {
@@ -85,7 +102,8 @@ def record(
     return Recording(arrays, initial, error)
 
 
-def _cells(module: nn.Module) -> list[list[Cell[Any]]] | None:
+def cells_of(module: nn.Module) -> Cells | None:
+    """This project's cells by layer and direction; None for a torch module."""
     if isinstance(module, Recurrent):
         return module.cells
     return [[module]] if isinstance(module, Cell) else None
@@ -93,13 +111,14 @@ def _cells(module: nn.Module) -> list[list[Cell[Any]]] | None:
 
 def _record_layer(
     network: Network,
-    cells: list[list[Cell[Any]]] | None,
+    cells: Cells | None,
     number: int,
     below: Tensor,
     sequence: Sequence,
     output: Tensor | None,
-) -> list[_Part]:
-    parts: list[_Part] = []
+    held: Mapping[str, Array],
+) -> list[Part]:
+    parts: list[Part] = []
     for direction, weights in enumerate(network.layers[number]):
         x = turn(below, direction, sequence.lengths)
         h_0 = on_cpu(sequence.h[number, direction])
@@ -109,14 +128,27 @@ def _record_layer(
             width = network.output_size
             own = on_cpu(output[..., direction * width : (direction + 1) * width])
             hidden = turn(own, direction, sequence.lengths)
+        rows = _held_rows(held, number, direction, x.shape[1], sequence.lengths)
         cell = None if cells is None else cells[number][direction]
         if cell is not None:
-            steps = stepwise.record(cell, x, h_0, c_0, hidden)
+            steps = stepwise.record(cell, x, h_0, c_0, hidden, rows)
+            if type(cell) in KNOWN:
+                steps = replay.with_extra(network, weights, steps, h_0, c_0)
         else:
             assert hidden is not None
             steps = replay.replay(network, weights, x, h_0, c_0, hidden)
-        parts.append(_Part(cell, weights, x, h_0, c_0, steps))
+        parts.append(Part(cell, weights, x, h_0, c_0, rows, steps))
     return parts
+
+
+def _held_rows(
+    held: Mapping[str, Array], layer: int, direction: int, batch: int, lengths: Tensor | None
+) -> dict[str, Tensor]:
+    rows: dict[str, Tensor] = {}
+    for name, values in held.items():
+        whole = torch.from_numpy(values[layer, direction])[:, None].expand(-1, batch, -1)
+        rows[name] = turn(whole, direction, lengths)
+    return rows
 
 
 def turn(values: Any, direction: int, lengths: Tensor | None) -> Any:
@@ -155,7 +187,7 @@ def _stacked(layers: list[list[dict[str, Array]]], lengths: Tensor | None) -> di
 
 
 def _differentiate(
-    network: Network, layers: list[list[_Part]], lengths: Tensor | None, injected: Tensor
+    network: Network, layers: list[list[Part]], lengths: Tensor | None, injected: Tensor
 ) -> list[list[Gradients]]:
     """Gradients of every layer and direction, from the last layer down."""
     width = network.output_size
@@ -174,15 +206,22 @@ def _differentiate(
 
 
 def _differentiate_part(
-    network: Network, part: _Part, injected: Tensor, *, by_input: bool
+    network: Network, part: Part, injected: Tensor, *, by_input: bool
 ) -> Gradients:
-    # An Elman step backward needs nothing but its state, whoever recorded it.
-    if part.cell is None or type(part.cell) is ElmanCell:
-        return replay.differentiate(network, part.weights, part.steps, injected, by_input=by_input)
-    return stepwise.differentiate(part.cell, part.x, part.h_0, part.c_0, part.steps, injected)
+    if part.cell is not None and type(part.cell) not in KNOWN:
+        return stepwise.differentiate(
+            part.cell, part.x, part.h_0, part.c_0, part.steps, injected, part.held
+        )
+    columns = NOTHING_HELD
+    if part.held:
+        held = {name: values.numpy() for name, values in part.held.items()}
+        columns = held_columns(held, network.form, (len(part.x), part.x.shape[1]), network.widths)
+    return replay.differentiate(
+        network, part.weights, part.steps, injected, columns, by_input=by_input
+    )
 
 
-def _replay_error(part: _Part, sequence: Sequence) -> float:
+def _replay_error(part: Part, sequence: Sequence) -> float:
     """Largest |replayed − hidden|; RnnvizError where it is more than rounding can make it."""
     eps = torch.finfo(sequence.x.dtype).eps
     hidden, replayed = part.steps.hidden, torch.from_numpy(part.steps.replayed)
@@ -203,7 +242,7 @@ def _replay_error(part: _Part, sequence: Sequence) -> float:
     return largest
 
 
-def _amplification(part: _Part, hidden: Tensor) -> Tensor:
+def _amplification(part: Part, hidden: Tensor) -> Tensor:
     """How many times the float spacing rounding may reach, (time, batch).
 
     A sum of products is right to the spacing of its largest terms, and a cell state adds up the

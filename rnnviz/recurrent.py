@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from rnnviz.cells import Cell, Form, make_cell
+from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError
 
 STACKS = (nn.RNN, nn.LSTM, nn.GRU)
@@ -91,7 +91,7 @@ class Recurrent(nn.Module):
             padded, lengths = pad_packed_sequence(x)
             valid = torch.arange(len(padded))[:, None] < lengths
             output, final = self._run(padded, state, valid.to(padded.device))
-            return _packed_like(x, output, valid), final
+            return packed_like(x, output, valid), final
         if x.dim() == 2:
             output, final = self._run(x[:, None], _each(state, lambda s: s[:, None]), None)
             return output[:, 0], _each(final, lambda s: s[:, 0])
@@ -131,7 +131,7 @@ def _where(valid: Tensor, state: Any, before: Any) -> Any:
     return state.where(valid, before)
 
 
-def _packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> PackedSequence:
+def packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> PackedSequence:
     """Padded values, (time, batch, unit), in the order of a packed sequence."""
     numbers = packed._replace(data=torch.arange(len(packed.data)))
     places, _ = pad_packed_sequence(numbers)
@@ -177,6 +177,12 @@ class Network:
     def nonlinearity(self) -> str:
         """Of an RNN: "tanh", "relu", "sigmoid" or "identity"."""
         return self.form.nonlinearity
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """The units of every gate and state, by name."""
+        names = (*GATE_NAMES[self.kind], *self.form.states)
+        return dict.fromkeys(names, self.hidden_size) | {"hidden_state": self.output_size}
 
     @property
     def directions(self) -> int:

@@ -9,6 +9,10 @@ Beyond the float range gradients go as x · 2^e with one whole number e a (time,
 rounds nothing: where ``scale`` is given, (time + 1, batch) with zeros in its last row, it takes
 each row's e, and ``injected_scale``, (time, batch), holds those of ``injected``. ``kept`` is where
 rows are kept then, by ``room_for``.
+
+``held``, (time, batch, columns), is true where a gate or state is held at a value: nothing flows
+back through it. Its columns: the cell's gates, then a cell state, then the hidden state. Empty
+where nothing is held.
 """
 
 import math
@@ -113,6 +117,7 @@ def rnn_gradients(
     d_h: Any,
     d_a: Any,
     d_h0: Any,
+    held: Any,
     injected_scale: Any = None,
     scale: Any = None,
     kept: int = KEPT,
@@ -122,6 +127,7 @@ def rnn_gradients(
     form: φ by its number in RNN_FORMS; φ′ = 1 − h², [h > 0], h (1 − h) or 1.
     """
     steps, batch, hidden = h.shape
+    holding = len(held) > 0
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         for b in range(batch):
@@ -135,7 +141,9 @@ def rnn_gradients(
                 y = d_h.dtype.type(h[t, b, j])
                 d = by * injected[t, b, j] + d_h0[b, j]
                 d_h[t, b, j] = d
-                if form == 1:
+                if holding and held[t, b, j]:
+                    d_a[t, b, j] = 0
+                elif form == 1:
                     d_a[t, b, j] = 0 if y <= 0 else d  # not 0 · d, which may be NaN
                 elif form == 2:
                     d_a[t, b, j] = y * (1 - y) * d
@@ -157,6 +165,7 @@ def gru_gradients(
     d_h: Any,
     d_a: Any,
     d_h0: Any,
+    held: Any,
     injected_scale: Any = None,
     scale: Any = None,
     kept: int = KEPT,
@@ -170,6 +179,7 @@ def gru_gradients(
     steps, batch, hidden = h.shape
     real = d_h.dtype.type
     towards_u = np.empty((batch, 3 * hidden), d_h.dtype)
+    holding = len(held) > 0
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = h_0 if t == 0 else h[t - 1]
@@ -184,17 +194,92 @@ def gru_gradients(
                 r, z = real(s[t, b, j]), real(s[t, b, hidden + j])
                 n = real(s[t, b, 2 * hidden + j])
                 d = by * injected[t, b, j] + d_h0[b, j]
+                d_h[t, b, j] = d
+                if holding and held[t, b, 3 * hidden + j]:
+                    d = real(0)
                 d_n = (1 - z) * (1 - n * n) * d
+                if holding and held[t, b, 2 * hidden + j]:
+                    d_n = real(0)
                 d_r = real(m[t, b, j]) * r * (1 - r) * d_n
                 d_z = (real(previous[b, j]) - n) * z * (1 - z) * d
-                d_h[t, b, j] = d
+                if holding:
+                    d_r = real(0) if held[t, b, j] else d_r
+                    d_z = real(0) if held[t, b, hidden + j] else d_z
                 d_a[t, b, j], d_a[t, b, hidden + j], d_a[t, b, 2 * hidden + j] = d_r, d_z, d_n
                 towards_u[b, j], towards_u[b, hidden + j] = d_r, d_z
                 towards_u[b, 2 * hidden + j] = r * d_n
         _pass_back(towards_u, u, d_h0)
         for b in range(batch):
             for j in range(hidden):
-                d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
+                if not holding or not held[t, b, 3 * hidden + j]:
+                    d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
+
+
+@compiled
+def gru_reset_before_gradients(
+    s: Any,
+    h: Any,
+    h_0: Any,
+    injected: Any,
+    u: Any,
+    u_n: Any,
+    d_h: Any,
+    d_a: Any,
+    d_h0: Any,
+    held: Any,
+    injected_scale: Any = None,
+    scale: Any = None,
+    kept: int = KEPT,
+) -> None:
+    """δh_t = injected_t + z_{t+1} δh_{t+1} + (U_rᵀ δa_r + U_zᵀ δa_z + r U_nᵀ δa_n)_{t+1}.
+
+    δa_n = (1 − z)(1 − n²) δh;  δa_z = (h_{t−1} − n) z (1 − z) δh;
+    δa_r = h_{t−1} r (1 − r) U_nᵀ δa_n.
+
+    s: gates r, z, n side by side; u: the rows of U_r and U_z; u_n: those of U_n.
+    """
+    steps, batch, hidden = h.shape
+    real = d_h.dtype.type
+    towards_u, towards_n = np.empty((batch, 2 * hidden), d_h.dtype), np.empty_like(d_h0)
+    by_reset = np.empty_like(d_h0)
+    holding = len(held) > 0
+    d_h0[:] = 0
+    for t in range(steps - 1, -1, -1):
+        previous = h_0 if t == 0 else h[t - 1]
+        for b in range(batch):
+            by = real(1)
+            if scale is not None:
+                row, row_scale = injected[t, b], injected_scale[t, b]
+                scale[t, b], by = _align(
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, kept
+                )
+            for j in range(hidden):
+                z, n = real(s[t, b, hidden + j]), real(s[t, b, 2 * hidden + j])
+                d = by * injected[t, b, j] + d_h0[b, j]
+                d_h[t, b, j] = d
+                if holding and held[t, b, 3 * hidden + j]:
+                    d = real(0)
+                d_n = (1 - z) * (1 - n * n) * d
+                d_z = (real(previous[b, j]) - n) * z * (1 - z) * d
+                if holding:
+                    d_n = real(0) if held[t, b, 2 * hidden + j] else d_n
+                    d_z = real(0) if held[t, b, hidden + j] else d_z
+                d_a[t, b, hidden + j], d_a[t, b, 2 * hidden + j] = d_z, d_n
+                towards_u[b, hidden + j], towards_n[b, j] = d_z, d_n
+        _pass_back(towards_n, u_n, by_reset)
+        for b in range(batch):
+            for j in range(hidden):
+                r = real(s[t, b, j])
+                d_r = real(previous[b, j]) * r * (1 - r) * by_reset[b, j]
+                if holding and held[t, b, j]:
+                    d_r = real(0)
+                d_a[t, b, j] = towards_u[b, j] = d_r
+        _pass_back(towards_u, u, d_h0)
+        for b in range(batch):
+            for j in range(hidden):
+                d_h0[b, j] += real(s[t, b, j]) * by_reset[b, j]
+                if not holding or not held[t, b, 3 * hidden + j]:
+                    d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
 
 
 @compiled
@@ -206,24 +291,31 @@ def lstm_gradients(
     injected: Any,
     u: Any,
     v: Any,
+    p: Any,
+    coupled: bool,
     d_h: Any,
     d_c: Any,
     d_a: Any,
     d_h0: Any,
     d_c0: Any,
+    held: Any,
     injected_scale: Any = None,
     scale: Any = None,
     kept: int = KEPT,
 ) -> None:
-    """δh_t = injected_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + f_{t+1} δc_{t+1}, q = tanh c_t.
+    """δh_t = injected_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + p_o δa_o + κ_{t+1}, q = tanh c_t.
 
+    κ = f δc + p_i δa_i + p_f δa_f;  p: peepholes p_i, p_f, p_o, or no rows.
     δa_i = g i (1 − i) δc;  δa_f = c_{t−1} f (1 − f) δc;  δa_g = i (1 − g²) δc;
     δa_o = q o (1 − o) δm, with δm = δh, or Vᵀ δh where a projection V of any rows stands.
+    coupled, i = 1 − f: δa_i = 0 and δa_f = (c_{t−1} − g) f (1 − f) δc.
     """
     steps, batch, hidden = c.shape
     real = d_h.dtype.type
-    projected = v.shape[0] > 0
-    d_m = np.empty((batch, hidden), d_h.dtype)
+    width = d_h.shape[2]
+    projected, peephole = v.shape[0] > 0, p.shape[0] > 0
+    d_m, d_y = np.empty((batch, hidden), d_h.dtype), np.empty((batch, width), d_h.dtype)
+    holding = len(held) > 0
     d_h0[:] = 0
     d_c0[:] = 0
     for t in range(steps - 1, -1, -1):
@@ -233,24 +325,44 @@ def lstm_gradients(
             if scale is not None:
                 row, row_scale = injected[t, b], injected_scale[t, b]
                 scale[t, b], by = _align(d_h0[b], d_c0[b], scale[t + 1, b], row, row_scale, kept)
-            for j in range(d_h.shape[2]):
-                d_h[t, b, j] = by * injected[t, b, j] + d_h0[b, j]
+            for j in range(width):
+                d = by * injected[t, b, j] + d_h0[b, j]
+                d_h[t, b, j] = d
+                d_y[b, j] = real(0) if holding and held[t, b, 5 * hidden + j] else d
         if projected:
-            _pass_back(d_h[t], v, d_m)
+            _pass_back(d_y, v, d_m)
         else:
-            d_m[:] = d_h[t]
+            d_m[:] = d_y
         for b in range(batch):
             for j in range(hidden):
                 i, f = real(s[t, b, j]), real(s[t, b, hidden + j])
                 g, o = real(s[t, b, 2 * hidden + j]), real(s[t, b, 3 * hidden + j])
-                q_t = real(q[t, b, j])
+                q_t, c_t = real(q[t, b, j]), real(previous[b, j])
+                d_o = q_t * o * (1 - o) * d_m[b, j]
+                if holding and held[t, b, 3 * hidden + j]:
+                    d_o = real(0)
                 d = d_c0[b, j] + o * (1 - q_t * q_t) * d_m[b, j]
+                if peephole:
+                    d += p[2, j] * d_o
                 d_c[t, b, j] = d
-                d_a[t, b, j] = g * i * (1 - i) * d
-                d_a[t, b, hidden + j] = real(previous[b, j]) * f * (1 - f) * d
-                d_a[t, b, 2 * hidden + j] = i * (1 - g * g) * d
-                d_a[t, b, 3 * hidden + j] = q_t * o * (1 - o) * d_m[b, j]
+                if holding and held[t, b, 4 * hidden + j]:
+                    d = real(0)
+                by_i = g * d
+                d_g = i * (1 - g * g) * d
+                if holding:
+                    by_i = real(0) if held[t, b, j] else by_i
+                    d_g = real(0) if held[t, b, 2 * hidden + j] else d_g
+                if coupled:
+                    d_i, d_f = real(0), (c_t * d - by_i) * f * (1 - f)
+                else:
+                    d_i, d_f = by_i * i * (1 - i), c_t * f * (1 - f) * d
+                if holding and held[t, b, hidden + j]:
+                    d_f = real(0)
+                d_a[t, b, j], d_a[t, b, hidden + j] = d_i, d_f
+                d_a[t, b, 2 * hidden + j], d_a[t, b, 3 * hidden + j] = d_g, d_o
                 d_c0[b, j] = f * d
+                if peephole:
+                    d_c0[b, j] += p[0, j] * d_i + p[1, j] * d_f
         _pass_back(d_a[t], u, d_h0)
 
 

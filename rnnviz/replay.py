@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnviz.cells import GATE_NAMES
+from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.recurrent import Network, Weights
 
 Array = NDArray[Any]
 
 FLOAT64_UP_TO = 64 * 1024  # entries of U: float64 costs nothing while 8 bytes each fit the cache
+NOTHING_HELD: Array = np.empty((0, 0, 0), bool)
 SAFE = (1e-20, 1e20)  # row maxima between which float32 loses no part that float32 could show
 
 
@@ -65,6 +66,24 @@ def replay(
     return Steps(hidden, {"hidden_preactivation": a.numpy()}, h.numpy(), ())
 
 
+def with_extra(network: Network, weights: Weights, steps: Steps, h_0: Tensor, c_0: Any) -> Steps:
+    """Steps that some cell took itself, with what ``differentiate`` needs besides."""
+    form, arrays = network.form, steps.arrays
+    if form.cell == "rnn":
+        return steps
+    s = np.concatenate([arrays[name] for name in GATE_NAMES[form.cell]], -1)
+    if form.cell == "lstm":
+        c = arrays["cell_state"]
+        return steps._replace(extra=(s, c, c_0.numpy(), np.tanh(c)))
+    if not form.reset_after:
+        return steps._replace(extra=(s, h_0.numpy()))
+    n = network.hidden_size
+    before = torch.cat((h_0[None], steps.hidden[:-1]))
+    bias = None if weights.bias_hh is None else weights.bias_hh[2 * n :]
+    m = _affine(before, weights.hh[2 * n :], bias)
+    return steps._replace(extra=(s, m.numpy(), h_0.numpy()))
+
+
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.nn.functional.linear(x, weight, bias)
 
@@ -84,7 +103,7 @@ def _lstm(weights: Weights, x: Tensor, before: Tensor, c_0: Tensor, hidden: Tens
     if weights.hr is not None:
         h = _affine(h, weights.hr, None)
     arrays = _named("lstm", s, a) | {"cell_state": c.numpy()}
-    return Steps(hidden, arrays, h.numpy(), (s.numpy(), c_0.numpy(), q.numpy()))
+    return Steps(hidden, arrays, h.numpy(), (s.numpy(), c.numpy(), c_0.numpy(), q.numpy()))
 
 
 def _gru(weights: Weights, x: Tensor, before: Tensor, hidden: Tensor) -> Steps:
@@ -113,19 +132,25 @@ def _named(kind: str, s: Tensor, a: Tensor) -> dict[str, Array]:
 
 
 def differentiate(
-    network: Network, weights: Weights, steps: Steps, injected: Tensor, *, by_input: bool
+    network: Network,
+    weights: Weights,
+    steps: Steps,
+    injected: Tensor,
+    held: Array = NOTHING_HELD,
+    *,
+    by_input: bool,
 ) -> Gradients:
     """Total derivatives of the loss through one layer in one direction.
 
     injected: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
-    by_input: also the derivative by the layer's input.
+    held: as the recursions take it. by_input: also the derivative by the layer's input.
     """
     float64 = weights.hh.dtype == torch.float64 or weights.hh.numel() <= FLOAT64_UP_TO
     if not float64 and _fits_float32(injected):
-        found = _differentiate(network, weights, steps, injected, torch.float32)
+        found = _differentiate(network, weights, steps, injected, held, torch.float32)
         if all(_safe(d) for d in found.values()):
             return _gradients(network, weights, found, by_input)
-    found = _differentiate(network, weights, steps, injected, torch.float64)
+    found = _differentiate(network, weights, steps, injected, held, torch.float64)
     return _gradients(network, weights, found, by_input)
 
 
@@ -141,36 +166,72 @@ def _safe(values: Array) -> bool:
 
 
 def _differentiate(
-    network: Network, weights: Weights, steps: Steps, injected: Tensor, dtype: torch.dtype
+    network: Network,
+    weights: Weights,
+    steps: Steps,
+    injected: Tensor,
+    held: Array,
+    dtype: torch.dtype,
 ) -> dict[str, Array]:
     """δh, δc, δa (all gates side by side) and the derivatives by the initial state, in dtype."""
-    from rnnviz import recursions
+
+    def cast(tensor: Tensor | None) -> Array:
+        if tensor is None:
+            return np.empty((0, 0), g.dtype)
+        return tensor.detach().to("cpu", dtype).contiguous().numpy()
 
     h = np.ascontiguousarray(steps.hidden.numpy())  # numba compiles once a memory layout
     g = injected.to(dtype).numpy()
-    u = weights.hh.detach().to(dtype).contiguous().numpy()
-    t, b, p = h.shape
+    u, v, p = map(cast, (weights.hh, weights.hr, weights.peephole))
+    return pass_back(network.form, h, steps.extra, g, (u, v, p), held)
+
+
+def pass_back(
+    form: Form,
+    h: Array,
+    extra: tuple[Array, ...],
+    g: Array,
+    weights: tuple[Array, Array, Array],
+    held: Array,
+    *scaled: Any,
+) -> dict[str, Array]:
+    """δh, δc, δa (all gates side by side) and those by the initial state, in the type of g.
+
+    extra: of ``Steps``. g: what the loss injects. weights: U, V and peepholes in g's type, without
+    rows where there are none. held, scaled: as the recursions take them.
+    """
+    from rnnviz import recursions
+
+    u, v, p = weights
+    t, b, width = h.shape
+    hidden = len(u) // len(form.gates)
+    if form.coupled:  # no gate i has weights, and the recursion's row for it is 0
+        u = np.concatenate((np.zeros((hidden, width), g.dtype), u))
+        p = np.concatenate((np.zeros((1, hidden), g.dtype), p)) if len(p) else p
     d: dict[str, Array] = {
-        "hidden_state": np.empty((t, b, p), g.dtype),
-        "preactivation": np.empty((t, b, u.shape[0]), g.dtype),
-        "initial_hidden_state": np.empty((b, p), g.dtype),
+        "hidden_state": np.empty((t, b, width), g.dtype),
+        "preactivation": np.empty((t, b, len(u)), g.dtype),
+        "initial_hidden_state": np.empty((b, width), g.dtype),
     }
-    d_h, d_a, d_h0 = d["hidden_state"], d["preactivation"], d["initial_hidden_state"]
-    if network.kind == "rnn":
-        form = recursions.RNN_FORMS.index(network.nonlinearity)
-        recursions.rnn_gradients(h, form, g, u, d_h, d_a, d_h0)
-    elif network.kind == "gru":
-        s, m, h_0 = steps.extra
-        recursions.gru_gradients(s, m, h, h_0, g, u, d_h, d_a, d_h0)
+    d_h, d_a, d_h0 = d.values()
+    if form.cell == "rnn":
+        number = recursions.RNN_FORMS.index(form.nonlinearity)
+        recursions.rnn_gradients(h, number, g, u, d_h, d_a, d_h0, held, *scaled)
+    elif form.cell == "gru" and form.reset_after:
+        s, m, h_0 = extra
+        recursions.gru_gradients(s, m, h, h_0, g, u, d_h, d_a, d_h0, held, *scaled)
+    elif form.cell == "gru":
+        s, h_0 = extra
+        parts = u[: 2 * width], u[2 * width :]
+        recursions.gru_reset_before_gradients(s, h, h_0, g, *parts, d_h, d_a, d_h0, held, *scaled)
     else:
-        s, c_0, q = steps.extra
-        c = steps.arrays["cell_state"]
-        v = np.empty((0, 0), g.dtype)
-        if weights.hr is not None:
-            v = weights.hr.detach().to(dtype).contiguous().numpy()
+        s, c, c_0, q = extra
         d["cell_state"] = d_c = np.empty(c.shape, g.dtype)
         d["initial_cell_state"] = d_c0 = np.empty(c_0.shape, g.dtype)
-        recursions.lstm_gradients(s, c, c_0, q, g, u, v, d_h, d_c, d_a, d_h0, d_c0)
+        outs = d_h, d_c, d_a, d_h0, d_c0
+        recursions.lstm_gradients(s, c, c_0, q, g, u, v, p, form.coupled, *outs, held, *scaled)
+    if form.coupled:
+        d["preactivation"] = d_a[..., hidden:]
     return d
 
 
@@ -180,7 +241,7 @@ def _gradients(
     d_a = found.pop("preactivation")
     n = network.hidden_size
     arrays = {name: found[name] for name in ("hidden_state", "cell_state") if name in found}
-    for k, name in enumerate(GATE_NAMES[network.kind]):
+    for k, name in enumerate(network.form.gates):
         arrays[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]
     initial = {
         name.removeprefix("initial_"): value

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnnviz.errors import RnnvizError
 from rnnviz.inputs.sequences import Sequence
-from rnnviz.recurrent import Network, Weights
+from rnnviz.recurrent import Network, Weights, packed_like
 
 Loss = str | Callable[[Any], Tensor] | None
 LOSSES = ("last", "all")
@@ -102,6 +102,16 @@ def time_first(output: Any, sequence: Sequence) -> Tensor:
     if isinstance(output, PackedSequence):
         return pad_packed_sequence(output)[0]
     return sequence.time_first(output)
+
+
+def as_given(output: Tensor, sequence: Sequence) -> Any:
+    """(time, batch, directions · unit) → an output as the module returns it, 0 where padded."""
+    valid = sequence.valid
+    if valid is not None:
+        output = output.where(valid[:, :, None].to(output.device), 0.0)
+    if sequence.packed is not None and valid is not None:
+        return packed_like(sequence.packed, output, valid)
+    return sequence.laid_out(output)
 
 
 def differentiate_loss(loss: Loss, output: Any, sequence: Sequence) -> tuple[float, Tensor]:

@@ -5,6 +5,7 @@ autograd, in float64, at the states that were recorded; so they hold in every ce
 step, and far below what float32 can hold.
 """
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -12,17 +13,24 @@ import torch
 from torch import Tensor
 
 from rnnviz.cells import Cell
+from rnnviz.holding import holding
 from rnnviz.recurrent import on_cpu
 from rnnviz.replay import Gradients, Steps
 
 
 def record(
-    cell: Cell[Any], x: Tensor, h_0: Tensor, c_0: Tensor | None, hidden: Tensor | None
+    cell: Cell[Any],
+    x: Tensor,
+    h_0: Tensor,
+    c_0: Tensor | None,
+    hidden: Tensor | None,
+    held: Mapping[str, Tensor],
 ) -> Steps:
     """Every gate and state of one layer in one direction.
 
     x: (time, batch, input); h_0, c_0: (batch, unit), c_0 for an LSTM. hidden: (time, batch, unit)
     as the module computed it, from which each step starts; None to go on from what comes out.
+    held: by name the values that gates and states are held at, (time, batch, unit), NaN where not.
     """
     own = cell.weight_hh
     x, h = x.to(own.device, own.dtype), h_0.to(own.device, own.dtype)
@@ -30,7 +38,7 @@ def record(
     rows: dict[str, list[Tensor]] = {}
     replayed: list[Tensor] = []
     for t, x_t in enumerate(x):
-        state, gates = cell.step(x_t, h if c is None else (h, c))
+        state, gates = _step(cell, x_t, h if c is None else (h, c), held, t)
         h, c = (state, None) if c is None else state
         replayed.append(h)
         if c is not None:
@@ -45,7 +53,13 @@ def record(
 
 
 def differentiate(
-    cell: Cell[Any], x: Tensor, h_0: Tensor, c_0: Tensor | None, steps: Steps, injected: Tensor
+    cell: Cell[Any],
+    x: Tensor,
+    h_0: Tensor,
+    c_0: Tensor | None,
+    steps: Steps,
+    injected: Tensor,
+    held: Mapping[str, Tensor],
 ) -> Gradients:
     """Total derivatives of the loss through one layer in one direction, in float64.
 
@@ -66,7 +80,7 @@ def differentiate(
         if cells is not None and c_0 is not None:
             before.append(cells[t - 1] if t else c_0)
         carried[0] = carried[0] + injected[t].double()
-        found, by_x_t, carried = _step_back(exact, x[t], before, carried)
+        found, by_x_t, carried = _step_back(exact, x[t], before, carried, held, t)
         by_x.append(by_x_t)
         for name, value in found.items():
             rows.setdefault(name, []).append(value)
@@ -78,8 +92,18 @@ def differentiate(
     )
 
 
+def _step(cell: Cell[Any], x: Tensor, state: Any, held: Mapping[str, Tensor], t: int) -> Any:
+    # Whoever writes a cell of their own need not know that anything can be held.
+    return cell.step(x, state, holding(held, t)) if held else cell.step(x, state)
+
+
 def _step_back(
-    cell: Cell[Any], x: Tensor, before: list[Tensor], after: list[Tensor]
+    cell: Cell[Any],
+    x: Tensor,
+    before: list[Tensor],
+    after: list[Tensor],
+    held: Mapping[str, Tensor],
+    t: int,
 ) -> tuple[dict[str, Tensor], Tensor, list[Tensor]]:
     """Through one step: derivatives by what it computed, by x and by the state before it.
 
@@ -90,7 +114,8 @@ def _step_back(
         x, *states = (
             part.detach().to(torch.float64, copy=True).requires_grad_() for part in (x, *before)
         )
-        state, gates = cell.step(x, states[0] if len(states) == 1 else tuple(states))
+        given = states[0] if len(states) == 1 else tuple(states)
+        state, gates = _step(cell, x, given, held, t)
         outputs = list(state) if isinstance(state, tuple) else [state]
     wanted = {name: a for name, a in gates.items() if name.endswith("_preactivation")}
     if len(outputs) == 2:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
 from rnnviz.trace import Trace
 
@@ -15,9 +14,11 @@ from rnnviz.trace import Trace
 class GateTerms:
     """One gate of one unit at one step, taken apart in float64; the terms sum to preactivation.
 
-    x: (feature,) what is read; h: (unit,) the state before this step; w, u: the unit's rows of
-    the gate's weights; b_ih, b_hh: its biases. reset: r, by which a GRU's candidate scales what
-    comes from h; 1 in every other gate. preactivation, value: as recorded.
+    x: (feature,) what is read; h: (unit,) the state before this step, times r where a GRU's
+    candidate reads it after the reset; w, u: the unit's rows of the gate's weights; b_ih, b_hh: its
+    biases. reset: r, by which a GRU's candidate scales what comes from h; 1 in every other gate.
+    p, c: the peephole and the cell state that it sees; 0 where there is none.
+    preactivation, value: as recorded.
     """
 
     gate: str
@@ -30,6 +31,8 @@ class GateTerms:
     b_ih: float
     b_hh: float
     reset: float
+    p: float
+    c: float
     preactivation: float
     value: float
 
@@ -49,9 +52,14 @@ class GateTerms:
         return self.b_ih + self.reset * self.b_hh
 
     @property
+    def by_cell(self) -> float:
+        """The term of the cell state, p c."""
+        return self.p * self.c
+
+    @property
     def total(self) -> float:
         """Sum of all terms: the pre-activation but for rounding."""
-        return float(self.by_input.sum() + self.by_unit.sum() + self.bias)
+        return float(self.by_input.sum() + self.by_unit.sum() + self.bias + self.by_cell)
 
 
 def gate_terms(
@@ -75,7 +83,7 @@ def gate_terms(
     >>> terms.by_input.tolist(), terms.by_unit.round(4).tolist(), terms.bias
     ([1.0], [0.9951], 2.0)
     """
-    names = GATE_NAMES[trace.cell]
+    names = trace.form.gates
     if gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
     a = _part(trace, f"{gate}_preactivation", layer, direction)[:, batch]
@@ -86,7 +94,15 @@ def gate_terms(
     x, h = _reads(trace, layer, direction, batch, time)
     reset = 1.0
     if gate == "hidden_candidate":
-        reset = float(_part(trace, "reset_gate", layer, direction)[time, batch, unit])
+        r = _part(trace, "reset_gate", layer, direction)[time, batch].astype(np.float64)
+        reset, h = (float(r[unit]), h) if trace.form.reset_after else (1.0, r * h)
+    p = c = 0.0
+    if gate in trace.form.peepholes:
+        place = trace.form.peepholes.index(gate)
+        p = float(trace.parameters[f"weight_peephole{suffix}"][place, unit])
+        c = float(_part(trace, "cell_state", layer, direction)[time, batch, unit])
+        if gate != "output_gate":
+            c = float(_before(trace, "cell_state", layer, direction, batch, time)[unit])
     value = "hidden_state" if gate == "hidden" else gate
     return GateTerms(
         gate=gate,
@@ -99,6 +115,8 @@ def gate_terms(
         b_ih=float(_row(trace, f"bias_ih{suffix}", row)),
         b_hh=float(_row(trace, f"bias_hh{suffix}", row)),
         reset=reset,
+        p=p,
+        c=c,
         preactivation=float(a[time, unit]),
         value=float(_part(trace, value, layer, direction)[time, batch, unit]),
     )
@@ -122,10 +140,17 @@ def _reads(
         x = trace.array("input")[time, batch]
     else:
         x = trace.array("hidden_state")[layer - 1, :, time, batch].reshape(-1)
-    hidden = _part(trace, "hidden_state", layer, direction)[:, batch]
+    return x.astype(np.float64), _before(trace, "hidden_state", layer, direction, batch, time)
+
+
+def _before(
+    trace: Trace, name: str, layer: int, direction: str, batch: int, time: int
+) -> NDArray[np.float64]:
+    """A state as it was before this step, (unit,)."""
+    states = _part(trace, name, layer, direction)[:, batch]
     before = time - 1 if direction == "forward" else time + 1
-    last = len(hidden) if trace.lengths is None else int(trace.lengths[batch])
+    last = len(states) if trace.lengths is None else int(trace.lengths[batch])
     if 0 <= before < last:
-        return x.astype(np.float64), hidden[before].astype(np.float64)
-    first = trace.initial_array("hidden_state")[layer, int(direction == "backward"), batch]
-    return x.astype(np.float64), first.astype(np.float64)
+        return states[before].astype(np.float64)
+    first = trace.initial_array(name)[layer, int(direction == "backward"), batch]
+    return first.astype(np.float64)

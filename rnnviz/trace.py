@@ -16,10 +16,18 @@ from torch import nn
 
 from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
+from rnnviz.holding import Holds, read_holds
 from rnnviz.inputs.sequences import Sequence, read_sequence
-from rnnviz.recording import Recording, record
-from rnnviz.recurrent import Network, read_module
-from rnnviz.running import Loss, differentiate_loss, run_layers_below, run_module, time_first
+from rnnviz.recording import Recording, cells_of, finish, output_of, record
+from rnnviz.recurrent import Network, Recurrent, read_module
+from rnnviz.running import (
+    Loss,
+    as_given,
+    differentiate_loss,
+    run_layers_below,
+    run_module,
+    time_first,
+)
 from rnnviz.storage import read_dataset, write_dataset
 
 if TYPE_CHECKING:
@@ -42,7 +50,8 @@ class Trace:
     replay_error: largest |output worked out from these gates − the module's own output|.
     lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
     injected: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
-    unit) of the last layer in float64, 0 where padded; None without a loss.
+    unit) of the last layer in float64, 0 where padded; None without a loss. held: by the name of
+    a gate or state the values that it was held at, (layer, direction, time, unit), NaN where not.
     """
 
     form: Form
@@ -52,6 +61,7 @@ class Trace:
     lengths: Array | None
     parameters: Mapping[str, Array] = field(repr=False)
     injected: Array | None = field(repr=False)
+    held: Mapping[str, Array] = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
 
@@ -143,6 +153,9 @@ class Trace:
         if self.injected is not None:
             dims = [f"injected_{axis}" for axis in ("time", "batch", "unit")]
             dataset["injected"] = (dims, self.injected)
+        for name, values in self.held.items():
+            dims = [f"held_{name}_{axis}" for axis in ("layer", "direction", "time", "unit")]
+            dataset[f"held_{name}"] = (dims, values)
         if self.lengths is not None:
             dataset["lengths"] = ("batch", self.lengths)
         # A file's attributes are texts and numbers.
@@ -191,6 +204,7 @@ def trace(
     *,
     lengths: Any = None,
     loss: Loss = None,
+    hold: Holds | None = None,
 ) -> Trace:
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
@@ -202,6 +216,9 @@ def trace(
     loss: None (no gradients), "last" (sum of each sequence's last valid output), "all" (sum of
     all valid outputs), or a callable from the output sequence, laid out as the module returns
     it, to a scalar tensor.
+    hold: gates and states by name and what they are held at, whatever the network computes for
+    them: a number for all units from the first step, a Hold, or a list of these. Such a network
+    goes step by step, and no gradient flows through what is held.
 
     RnnvizError for what does not fit, for values that are not finite, and if the gates do not
     give the module's own output back.
@@ -217,15 +234,24 @@ def trace(
     network = read_module(module)
     sequence = read_sequence(network, inputs, state, lengths)
     device = network.device
+    sizes = (len(network.layers), network.directions, len(sequence.x))
+    held = read_holds(hold or {}, network.form, *sizes, network.widths)
+    on_cpu = network.on_cpu()
     with _plain(device), torch.no_grad(), _few_threads(network, sequence), _full_precision(device):
-        own = run_module(module, network, sequence)
-        output = time_first(own, sequence)
+        if held:
+            cells = cells_of(module) or Recurrent.of(module).cells
+            layers = record(cells, on_cpu, sequence, [None] * len(network.layers), held)
+            output = output_of(layers[-1], sequence.lengths).to(device, network.dtype)
+            own = as_given(output, sequence)
+        else:
+            own = run_module(module, network, sequence)
+            outputs = [*run_layers_below(module, network, sequence), time_first(own, sequence)]
+            layers = record(cells_of(module), on_cpu, sequence, outputs, held)
         value, injected = None, None
         if loss is not None:
             value, injected = differentiate_loss(loss, own, sequence)
-        outputs = [*run_layers_below(module, network, sequence), output]
-        recording = record(module, network, sequence, outputs, injected)
-    return _trace(module, network, sequence, recording, value, injected)
+        recording = finish(on_cpu, layers, sequence, injected)
+    return _trace(module, network, sequence, recording, value, injected, held)
 
 
 def _trace(
@@ -235,6 +261,7 @@ def _trace(
     recording: Recording,
     value: float | None,
     injected: torch.Tensor | None,
+    held: dict[str, Array],
 ) -> Trace:
     x = _copied(sequence.x)
     if sequence.valid is not None:
@@ -251,6 +278,7 @@ def _trace(
         lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
         parameters=_all_frozen({n: _copied(p) for n, p in network.parameters().items()}),
         injected=None if injected is None else _frozen(injected.numpy()),
+        held=_all_frozen(held),
         _arrays=_all_frozen({"input": x, **recording.arrays}),
         _initial=_all_frozen(initial),
     )
@@ -280,6 +308,7 @@ def load_trace(path: str | Path) -> Trace:
         lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
         parameters=_all_frozen(named("parameter_")),
         injected=_frozen(dataset["injected"].values) if "injected" in dataset else None,
+        held=_all_frozen(named("held_")),
         _arrays=_all_frozen(arrays),
         _initial=_all_frozen(named("initial_")),
     )

@@ -1,21 +1,29 @@
 """Recurrent modules and inputs of every kind, drawn at random, beside what they should give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 import rnnviz
-from rnnviz.cells import ElmanCell, Form
+from rnnviz.cells import ElmanCell, Form, make_cell
+from rnnviz.recurrent import read_module
 from tests import reference
 
 STACKS = {"tanh": nn.RNN, "relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 OWN_FORMS = ("sigmoid", "identity")  # of this project's cells alone, with the weights of an nn.RNN
+VARIANTS = {  # of this project's cells alone, with weights of their own
+    "peephole": Form("lstm", peephole=True),
+    "coupled": Form("lstm", coupled=True),
+    "coupled peephole": Form("lstm", peephole=True, coupled=True),
+    "reset before": Form("gru", reset_after=False),
+}
 TORCH_CELLS = {"tanh": nn.RNNCell, "relu": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
 
 
@@ -47,6 +55,12 @@ class Case:
     training: bool
     dropout: float
     seed: int
+    hold: Mapping[str, Any] | None = None
+
+    @property
+    def kind(self) -> str:
+        """The cell's name."""
+        return VARIANTS[self.form].cell if self.form in VARIANTS else self.form
 
     @property
     def directions(self) -> int:
@@ -76,8 +90,29 @@ class Case:
         return module.to(self.dtype).train(self.training)
 
     @cached_property
+    def variant(self) -> rnnviz.Recurrent:
+        torch.manual_seed(self.seed)
+        inputs = [self.input_size]
+        inputs += [self.directions * (self.proj_size or self.hidden_size)] * (self.layers - 1)
+        options = {"bias": self.bias, "proj_size": self.proj_size}
+        cells = [
+            [
+                make_cell(VARIANTS[self.form], width, self.hidden_size, **options)
+                for _ in range(self.directions)
+            ]
+            for width in inputs
+        ]
+        module = rnnviz.Recurrent(cells, batch_first=self.batch_first).to(self.dtype)
+        with torch.no_grad():
+            for parameter in module.parameters():
+                parameter.mul_(self.gain)
+        return module.train(self.training)
+
+    @cached_property
     def module(self) -> nn.Module:
         """The network in the way it is asked for, with the weights of ``stack``."""
+        if self.form in VARIANTS:
+            return self.variant if self.way == "recurrent" else self.variant.cells[0][0]
         if self.way == "stack":
             return self.stack
         if self.way == "torch cell":
@@ -94,6 +129,10 @@ class Case:
                     assert isinstance(cell, ElmanCell)
                     cell.form = Form("rnn", self.form)
         return recurrent if self.way == "recurrent" else recurrent.cells[0][0]
+
+    def variant_or_module(self) -> nn.Module:
+        """What holds the weights, as a stack names them."""
+        return self.variant if self.form in VARIANTS else self.module
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -115,7 +154,7 @@ class Case:
     def initial(self) -> dict[str, Tensor]:
         """(layer, direction, batch, unit)."""
         units = {"hidden_state": self.proj_size or self.hidden_size}
-        if self.form == "lstm":
+        if self.kind == "lstm":
             units["cell_state"] = self.hidden_size
         shape = (self.layers, self.directions, max(self.batch, 1))
         generator = self._generator(3)
@@ -154,21 +193,52 @@ class Case:
         parts = [h.flatten(0, 1) for h in self.initial.values()]
         parts = parts if self.batch else [h[:, 0] for h in parts]
         parts = [h[0] for h in parts] if self.way in ("torch cell", "own cell") else parts
-        return tuple(parts) if self.form == "lstm" else parts[0]
+        return tuple(parts) if self.kind == "lstm" else parts[0]
 
     def trace(self) -> rnnviz.Trace:
         lengths = self.lengths if self.padding == "lengths" else None
         loss = {"none": None, "readout": self.readout}.get(self.loss, self.loss)
         return rnnviz.trace(
-            self.module, self.laid_out(self.x), self.state, lengths=lengths, loss=loss
+            self.module,
+            self.laid_out(self.x),
+            self.state,
+            lengths=lengths,
+            loss=loss,
+            hold=self.hold,
         )
 
     @cached_property
     def written(self) -> reference.Run:
         """The same network written out, in float64."""
-        parameters = {name: p.double() for name, p in self.stack.state_dict().items()}
+        if self.form in VARIANTS:
+            named = read_module(self.variant).parameters()
+        else:
+            named = self.stack.state_dict()
+        parameters = {name: p.double() for name, p in named.items()}
         initial = {name: h.double() for name, h in self.initial.items()}
-        return reference.run(self.form, parameters, self.x.double(), initial, self.lengths)
+        sizes = initial["hidden_state"].shape
+        held = {
+            name: self.held_rows(name, holds, *sizes[:2])
+            for name, holds in (self.hold or {}).items()
+        }
+        return reference.run(self.form, parameters, self.x.double(), initial, self.lengths, held)
+
+    def held_rows(self, name: str, holds: Any, layers: int, directions: int) -> Any:
+        """What is held, written out: (layer, direction, time, unit), NaN where free."""
+        width = self.initial[name].shape[-1] if name in self.initial else self.hidden_size
+        rows = np.full((layers, directions, self.steps, width), np.nan)
+        for hold in holds if isinstance(holds, list) else [holds]:
+            for n, d, t, k in np.ndindex(*rows.shape):
+                if isinstance(hold, float):
+                    rows[n, d, t, k] = hold
+                elif (
+                    t >= hold.start
+                    and hold.layer in (None, n)
+                    and hold.direction in (None, ("forward", "backward")[d])
+                    and (hold.units is None or k in hold.units)
+                ):
+                    rows[n, d, t, k] = hold.value
+        return rows
 
     def written_loss(self) -> Tensor:
         y = self.written.output
@@ -211,10 +281,11 @@ def plain_case(form: str, way: str = "stack", **changed: Any) -> Case:
 @st.composite
 def cases(draw: st.DrawFn, way: str = "stack") -> Case:
     is_cell = way in ("torch cell", "own cell")
-    own = OWN_FORMS if way in ("own cell", "recurrent") else ()
+    own = (*OWN_FORMS, *VARIANTS) if way in ("own cell", "recurrent") else ()
     form = draw(st.sampled_from([*STACKS, *own]))
     hidden_size = draw(st.integers(1, 4))
-    projects = form == "lstm" and hidden_size > 1 and way != "torch cell"
+    lstm = form == "lstm" or (form in VARIANTS and VARIANTS[form].cell == "lstm")
+    projects = lstm and hidden_size > 1 and way != "torch cell"
     batch = draw(st.integers(0, 3))
     paddings = ["none"] if batch == 0 else ["none", "lengths"]
     if batch and not is_cell:

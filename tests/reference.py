@@ -14,7 +14,8 @@ from torch import Tensor
 
 Array = NDArray[np.float64]
 Nodes = dict[str, Tensor]
-Step = Callable[[Mapping[str, Tensor], Tensor, Nodes], Nodes]
+Hold = Callable[[str, Tensor], Tensor]
+Step = Callable[[Mapping[str, Tensor], Tensor, Nodes, Hold], Nodes]
 
 
 class Run(NamedTuple):
@@ -30,55 +31,75 @@ class Run(NamedTuple):
 
 
 def rnn_step(function: Callable[[Tensor], Tensor]) -> Step:
-    def step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
+    def step(w: Mapping[str, Tensor], x: Tensor, state: Nodes, hold: Hold) -> Nodes:
         a = (
             w["weight_ih"] @ x
             + w["bias_ih"]
             + w["weight_hh"] @ state["hidden_state"]
             + w["bias_hh"]
         )
-        return {"hidden_preactivation": a, "hidden_state": function(a)}
+        return {"hidden_preactivation": a, "hidden_state": hold("hidden_state", function(a))}
 
     return step
 
 
-def lstm_step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
+def lstm_step(w: Mapping[str, Tensor], x: Tensor, state: Nodes, hold: Hold) -> Nodes:
     a = w["weight_ih"] @ x + w["bias_ih"] + w["weight_hh"] @ state["hidden_state"] + w["bias_hh"]
-    a_i, a_f, a_g, a_o = a.chunk(4)
-    i, f, g, o = a_i.sigmoid(), a_f.sigmoid(), a_g.tanh(), a_o.sigmoid()
-    c = f * state["cell_state"] + i * g
+    before = state["cell_state"]
+    rows = len(before)
+    coupled = len(a) == 3 * rows
+    a_i, a_f, a_g, a_o = (a.new_zeros(rows), *a.chunk(3)) if coupled else a.chunk(4)
+    if "weight_peephole" in w:
+        p = w["weight_peephole"]
+        a_f = a_f + p[-2] * before
+        a_i = a_i if coupled else a_i + p[0] * before
+    f = hold("forget_gate", a_f.sigmoid())
+    i = hold("input_gate", 1 - f if coupled else a_i.sigmoid())
+    g = hold("cell_candidate", a_g.tanh())
+    c = hold("cell_state", f * before + i * g)
+    if "weight_peephole" in w:
+        a_o = a_o + w["weight_peephole"][-1] * c
+    o = hold("output_gate", a_o.sigmoid())
     h = o * c.tanh()
-    return {
+    sums = {
         "input_gate_preactivation": a_i,
         "forget_gate_preactivation": a_f,
         "cell_candidate_preactivation": a_g,
         "output_gate_preactivation": a_o,
+    }
+    if coupled:
+        sums.pop("input_gate_preactivation")
+    return sums | {
         "input_gate": i,
         "forget_gate": f,
         "cell_candidate": g,
         "output_gate": o,
         "cell_state": c,
-        "hidden_state": w["weight_hr"] @ h if "weight_hr" in w else h,
+        "hidden_state": hold("hidden_state", w["weight_hr"] @ h if "weight_hr" in w else h),
     }
 
 
-def gru_step(w: Mapping[str, Tensor], x: Tensor, state: Nodes) -> Nodes:
-    h = state["hidden_state"]
-    x_r, x_z, x_n = (w["weight_ih"] @ x + w["bias_ih"]).chunk(3)
-    h_r, h_z, h_n = (w["weight_hh"] @ h + w["bias_hh"]).chunk(3)
-    a_r, a_z = x_r + h_r, x_z + h_z
-    r, z = a_r.sigmoid(), a_z.sigmoid()
-    a_n = x_n + r * h_n
-    n = a_n.tanh()
-    return {
-        "reset_gate_preactivation": a_r,
-        "update_gate_preactivation": a_z,
-        "hidden_candidate_preactivation": a_n,
-        "reset_gate": r,
-        "update_gate": z,
-        "hidden_candidate": n,
-        "hidden_state": n - z * n + z * h,
-    }
+def gru_step(*, reset_after: bool) -> Step:
+    def step(w: Mapping[str, Tensor], x: Tensor, state: Nodes, hold: Hold) -> Nodes:
+        h = state["hidden_state"]
+        x_r, x_z, x_n = (w["weight_ih"] @ x + w["bias_ih"]).chunk(3)
+        u_r, u_z, u_n = w["weight_hh"].chunk(3)
+        b_r, b_z, b_n = w["bias_hh"].chunk(3)
+        a_r, a_z = x_r + u_r @ h + b_r, x_z + u_z @ h + b_z
+        r, z = hold("reset_gate", a_r.sigmoid()), hold("update_gate", a_z.sigmoid())
+        a_n = x_n + (r * (u_n @ h + b_n) if reset_after else u_n @ (r * h) + b_n)
+        n = hold("hidden_candidate", a_n.tanh())
+        return {
+            "reset_gate_preactivation": a_r,
+            "update_gate_preactivation": a_z,
+            "hidden_candidate_preactivation": a_n,
+            "reset_gate": r,
+            "update_gate": z,
+            "hidden_candidate": n,
+            "hidden_state": hold("hidden_state", n - z * n + z * h),
+        }
+
+    return step
 
 
 STEPS: dict[str, Step] = {
@@ -87,8 +108,17 @@ STEPS: dict[str, Step] = {
     "sigmoid": rnn_step(torch.sigmoid),
     "identity": rnn_step(torch.clone),
     "lstm": lstm_step,
-    "gru": gru_step,
+    "peephole": lstm_step,
+    "coupled": lstm_step,
+    "coupled peephole": lstm_step,
+    "gru": gru_step(reset_after=True),
+    "reset before": gru_step(reset_after=False),
 }
+
+
+def free(_name: str, value: Tensor) -> Tensor:
+    """Nothing is held."""
+    return value
 
 
 def weights_of(parameters: Mapping[str, Tensor], suffix: str) -> dict[str, Tensor]:
@@ -106,11 +136,13 @@ def run(
     x: Tensor,
     initial: Mapping[str, Tensor],
     lengths: list[int],
+    held: Mapping[str, Array] | None = None,
 ) -> Run:
     """A network of ``form``, a name in STEPS, over padded inputs.
 
     parameters: by torch's names of a stack. x: (time, batch, feature). initial: hidden_state and
-    cell_state, (layer, direction, batch, unit).
+    cell_state, (layer, direction, batch, unit). held: by name the values that are held,
+    (layer, direction, time, unit), NaN where free.
     """
     layers, directions, batch = initial["hidden_state"].shape[:3]
     starts = {
@@ -131,7 +163,8 @@ def run(
                 state = {name: starts[name][n, d, b] for name in starts}
                 times = range(lengths[b])
                 for t in times if d == 0 else reversed(times):
-                    state = STEPS[form](weights, below[t, b], state)
+                    hold = _hold({k: rows[n, d, t] for k, rows in (held or {}).items()})
+                    state = STEPS[form](weights, below[t, b], state, hold)
                     for name, node in state.items():
                         nodes.setdefault(name, {})[n, d, t, b] = node
         hidden = nodes["hidden_state"]
@@ -141,6 +174,16 @@ def run(
     zero = torch.zeros_like(below[0, 0])
     rows = [[below.get((t, b), zero) for b in range(batch)] for t in range(len(x))]
     return Run(nodes, starts, torch.stack([torch.stack(row) for row in rows]))
+
+
+def _hold(rows: Mapping[str, Array]) -> Hold:
+    def hold(name: str, value: Tensor) -> Tensor:
+        if name not in rows:
+            return value
+        fixed = torch.tensor(rows[name])
+        return torch.where(fixed.isnan(), value, fixed)
+
+    return hold
 
 
 def arrays(written: Run) -> dict[str, Array]:
@@ -185,7 +228,7 @@ def step_back(
             name: torch.tensor(values[t - 1] * (t > 0)).double().requires_grad_()
             for name, values in states.items()
         }
-        nodes = STEPS[form](weights, x[t], before)
+        nodes = STEPS[form](weights, x[t], before, free)
         outputs = [nodes[name] for name in states]
         wanted = {name: node for name, node in nodes.items() if name.endswith("_preactivation")}
         wanted |= {name: nodes[name] for name in states if name == "cell_state"}

@@ -324,7 +324,9 @@ def made(by_input: float, by_unit: list[float], bias: float) -> GateTerms:
     ones = np.ones(len(by_unit))
     unit = np.array(by_unit)
     x = np.array([by_input])
-    return GateTerms("hidden", 0, 0, x, np.ones(1), unit, ones, bias, 0.0, 1.0, total, 0.0)
+    return GateTerms(
+        "hidden", 0, 0, x, np.ones(1), unit, ones, bias, 0.0, 1.0, 0.0, 0.0, total, 0.0
+    )
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK])

@@ -23,6 +23,7 @@ ROOMS: tuple[str, ...] = (
     "locale",
     "errors",
     "cells",
+    "holding",
     "recurrent",
     "initialise",
     "inputs",

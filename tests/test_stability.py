@@ -37,7 +37,7 @@ def by_autograd(case: Case, layer: int, direction: int, batch: int) -> np.ndarra
 
         def step(s: torch.Tensor, x: torch.Tensor = x) -> torch.Tensor:
             given_state: reference.Nodes = dict(zip(names, s.split(sizes), strict=True))
-            found = reference.STEPS[case.form](weights, x, given_state)
+            found = reference.STEPS[case.form](weights, x, given_state, reference.free)
             return torch.cat([found[name] for name in names])
 
         rows.append(torch.autograd.functional.jacobian(step, before).numpy())

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
+from rnnviz.holding import held_columns, holdable
 from rnnviz.recording import turn
+from rnnviz.replay import NOTHING_HELD, pass_back
 from rnnviz.trace import Trace
 
 Array = NDArray[Any]
@@ -163,7 +165,7 @@ def by_input(
     """Derivatives by what the layer reads, Wᵀ δa, as (time, batch, feature) rows and scale."""
     w = parameter(trace, "weight_ih", layer, direction)
     assert w is not None
-    gates = [part.arrays[f"{name}_preactivation"] for name in GATE_NAMES[trace.cell]]
+    gates = [part.arrays[f"{name}_preactivation"] for name in trace.form.gates]
     return times(np.concatenate(gates, -1), part.scale, w)
 
 
@@ -192,8 +194,12 @@ def _differentiate(
     from rnnviz.recursions import MOST, growth, room_for
 
     own = partial(own_order, trace, direction=direction)
-    weights = (parameter(trace, name, layer, direction) for name in ("weight_hh", "weight_hr"))
-    places = growth(*(w for w in weights if w is not None))
+    u, v, p = (
+        parameter(trace, name, layer, direction)
+        for name in ("weight_hh", "weight_hr", "weight_peephole")
+    )
+    places = growth(*(w for w in (u, v) if w is not None))
+    places += 0 if p is None else max(0, growth(p))
     if places > MOST:
         decades, most = (int(n * math.log10(2)) for n in (places, MOST))
         raise RnnvizError("error.gradient_room", layer=layer, decades=decades, most=most)
@@ -201,8 +207,8 @@ def _differentiate(
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
     found = recurse(trace, layer, direction, injected, np.float64, g_scale, scale, room_for(places))
     d_a = found.pop("preactivation")
-    n = d_a.shape[-1] // len(GATE_NAMES[trace.cell])
-    for k, name in enumerate(GATE_NAMES[trace.cell]):
+    n = d_a.shape[-1] // len(trace.form.gates)
+    for k, name in enumerate(trace.form.gates):
         found[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]
     arrays = {name: own(values) for name, values in found.items()}
     back = np.array(turn(scale[:-1], direction, _lengths(trace)))
@@ -219,7 +225,7 @@ def recurse(
     injected: (time, batch, unit), in the order of the input; what comes back is in that of the
     direction. scaled: the last arguments of the recursions, for rows x · 2^e.
     """
-    from rnnviz import recursions
+    form = trace.form
 
     def cast(values: Array | None) -> Array:
         return np.require(np.empty((0, 0)) if values is None else values, dtype, ("C", "W"))
@@ -231,31 +237,40 @@ def recurse(
     def start(name: str) -> Array:
         return cast(trace.initial_array(name)[layer, direction])
 
+    extra: tuple[Array, ...] = ()
+    if form.cell == "lstm":
+        c = read("cell_state")
+        extra = read(*GATE_NAMES["lstm"]), c, start("cell_state"), np.tanh(c)
+    elif form.cell == "gru":
+        after = form.reset_after
+        m = (cast(candidate_recurrence(trace, layer, direction)),) if after else ()
+        extra = read(*GATE_NAMES["gru"]), *m, start("hidden_state")
+    names = ("weight_hh", "weight_hr", "weight_peephole")
+    u, v, p = (cast(parameter(trace, name, layer, direction)) for name in names)
     g = cast(own_order(trace, injected, direction))
-    u = cast(parameter(trace, "weight_hh", layer, direction))
-    h = read("hidden_state")
-    d_h, d_h0, d_a = np.empty_like(h), np.empty_like(h[0]), np.empty((*h.shape[:2], len(u)), dtype)
-    found = {"hidden_state": d_h, "preactivation": d_a}
-    if trace.cell == "rnn":
-        form = recursions.RNN_FORMS.index(trace.nonlinearity)
-        recursions.rnn_gradients(h, form, g, u, d_h, d_a, d_h0, *scaled)
-    elif trace.cell == "gru":
-        s, m = read(*GATE_NAMES["gru"]), cast(candidate_recurrence(trace, layer, direction))
-        h_0 = start("hidden_state")
-        recursions.gru_gradients(s, m, h, h_0, g, u, d_h, d_a, d_h0, *scaled)
-    else:
-        s, c, c_0 = read(*GATE_NAMES["lstm"]), read("cell_state"), start("cell_state")
-        v = cast(parameter(trace, "weight_hr", layer, direction))
-        found["cell_state"] = d_c = np.empty_like(c)
-        d_c0 = np.empty_like(c_0)
-        recursions.lstm_gradients(
-            s, c, c_0, np.tanh(c), g, u, v, d_h, d_c, d_a, d_h0, d_c0, *scaled
-        )
-    return found
+    h, held = read("hidden_state"), held_steps(trace, layer, direction)
+    found = pass_back(form, h, extra, g, (u, v, p), held, *scaled)
+    return {name: values for name, values in found.items() if not name.startswith("initial_")}
+
+
+def held_steps(trace: Trace, layer: int, direction: int) -> NDArray[np.bool_]:
+    """Where gates and states are held, (time, batch, columns), as the recursions take it."""
+    if not trace.held:
+        return NOTHING_HELD
+    steps, batch = trace.array("hidden_state").shape[2:4]
+    rows: dict[str, Array] = {}
+    for name, values in trace.held.items():
+        whole = np.repeat(values[layer, direction][:, None], batch, axis=1)
+        rows[name] = own_order(trace, whole, direction)
+    widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
+    return held_columns(rows, trace.form, (steps, batch), widths)
 
 
 def candidate_recurrence(trace: Trace, layer: int, direction: int) -> NDArray[np.float64]:
-    """A GRU's U_n h_{t−1} + b_hn, (time, batch, unit), in the order of the direction."""
+    """A GRU's U_n h_{t−1} + b_hn, (time, batch, unit), in the order of the direction.
+
+    Of a GRU that resets after the product, whose reset gate multiplies it.
+    """
     before = states_before(trace, "hidden_state", layer, direction)
     n = before.shape[-1]
     u = parameter(trace, "weight_hh", layer, direction)

@@ -156,7 +156,8 @@ def _not_finite(
     trace: Trace, layer: int, number: int, batch: int, times: NDArray[np.intp]
 ) -> NotFinite | None:
     gates = GATE_NAMES[trace.cell]
-    names = [f"{gate}_preactivation" for gate in gates] + [gate for gate in gates if gate in trace]
+    names = [f"{gate}_preactivation" for gate in trace.form.gates]
+    names += [gate for gate in gates if gate in trace]
     names += [name for name in ("cell_state", "hidden_state") if name in trace]
     first: NotFinite | None = None
     place = len(times)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import GATE_NAMES
 from rnnviz.gradients.backpropagation import (
     Part,
     backpropagate,
+    held_steps,
     own_order,
     states_before,
     valid_lengths,
@@ -58,20 +58,32 @@ def _of_part(trace: Trace, part: Part, layer: int, direction: int) -> dict[str, 
     def recorded(name: str) -> Array:
         return own(trace.array(name)[layer, direction])
 
-    d_a = np.concatenate([gradient(f"{n}_preactivation") for n in GATE_NAMES[trace.cell]], -1)
-    d_u = d_a
-    if trace.cell == "gru":  # of U_n h + b_hn, which r multiplies
-        n = d_a.shape[-1] // 3
+    form = trace.form
+    by_gate = {name: gradient(f"{name}_preactivation") for name in form.gates}
+    d_a = np.concatenate(list(by_gate.values()), -1)
+    d_u, before = d_a, states_before(trace, "hidden_state", layer, direction)
+    n = d_a.shape[-1] // len(form.gates)
+    if form.cell == "gru" and form.reset_after:  # of U_n h + b_hn, which r multiplies
         d_u = np.concatenate((d_a[..., : 2 * n], recorded("reset_gate") * d_a[..., 2 * n :]), -1)
     found = {
         "weight_ih": _outer(d_a, own(_read(trace, layer))),
-        "weight_hh": _outer(d_u, states_before(trace, "hidden_state", layer, direction)),
+        "weight_hh": _outer(d_u, before),
         "bias_ih": d_a.sum((0, 1)),
         "bias_hh": d_u.sum((0, 1)),
     }
-    if trace.cell == "lstm":
-        m = recorded("output_gate") * np.tanh(recorded("cell_state"))
-        found["weight_hr"] = _outer(gradient("hidden_state"), m)
+    if form.cell == "gru" and not form.reset_after:  # of U_n (r h)
+        found["weight_hh"][2 * n :] = _outer(d_a[..., 2 * n :], recorded("reset_gate") * before)
+    if form.cell == "lstm":
+        c = recorded("cell_state")
+        m, d_h = recorded("output_gate") * np.tanh(c), gradient("hidden_state")
+        if "hidden_state" in trace.held:  # the columns of h come last
+            held = held_steps(trace, layer, direction)[..., -d_h.shape[-1] :]
+            d_h = np.where(held, 0, d_h)
+        found["weight_hr"] = _outer(d_h, m)
+        c_before = states_before(trace, "cell_state", layer, direction)
+        sees = {name: c if name == "output_gate" else c_before for name in form.peepholes}
+        rows = [(by_gate[name] * sees[name]).sum((0, 1)) for name in form.peepholes]
+        found["weight_peephole"] = np.array(rows)
     return {name: np.ldexp(values, min(top, 5000)) for name, values in found.items()}
 
 

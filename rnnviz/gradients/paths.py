@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import (
     Part,
     add_rows,
     backpropagate,
     by_input,
+    held_steps,
     normalised,
     own_order,
     parameter,
@@ -37,6 +37,9 @@ def split_cell_gradient(trace: Trace) -> xarray.Dataset:
 
     D_t = o_t (1 − tanh² c_t) · (from outside) + f_{t+1} D_{t+1}
     G_t = o_t (1 − tanh² c_t) · Uᵀ δa_{t+1}    + f_{t+1} G_{t+1},   δc_t = D_t + G_t
+
+    With peepholes p_o δa_{o,t} + (p_i δa_i + p_f δa_f)_{t+1} comes to G_t, too. Where a state is
+    held, nothing flows on.
 
     direct: D; through_gates: G; each over (layer, direction, time, batch, unit), with log10_norm_
     before its name over (layer, direction, time, batch), right beyond the float range.
@@ -86,11 +89,21 @@ def _of_part(
         "direct": _from_outside(trace, parts, layer, direction),
         "through_gates": _from_after(trace, parts[layer][direction], layer, direction),
     }
+    held_h: NDArray[np.bool_] | None = None
+    if trace.held:
+        held = held_steps(trace, layer, direction)
+        n, width = c.shape[-1], trace.array("hidden_state").shape[-1]
+        f, held_h = np.where(held[..., 4 * n : 5 * n], 0, f), held[..., -width:]
     padded = np.arange(len(c))[:, None] >= valid_lengths(trace)
     found: dict[str, NDArray[np.float64]] = {}
     for name, (rows, scale) in sources.items():
+        rows = rows if held_h is None else np.where(held_h, 0, rows)
         rows, scale = (rows, scale) if v is None else times(rows, scale, v)
-        found[name], found[f"log10_norm_{name}"] = _flow(f, *normalised(entrance * rows, scale))
+        entering = normalised(entrance * rows, scale)
+        if name == "through_gates" and trace.form.peephole:
+            seen = _through_peepholes(trace, parts[layer][direction], layer, direction)
+            entering = normalised(*add_rows([entering, *seen]))
+        found[name], found[f"log10_norm_{name}"] = _flow(f, *entering)
     with np.errstate(divide="ignore"):
         logs = np.where(padded[..., None], 0.0, np.log10(np.where(padded[..., None], 1.0, f)))
     found["log10_forget_product"] = np.cumsum(logs[::-1], 0)[::-1]
@@ -127,9 +140,26 @@ def _from_outside(trace: Trace, parts: list[list[Part]], layer: int, direction: 
     return normalised(rows, scale)
 
 
+def _through_peepholes(trace: Trace, part: Part, layer: int, direction: int) -> list[Rows]:
+    """p_o δa_o of this step and p_i δa_i, p_f δa_f of the next, each (time, batch, unit)."""
+    p = parameter(trace, "weight_peephole", layer, direction)
+    assert p is not None
+    found: list[Rows] = []
+    scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
+    for name, weights in zip(trace.form.peepholes, p, strict=True):
+        d_a = own_order(trace, part.arrays[f"{name}_preactivation"], direction)
+        if name == "output_gate":
+            found.append(normalised(weights * d_a, scale))
+        else:
+            after, after_scale = np.roll(d_a, -1, 0), np.roll(scale, -1, 0)
+            after[-1], after_scale[-1] = 0, 0
+            found.append(normalised(weights * after, after_scale))
+    return found
+
+
 def _from_after(trace: Trace, part: Part, layer: int, direction: int) -> Rows:
     """Uᵀ δa_{t+1}, (time, batch, unit), in the direction's order; 0 at the last step."""
-    gates = [part.arrays[f"{name}_preactivation"] for name in GATE_NAMES["lstm"]]
+    gates = [part.arrays[f"{name}_preactivation"] for name in trace.form.gates]
     d_a = own_order(trace, np.concatenate(gates, -1), direction)
     scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
     u = parameter(trace, "weight_hh", layer, direction)

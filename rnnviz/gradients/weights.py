@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import GATE_NAMES
 from rnnviz.gradients.backpropagation import (
     Part,
     backpropagate,
@@ -27,7 +26,8 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
     """What every step adds to ∂L/∂U = Σ_t δa_t h_{t−1}ᵀ, in Frobenius norms.
 
     contribution: ‖δa_t h_{t−1}ᵀ‖ = ‖δa_t‖ ‖h_{t−1}‖, (layer, direction, time, batch), NaN where
-    padded; of a GRU's candidate r δa_n stands for δa_n. total: ‖∂L/∂U‖, (layer, direction), the
+    padded; of a GRU's candidate r δa_n stands for δa_n, or, where the reset comes before the
+    product, r h_{t−1} for h_{t−1}. total: ‖∂L/∂U‖, (layer, direction), the
     sum over all steps and sequences. cancellation: total / sum of the contributions, 1 where
     all point one way and near 0 where they cancel; NaN where nothing contributes.
     log10_contribution and log10_total are right where these leave the float range.
@@ -74,11 +74,12 @@ def _of_part(
     """log₁₀ of every contribution, (time, batch), and of the norm of their sum."""
     gates = [
         own_order(trace, part.arrays[f"{name}_preactivation"], direction)
-        for name in GATE_NAMES[trace.cell]
+        for name in trace.form.gates
     ]
+    r = None
     if trace.cell == "gru":
         r = own_order(trace, trace.array("reset_gate")[layer, direction], direction)
-        gates[2] = r * gates[2]
+        gates[2] = r * gates[2] if trace.form.reset_after else gates[2]
     d_a = np.concatenate(gates, -1)
     scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
     d_a, scale = normalised(d_a, scale)
@@ -86,17 +87,21 @@ def _of_part(
         states_before(trace, "hidden_state", layer, direction), np.zeros_like(scale)
     )
     scale = scale + h_scale
+    products = [(d_a, h)]
+    if r is not None and not trace.form.reset_after:  # U_n multiplies r h, not h
+        products = [(d_a[..., : 2 * h.shape[-1]], h), (d_a[..., 2 * h.shape[-1] :], r * h)]
+    sizes = [np.linalg.norm(d, axis=-1) * np.linalg.norm(x, axis=-1) for d, x in products]
     with np.errstate(divide="ignore"):
-        logs = np.log10(np.linalg.norm(d_a, axis=-1) * np.linalg.norm(h, axis=-1))
-    logs = logs + scale * np.log10(2.0)
-    alive = d_a.any(-1) & h.any(-1)
+        logs = np.log10(np.linalg.norm(sizes, axis=0)) + scale * np.log10(2.0)
+    alive = np.any([d.any(-1) & x.any(-1) for d, x in products], axis=0)
     largest = int(scale[alive].max(initial=-(1 << 40)))
-    shift = np.where(alive, np.clip(scale - largest, -5000, 0), -5000)
-    summed = np.ldexp(d_a, shift[..., None]).reshape(-1, d_a.shape[-1]).T @ h.reshape(
-        -1, h.shape[-1]
-    )
+    shift = np.where(alive, np.clip(scale - largest, -5000, 0), -5000)[..., None]
+    sums = [
+        np.linalg.norm(np.ldexp(d, shift).reshape(-1, d.shape[-1]).T @ x.reshape(-1, x.shape[-1]))
+        for d, x in products
+    ]
     with np.errstate(divide="ignore"):
-        total = np.log10(np.linalg.norm(summed)) + largest * np.log10(2.0)
+        total = np.log10(np.linalg.norm(sums)) + largest * np.log10(2.0)
     padded = np.arange(len(logs))[:, None] >= valid_lengths(trace)
     back = own_order(trace, logs[..., None], direction)[..., 0]
     return np.where(padded, np.nan, back), float(total)

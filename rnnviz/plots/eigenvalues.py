@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnviz.cells import GATES_AS_READ
 from rnnviz.locale import labels
 from rnnviz.plots.lines import Drawn, scatter
 from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
@@ -41,7 +40,7 @@ def plot_eigenvalues(
     reach = 1.0
     for label, trace in traces.items():
         spectra = recurrent_spectra(trace, layer=layer, direction=direction)
-        for gate, symbol in zip(GATES_AS_READ[trace.cell], SYMBOLS, strict=False):
+        for gate, symbol in zip(trace.form.gates_as_read, SYMBOLS, strict=False):
             values = spectra[gate].eigenvalues
             reach = max(reach, float(np.abs(values).max()))
             name = words(

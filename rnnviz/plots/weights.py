@@ -3,7 +3,6 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import parameter
 from rnnviz.gradients.diagnosis import check_part
@@ -33,7 +32,7 @@ def plot_recurrent_weights(
     [[0.5, 2.0], [0.0, 0.5]]
     """
     words, colours = labels(language), palette(dark=dark)
-    names = GATE_NAMES[trace.cell]
+    names = trace.form.gates
     if gate is not None and gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
     packed = parameter(trace, "weight_hh", layer, check_part(trace, layer, direction, 0))

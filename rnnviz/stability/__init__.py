@@ -9,6 +9,7 @@ from rnnviz.stability.products import (
     bound_backward_norms,
     transient_growth,
 )
+from rnnviz.stability.sensitivity import sensitivity_norms
 from rnnviz.stability.spectra import PascanuBound, Spectrum, pascanu_bound, recurrent_spectra
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "lyapunov_exponents",
     "pascanu_bound",
     "recurrent_spectra",
+    "sensitivity_norms",
     "transient_growth",
 ]

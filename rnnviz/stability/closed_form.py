@@ -9,12 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.gradients.backpropagation import (
-    candidate_recurrence,
-    parameter,
-    valid_lengths,
-)
+from rnnviz.gradients.backpropagation import parameter
 from rnnviz.gradients.diagnosis import check_part
+from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
 
 Array = NDArray[Any]
@@ -31,10 +28,13 @@ def jacobians(
     T is the sequence's own length. With D(·) a diagonal matrix:
 
     RNN: D(φ′) U.  GRU: D(z) + D((h₋ − n) z (1 − z)) U_z
-    + D((1 − z)(1 − n²)) [D(r) U_n + D((U_n h₋ + b_hn) r (1 − r)) U_r].
+    + D((1 − z)(1 − n²)) [D(r) U_n + D((U_n h₋ + b_hn) r (1 − r)) U_r], reset before the product:
+    … U_n [D(r) + D(h₋ r (1 − r)) U_r] in the brackets.
     LSTM: [[D(tanh c · o (1 − o)) U_o + D(q) A, D(q f)], [A, D(f)]], q = o (1 − tanh² c),
     A = D(c₋ f (1 − f)) U_f + D(g i (1 − i)) U_i + D(i (1 − g²)) U_g;
-    a projection V stands before the two blocks of h.
+    a projection V stands before the two blocks of h. Peepholes: in q tanh c · o (1 − o) p_o, and in
+    f c₋ f (1 − f) p_f + g i (1 − i) p_i more. Coupled: c₋ − g for c₋, and no term of U_i.
+    Nothing depends on what came before where it is held: 0.
 
     RnnvizError for a layer, direction or sequence that the trace lacks.
 
@@ -59,37 +59,20 @@ class JacobianBlocks:
     ((5, 6, 6), (2, 6, 6))
     """
 
-    @np.errstate(invalid="ignore", over="ignore")  # states that overflowed
     def __init__(
         self, trace: Trace, *, layer: int = 0, direction: str = "forward", batch: int = 0
     ) -> None:
+        self._slopes = slopes_of(trace, layer=layer, direction=direction, batch=batch)
         number = check_part(trace, layer, direction, batch)
-        length = int(valid_lengths(trace)[batch])
-
-        def own(name: str) -> NDArray[np.float64]:
-            values = trace.array(name)[layer, number, :length, batch]
-            return np.array(values[::-1] if number else values, np.float64, order="C")
-
-        def before(name: str) -> NDArray[np.float64]:
-            first = trace.initial_array(name)[layer, number, batch]
-            return np.concatenate((first[None], own(name)[:-1]))
-
         u = parameter(trace, "weight_hh", layer, number)
         assert u is not None
+        n = self._slopes.keep.shape[1]
+        if trace.form.coupled:  # no gate i has weights
+            u = np.concatenate((np.zeros((n, u.shape[1])), u))
         self._u, self._v = u, parameter(trace, "weight_hr", layer, number)
-        if trace.cell == "rnn":
-            self._values = (_rnn_factors(trace.nonlinearity, own("hidden_state")),)
-        elif trace.cell == "gru":
-            m = candidate_recurrence(trace, layer, number)[:length, batch]
-            gates = own("reset_gate"), own("update_gate"), own("hidden_candidate")
-            self._values = (_gru_factors(*gates, m, before("hidden_state")),)
-        else:
-            gates = ("input_gate", "forget_gate", "cell_candidate", "output_gate")
-            tanh_c = np.tanh(own("cell_state"))
-            self._values = (*map(own, gates), tanh_c, before("cell_state"))
-        self._cell = trace.cell
-        states = u.shape[1] + (self._values[0].shape[-1] if trace.cell == "lstm" else 0)
-        self.shape = (length, states, states)
+        self._form = trace.form
+        states = u.shape[1] + (n if trace.cell == "lstm" else 0)
+        self.shape = (len(self._slopes.keep), states, states)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -98,17 +81,34 @@ class JacobianBlocks:
     def __getitem__(self, times: slice) -> NDArray[np.float64]:
         from rnnviz.stability.kernels import fill_gated, fill_lstm
 
-        values = [part[times] for part in self._values]
-        steps, n, states = len(values[0]), values[0].shape[-1], self.shape[1]
-        if self._cell != "lstm":
-            found = np.empty((steps, states, states))
-            _fill(fill_gated, values, self._u, found)
-            return found
-        found = np.empty((steps, 2 * n, states))
-        _fill(fill_lstm, values, self._u, found)
-        if self._v is None:
-            return found
-        return np.concatenate((self._v @ found[:, :n], found[:, n:]), axis=1)
+        part = Slopes(*(values[times] for values in self._slopes))
+        steps, n, states = len(part.keep), part.keep.shape[-1], self.shape[1]
+        if self._form.cell == "lstm":
+            found = np.empty((steps, 2 * n, states))
+            _fill(fill_lstm, list(part), self._u, found)
+            if self._v is None:
+                return found
+            hidden = part.out[:, :, None] * (self._v @ found[:, :n])
+            return np.concatenate((hidden, found[:, n:]), axis=1)
+        if not self._form.reset_after:
+            return self._reset_before(part)
+        by = [part.gates[:, k] for k in range(part.gates.shape[1])]
+        if self._form.cell == "gru":
+            by[2] = by[2] * part.out  # r stands before U_n h + b_hn
+        factors = np.stack((part.keep, *by), axis=1)
+        found = np.empty((steps, states, states))
+        _fill(fill_gated, [factors], self._u, found)
+        return found
+
+    def _reset_before(self, part: "Slopes") -> NDArray[np.float64]:
+        """D(z) + D(by z) U_z + D(by n) U_n [D(r) + D(by r) U_r]."""
+        u_r, u_z, u_n = np.split(self._u, 3)
+        by_r, by_z, by_n = (part.gates[:, k, :, None] for k in range(3))
+        inner = u_n * part.out[:, None] + u_n @ (by_r * u_r)
+        found = by_z * u_z + by_n * inner
+        places = np.arange(len(u_r))
+        found[:, places, places] += part.keep
+        return found
 
 
 def _fill(kernel: Callable[..., None], values: list[Array], u: Array, found: Array) -> None:
@@ -124,19 +124,3 @@ def _fill(kernel: Callable[..., None], values: list[Array], u: Array, found: Arr
     *split, split_found = [np.array_split(part, threads) for part in (*values, found)]
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(kernel, *split, repeat(u), split_found))
-
-
-def _rnn_factors(nonlinearity: str, h: NDArray[np.float64]) -> NDArray[np.float64]:
-    slope = {
-        "tanh": 1 - h * h,
-        "relu": np.where(np.isnan(h), h, h > 0),  # NaN is not flat
-        "sigmoid": h * (1 - h),
-        "identity": np.ones_like(h),
-    }[nonlinearity]
-    return np.stack((np.zeros_like(h), slope), axis=1)
-
-
-def _gru_factors(r: Array, z: Array, n: Array, m: Array, before: Array) -> NDArray[np.float64]:
-    """Of I, U_r, U_z and U_n."""
-    by_n = (1 - z) * (1 - n * n)
-    return np.stack((z, by_n * m * r * (1 - r), (before - n) * z * (1 - z), by_n * r), axis=1)

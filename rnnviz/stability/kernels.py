@@ -29,20 +29,18 @@ def fill_gated(factors: Any, u: Any, found: Any) -> None:
 
 
 @compiled
-def fill_lstm(i: Any, f: Any, g: Any, o: Any, tanh_c: Any, before: Any, u: Any, found: Any) -> None:
-    """[[D(tanh c · o (1 − o)) U_o + D(q) A, D(q f)], [A, D(f)]] into found, q = o (1 − tanh² c).
+def fill_lstm(keep: Any, gates: Any, _out: Any, by_cell: Any, u: Any, found: Any) -> None:
+    """[[D(by o) U_o + D(q) A, D(q keep)], [A, D(keep)]] into found, q = by_cell.
 
-    A = D(c₋ f (1 − f)) U_f + D(g i (1 − i)) U_i + D(i (1 − g²)) U_g; before: c₋.
+    A = D(by f) U_f + D(by i) U_i + D(by g) U_g; gates: by i, f, g and o (``slopes``).
     """
-    steps, n = f.shape
+    steps, n = keep.shape
     p = u.shape[1]
     for t in range(steps):
         for j in range(n):
-            by_i = g[t, j] * i[t, j] * (1 - i[t, j])
-            by_f = before[t, j] * f[t, j] * (1 - f[t, j])
-            by_g = i[t, j] * (1 - g[t, j] * g[t, j])
-            by_o = tanh_c[t, j] * o[t, j] * (1 - o[t, j])
-            q = o[t, j] * (1 - tanh_c[t, j] * tanh_c[t, j])
+            by_i, by_f = gates[t, 0, j], gates[t, 1, j]
+            by_g, by_o = gates[t, 2, j], gates[t, 3, j]
+            q = by_cell[t, j]
             hidden, cell = found[t, j], found[t, n + j]
             for k in range(p):
                 cell[k] = by_i * u[j, k] + by_f * u[n + j, k] + by_g * u[2 * n + j, k]
@@ -50,8 +48,8 @@ def fill_lstm(i: Any, f: Any, g: Any, o: Any, tanh_c: Any, before: Any, u: Any, 
                 hidden[k] = by_o * u[3 * n + j, k] + q * cell[k]
             hidden[p:] = 0
             cell[p:] = 0
-            hidden[p + j] = q * f[t, j]
-            cell[p + j] = f[t, j]
+            hidden[p + j] = q * keep[t, j]
+            cell[p + j] = keep[t, j]
 
 
 @compiled

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells import GATE_NAMES
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import parameter
 from rnnviz.gradients.diagnosis import check_part
@@ -60,8 +59,8 @@ def recurrent_spectra(
     u = parameter(trace, "weight_hh", layer, number)
     v = parameter(trace, "weight_hr", layer, number)
     assert u is not None
-    gates = np.split(u if v is None else u @ v, len(GATE_NAMES[trace.cell]))
-    return {name: _spectrum(gate) for name, gate in zip(GATE_NAMES[trace.cell], gates, strict=True)}
+    gates = np.split(u if v is None else u @ v, len(trace.form.gates))
+    return {name: _spectrum(gate) for name, gate in zip(trace.form.gates, gates, strict=True)}
 
 
 def pascanu_bound(trace: Trace, *, layer: int = 0, direction: str = "forward") -> PascanuBound:
