@@ -24,6 +24,8 @@ ROOMS: tuple[str, ...] = (
     "errors",
     "cells",
     "recurrent",
+    "counting",
+    "conventions",
     "initialise",
     "inputs",
     "recursions",
@@ -33,6 +35,7 @@ ROOMS: tuple[str, ...] = (
     "running",
     "storage",
     "trace",
+    "keras_words",
     "gradients",
     "stability",
     "ordering",
@@ -200,7 +203,7 @@ def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
     catalogs = {
         f"rnnviz/locale/{language}/{name}.po"
         for language in ("en", "ko")
-        for name in ("errors", "gradients", "instrument", "interface")
+        for name in ("conventions", "errors", "gradients", "instrument", "interface")
     }
     data = {*catalogs, "rnnviz/py.typed"}
     assert "rnnviz/cells.py" in held
