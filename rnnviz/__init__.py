@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from rnnviz import initialise
+from rnnviz.counting import Size, count_parameters, fit_hidden
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients import (
     clip_by_norm,
@@ -32,6 +33,7 @@ from rnnviz.stability import (
 from rnnviz.trace import Trace, load_trace, trace
 
 if TYPE_CHECKING:
+    from rnnviz.keras_words import select_outputs
     from rnnviz.plots.eigenvalues import plot_eigenvalues
     from rnnviz.plots.gates import plot_gates
     from rnnviz.plots.gradient_norms import plot_gradient_norms
@@ -48,13 +50,16 @@ __all__ = [
     "JacobianBlocks",
     "Recurrent",
     "RnnvizError",
+    "Size",
     "Trace",
     "View",
     "backward_norms",
     "bound_backward_norms",
     "clip_by_norm",
     "clip_by_value",
+    "count_parameters",
     "diagnose",
+    "fit_hidden",
     "gradient_norms",
     "initialise",
     "jacobians",
@@ -75,6 +80,7 @@ __all__ = [
     "plot_weight_gradients",
     "recurrent_spectra",
     "remembered_steps",
+    "select_outputs",
     "sensitivity_norms",
     "split_cell_gradient",
     "trace",
@@ -83,8 +89,10 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-# Figures bring plotly with them, which those who only trace need not wait for.
-_FIGURES = {
+# Figures bring plotly with them, and other frameworks' words scipy, which those who only trace need
+# not wait for.
+_LATER = {
+    "select_outputs": "rnnviz.keras_words",
     "View": "rnnviz.plots.view",
     "plot_eigenvalues": "rnnviz.plots.eigenvalues",
     "plot_gates": "rnnviz.plots.gates",
@@ -99,8 +107,8 @@ _FIGURES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FIGURES:
+    if name in _LATER:
         from importlib import import_module
 
-        return getattr(import_module(_FIGURES[name]), name)
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -130,9 +130,19 @@ class Case:
                     cell.form = Form("rnn", self.form)
         return recurrent if self.way == "recurrent" else recurrent.cells[0][0]
 
-    def variant_or_module(self) -> nn.Module:
-        """What holds the weights, as a stack names them."""
-        return self.variant if self.form in VARIANTS else self.module
+    def parameters(self) -> dict[str, Tensor]:
+        """The weights by the names that a stack gives them."""
+        source = self.variant if self.form in VARIANTS else self.stack
+        return read_module(source).parameters()
+
+    def written_with(self, parameters: Mapping[str, Tensor], x: Tensor) -> reference.Run:
+        """The network written out, in float64."""
+        initial = {name: h.double() for name, h in self.initial.items()}
+        held = {
+            name: self.held_rows(name, holds, self.layers, self.directions)
+            for name, holds in (self.hold or {}).items()
+        }
+        return reference.run(self.form, parameters, x, initial, self.lengths, held)
 
     @cached_property
     def lengths(self) -> list[int]:
@@ -210,18 +220,9 @@ class Case:
     @cached_property
     def written(self) -> reference.Run:
         """The same network written out, in float64."""
-        if self.form in VARIANTS:
-            named = read_module(self.variant).parameters()
-        else:
-            named = self.stack.state_dict()
-        parameters = {name: p.double() for name, p in named.items()}
-        initial = {name: h.double() for name, h in self.initial.items()}
-        sizes = initial["hidden_state"].shape
-        held = {
-            name: self.held_rows(name, holds, *sizes[:2])
-            for name, holds in (self.hold or {}).items()
-        }
-        return reference.run(self.form, parameters, self.x.double(), initial, self.lengths, held)
+        return self.written_with(
+            {n: p.double() for n, p in self.parameters().items()}, self.x.double()
+        )
 
     def held_rows(self, name: str, holds: Any, layers: int, directions: int) -> Any:
         """What is held, written out: (layer, direction, time, unit), NaN where free."""

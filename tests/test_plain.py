@@ -15,7 +15,6 @@ import rnnviz
 from rnnviz import initialise
 from rnnviz.cells import ElmanCell
 from rnnviz.gradients import Lost, parameter_gradients, plain_pass, remembered_steps
-from tests import reference
 from tests.cases import Case, cases, plain_case
 
 FORMS = ["tanh", "relu", "sigmoid", "identity", "gru", "lstm"]
@@ -249,10 +248,8 @@ def test_what_a_plain_pass_refuses():
 
 def by_autograd(case: Case) -> dict[str, np.ndarray]:
     """∂L/∂ every parameter of the network written out."""
-    leaves = {
-        name: p.detach().double().requires_grad_() for name, p in case.stack.state_dict().items()
-    }
-    written = reference.run(case.form, leaves, case.x.double(), case.initial, case.lengths)
+    leaves = {name: p.detach().double().requires_grad_() for name, p in case.parameters().items()}
+    written = case.written_with(leaves, case.x.double())
     case.__dict__["written"] = written  # in the place of the one without leaves
     found = torch.autograd.grad(
         case.written_loss(), list(leaves.values()), allow_unused=True, materialize_grads=True

@@ -25,6 +25,8 @@ ROOMS: tuple[str, ...] = (
     "cells",
     "holding",
     "recurrent",
+    "counting",
+    "conventions",
     "initialise",
     "inputs",
     "recursions",
@@ -34,6 +36,7 @@ ROOMS: tuple[str, ...] = (
     "running",
     "storage",
     "trace",
+    "keras_words",
     "gradients",
     "stability",
     "ordering",
@@ -201,7 +204,7 @@ def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
     catalogs = {
         f"rnnviz/locale/{language}/{name}.po"
         for language in ("en", "ko")
-        for name in ("errors", "gradients", "instrument", "interface")
+        for name in ("conventions", "errors", "gradients", "instrument", "interface")
     }
     data = {*catalogs, "rnnviz/py.typed"}
     assert "rnnviz/cells.py" in held

@@ -15,9 +15,9 @@ from rnnviz import Hold
 from rnnviz.cells import Form, make_cell
 from rnnviz.gradients import parameter_gradients, split_cell_gradient, weight_gradient_norms
 from rnnviz.holding import holdable
-from rnnviz.recurrent import read_module
 from tests import reference
 from tests.cases import VARIANTS, Case, cases, plain_case
+from tests.test_plain import assert_gradients
 from tests.test_trace import assert_all_equal_to_the_loop, assert_close
 
 ALL = ("tanh", "relu", "sigmoid", "identity", "lstm", "gru", *VARIANTS)
@@ -114,7 +114,7 @@ def test_anything_held_anywhere_is_the_loop_with_it(data: st.DataObject):
 
 def jacobians_by_autograd(case: Case, trace: rnnviz.Trace, layer: int, direction: int) -> Any:
     """∂s_t/∂s_{t−1} of the first sequence by autograd through the loop's own step."""
-    named = {n: p.double() for n, p in read_module(case.variant_or_module()).parameters().items()}
+    named = {n: p.double() for n, p in case.parameters().items()}
     weights = reference.weights_of(named, f"_l{layer}" + "_reverse" * direction)
     steps = case.lengths[0]
     states = [n for n in ("hidden_state", "cell_state") if n in trace]
@@ -171,12 +171,9 @@ def test_sensitivities_are_autograds(form: str, layer: int):
     """‖∂h_t/∂x_k‖ by autograd through the whole loop, both directions side by side."""
     for hold in (None, *holds_of(form)[:2]):
         case = case_of(form, hold=hold, **DEEP)
-        parameters = read_module(case.variant_or_module()).parameters()
-        parameters = {n: p.double() for n, p in parameters.items()}
-        initial = {name: h.double() for name, h in case.initial.items()}
-        held = {n: case.held_rows(n, rows, 2, 2) for n, rows in (case.hold or {}).items()}
+        parameters = {n: p.double() for n, p in case.parameters().items()}
         x = case.x.double().requires_grad_()
-        run = reference.run(case.form, parameters, x, initial, case.lengths, held)
+        run = case.written_with(parameters, x)
         h = run.nodes["hidden_state"]
         found = rnnviz.sensitivity_norms(case.trace(), layer=layer, batch=1)
         steps = case.lengths[1]
@@ -244,27 +241,7 @@ def test_gradients_far_outside_the_range_are_the_same_but_for_the_factor(form: s
 def test_parameter_gradients_are_autograds(form: str):
     for hold in (None, *holds_of(form)):
         case = case_of(form, hold=hold, **DEEP)
-        found = parameter_gradients(case.trace())
-        assert_close_to_autograd(case, found)
-
-
-def assert_close_to_autograd(case: Case, found: dict[str, np.ndarray]) -> None:
-    parameters = {
-        n: p.double().requires_grad_()
-        for n, p in read_module(case.variant_or_module()).parameters().items()
-    }
-    initial = {name: h.double() for name, h in case.initial.items()}
-    held = {
-        name: case.held_rows(name, holds, case.layers, case.directions)
-        for name, holds in (case.hold or {}).items()
-    }
-    run = reference.run(case.form, parameters, case.x.double(), initial, case.lengths, held)
-    y = case.laid_out(run.output)
-    grads = torch.autograd.grad(case.readout(y), list(parameters.values()), allow_unused=True)
-    assert set(found) == set(parameters)
-    for name, gradient in zip(parameters, grads, strict=True):
-        expected = np.zeros_like(found[name]) if gradient is None else gradient.numpy()
-        assert_close(f"{case.form} {name} {case.hold}", found[name], expected, 1e-12)
+        assert_gradients(case)
 
 
 @pytest.mark.parametrize("form", ["reset before", "peephole", "coupled", "coupled peephole"])

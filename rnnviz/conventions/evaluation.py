@@ -1,0 +1,112 @@
+"""A convention's own equations on its own packed weights, in NumPy and float64.
+
+Nothing here goes through ``rnnviz.cells``: what both give alike, two programs have worked out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit as sigmoid
+
+from rnnviz.cells import Form
+from rnnviz.conventions.packing import read_blocks
+from rnnviz.conventions.table import Convention
+
+Float = NDArray[np.float64]
+Gate = Mapping[str, Float]
+
+NONLINEARITIES: Mapping[str, Callable[[Float], Float]] = {
+    "tanh": np.tanh,
+    "relu": lambda a: np.maximum(a, 0),
+    "sigmoid": sigmoid,
+    "identity": lambda a: a,
+}
+
+
+def run_packed(
+    packed: Mapping[str, NDArray[Any]],
+    x: NDArray[Any],
+    form: Form,
+    convention: Convention,
+    state: Any = None,
+) -> Float:
+    """Hidden states over time, (time, batch, hidden), by the convention's equations, in float64.
+
+    packed: one layer in one direction, as ``pack`` gives it. x: (time, batch, input).
+    state: h, (batch, hidden), for an LSTM the pair (h, c); zeros if none is given.
+
+    >>> from rnnviz.conventions import KERAS
+    >>> one = {"kernel": np.ones((1, 1)), "recurrent_kernel": np.full((1, 1), 0.5)}
+    >>> run_packed(one, np.ones((2, 1, 1)), Form("rnn"), KERAS).ravel().round(4).tolist()
+    [0.7616, 0.8811]
+    """
+    blocks = read_blocks(packed, form, convention)
+    gates = convention.order(form)
+    w, u = ({g: m[k].astype(np.float64) for k, g in enumerate(gates)} for m in blocks[:2])
+    zeros = np.zeros((2, len(gates), blocks.w.shape[1]))
+    if blocks.b is not None:
+        zeros[: len(blocks.b)] = blocks.b
+    b, b_h = ({gate: half[k] for k, gate in enumerate(gates)} for half in zeros)
+    x = np.asarray(x, dtype=np.float64)
+    if form.cell == "lstm":
+        a = {gate: x @ w[gate].T + b[gate] + b_h[gate] for gate in gates}
+        rows = {} if blocks.p is None else dict(enumerate(blocks.p.astype(np.float64)))
+        p = {gate: rows[k] for k, gate in enumerate(convention.peephole_order(form))}
+        coupled = convention.coupled if form.coupled else ""
+        return _lstm(a, u, p, None if blocks.v is None else blocks.v, coupled, state)
+    h = np.zeros((x.shape[1], blocks.u.shape[2])) if state is None else np.asarray(state)
+    a = {gate: x @ w[gate].T + b[gate] for gate in gates}
+    if form.cell == "rnn":
+        return _rnn(a["hidden"] + b_h["hidden"], u["hidden"], form.nonlinearity, h)
+    after = form.reset_after if convention.reset_after is None else convention.reset_after
+    return _gru(a, u, b_h, h, reset_after=after, update_keeps=convention.update_keeps)
+
+
+def _rnn(a: Float, u: Float, nonlinearity: str, h: Float) -> Float:
+    hidden: list[Float] = []
+    for a_t in a:
+        h = NONLINEARITIES[nonlinearity](a_t + h @ u.T)
+        hidden.append(h)
+    return np.stack(hidden)
+
+
+def _gru(a: Gate, u: Gate, b_h: Gate, h: Float, *, reset_after: bool, update_keeps: bool) -> Float:
+    reset, update, new = "reset_gate", "update_gate", "hidden_candidate"
+    hidden: list[Float] = []
+    for t in range(len(a[reset])):
+        r = sigmoid(a[reset][t] + h @ u[reset].T + b_h[reset])
+        z = sigmoid(a[update][t] + h @ u[update].T + b_h[update])
+        if reset_after:
+            n = np.tanh(a[new][t] + r * (h @ u[new].T + b_h[new]))
+        else:
+            n = np.tanh(a[new][t] + (r * h) @ u[new].T + b_h[new])
+        h = z * h + (1 - z) * n if update_keeps else (1 - z) * h + z * n
+        hidden.append(h)
+    return np.stack(hidden)
+
+
+def _lstm(a: Gate, u: Gate, p: Gate, v: Float | None, coupled: str, state: Any) -> Float:
+    """coupled: "own": i = 1 − f; "input": f = 1 − i; "": both have rows of their own."""
+    (_, batch, units), outputs = a["cell_candidate"].shape, u["cell_candidate"].shape[1]
+    h, c = (np.zeros((batch, outputs)), np.zeros((batch, units))) if state is None else state
+    hidden: list[Float] = []
+
+    def gate(name: str, t: int, c: Float) -> Float:
+        return sigmoid(a[name][t] + h @ u[name].T + p.get(name, 0.0) * c)
+
+    for t in range(len(a["cell_candidate"])):
+        g = np.tanh(a["cell_candidate"][t] + h @ u["cell_candidate"].T)
+        if coupled == "own":
+            f = gate("forget_gate", t, c)
+            i = 1 - f
+        else:
+            i = gate("input_gate", t, c)
+            f = 1 - i if coupled == "input" else gate("forget_gate", t, c)
+        c = f * c + i * g
+        h = gate("output_gate", t, c) * np.tanh(c)
+        if v is not None:
+            h = h @ v.T
+        hidden.append(h)
+    return np.stack(hidden)

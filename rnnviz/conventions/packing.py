@@ -1,0 +1,218 @@
+"""Weights from this project's layout into another convention's, and back.
+
+A convention's arrays are read into blocks, one a gate; blocks move to their new places, some of
+them negated; then they are written out under the other convention's names.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import Form
+from rnnviz.conventions.table import PROJECT, Convention
+from rnnviz.errors import RnnvizError
+
+Array = NDArray[Any]
+
+
+class Move(NamedTuple):
+    """Where one gate's block of rows was and where it goes, as block numbers, from 0.
+
+    negated: its rows change sign: σ(−a) = 1 − σ(a).
+    """
+
+    gate: str
+    before: int
+    after: int
+    negated: bool
+
+
+class Blocks(NamedTuple):
+    """One layer in one direction, taken apart.
+
+    w: (gate, unit, input). u: (gate, unit, output). b: (1 or 2, gate, unit), None without biases.
+    p: (peephole, unit). v: the projection, (output, unit). Gates in the convention's order.
+    """
+
+    w: Array
+    u: Array
+    b: Array | None
+    p: Array | None = None
+    v: Array | None = None
+
+
+def moves(form: Form, source: Convention, target: Convention) -> tuple[Move, ...]:
+    """Each gate's block of rows: where it was and where it goes, in the target's order.
+
+    RnnvizError if either convention does not have this cell.
+
+    >>> from rnnviz.conventions import CHUNG, ONNX, TORCH
+    >>> [(move.gate, move.before, move.after) for move in moves(Form("lstm"), TORCH, ONNX)][1:]
+    [('output_gate', 3, 1), ('forget_gate', 1, 2), ('cell_candidate', 2, 3)]
+    >>> [move.negated for move in moves(Form("gru", reset_after=False), PROJECT, CHUNG)]
+    [False, True, False]
+    """
+    flips = source.update_keeps != target.update_keeps
+    return _moved(source.order(form), target.order(form), flips=flips)
+
+
+def _moved(
+    before: tuple[str, ...], after: tuple[str, ...], *, flips: bool = False
+) -> tuple[Move, ...]:
+    found: list[Move] = []
+    for place, gate in enumerate(after):
+        own, negated = gate, flips and gate == "update_gate"
+        # A coupled LSTM: i's rows are f's negated; a file with f = 1 − i may leave f's unset.
+        if gate == "input_gate" and gate not in before:
+            own, negated = "forget_gate", True
+        elif gate == "forget_gate" and "input_gate" in before and "input_gate" not in after:
+            own, negated = "input_gate", True
+        found.append(Move(gate, before.index(own), place, negated))
+    return tuple(found)
+
+
+def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) -> dict[str, Array]:
+    """One layer in one direction as the convention packs it, by its own names.
+
+    parameters: torch's names without suffix (weight_ih, weight_hh, bias_ih, bias_hh, and of an
+    LSTM weight_hr, weight_peephole). torch: the same names. Keras: kernel, recurrent_kernel, bias.
+    ONNX: W, R, B, P, with the axis of the direction. The papers: weight_ih, weight_hh, bias.
+    RnnvizError where the convention has no place for the form, or where merging the biases of a
+    GRU's candidate would change the numbers.
+
+    >>> from rnnviz.conventions import KERAS
+    >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]]), "weight_hh": np.zeros((3, 1))}
+    >>> pack(own, Form("gru"), KERAS)["kernel"].tolist()
+    [[2.0, 1.0, 3.0]]
+    """
+    convention.check(form)
+    if "weight_hr" in parameters and not convention.projection:
+        raise RnnvizError("error.no_projection", convention=convention.title)
+    blocks = _reordered(read_blocks(parameters, form, PROJECT), form, PROJECT, convention)
+    if blocks.b is not None and len(blocks.b) > convention.bias_vectors(form):
+        _check_merge(blocks.b, form, convention)
+        blocks = blocks._replace(b=blocks.b.sum(0, keepdims=True))
+    return _write(blocks, convention)
+
+
+def unpack(packed: Mapping[str, Array], form: Form, convention: Convention) -> dict[str, Array]:
+    """The same weights by torch's names, in this project's layout: the inverse of ``pack``.
+
+    Two biases that were merged stay so: all in bias_ih, and bias_hh is 0.
+
+    >>> from rnnviz.conventions import KERAS
+    >>> packed = {"kernel": np.array([[2.0, 1.0, 3.0]]), "recurrent_kernel": np.zeros((1, 3))}
+    >>> unpack(packed, Form("gru"), KERAS)["weight_ih"].ravel().tolist()
+    [1.0, 2.0, 3.0]
+    """
+    convention.check(form)
+    blocks = _reordered(read_blocks(packed, form, convention), form, convention, PROJECT)
+    if blocks.b is not None and len(blocks.b) == 1:
+        blocks = blocks._replace(b=np.concatenate([blocks.b, np.zeros_like(blocks.b)]))
+    return _write(blocks, PROJECT)
+
+
+def merge_biases(parameters: Mapping[str, Array]) -> dict[str, Array]:
+    """The same with one bias: the sum in bias_ih, 0 in bias_hh.
+
+    It changes nothing but for a GRU with reset after the product, whose candidate's b_hn is
+    multiplied by the reset gate.
+
+    >>> found = merge_biases({"bias_ih": np.ones(2), "bias_hh": np.ones(2)})
+    >>> found["bias_ih"].tolist(), found["bias_hh"].tolist()
+    ([2.0, 2.0], [0.0, 0.0])
+    """
+    if "bias_ih" not in parameters or "bias_hh" not in parameters:
+        return dict(parameters)
+    merged = parameters["bias_ih"] + parameters["bias_hh"]
+    return {**parameters, "bias_ih": merged, "bias_hh": np.zeros_like(merged)}
+
+
+def read_blocks(packed: Mapping[str, Array], form: Form, convention: Convention) -> Blocks:
+    """A convention's arrays taken apart, gates in its own order. RnnvizError if one is missing."""
+    gates, names = len(convention.order(form)), _names(convention)
+    missing = [name for name in names[:2] if name not in packed]
+    if missing:
+        expected = ", ".join(names[:2])
+        raise RnnvizError(
+            "error.packed",
+            convention=convention.title,
+            came=", ".join(packed) or "∅",
+            expected=expected,
+        )
+    w, u = (np.asarray(packed[name]) for name in names[:2])
+    if convention.layout == "keras":
+        w, u = w.T, u.T
+    if convention.layout == "onnx":
+        w, u = w[0], u[0]
+    biases = [np.asarray(packed[name]) for name in names[2:] if name in packed]
+    p, v = packed.get("P", packed.get("weight_peephole")), packed.get("weight_hr")
+    units = len(w) // gates
+    return Blocks(
+        w.reshape(gates, units, -1),
+        u.reshape(gates, units, -1),
+        np.concatenate([b.reshape(-1, gates, units) for b in biases]) if biases else None,
+        None if p is None else np.asarray(p).reshape(-1, units),
+        None if v is None else np.asarray(v),
+    )
+
+
+def _names(convention: Convention) -> tuple[str, ...]:
+    """Of input weights, recurrent weights and biases."""
+    if convention.layout == "keras":
+        return "kernel", "recurrent_kernel", "bias"
+    if convention.layout == "onnx":
+        return "W", "R", "B"
+    if convention.gru_biases == 1:
+        return "weight_ih", "weight_hh", "bias"
+    return "weight_ih", "weight_hh", "bias_ih", "bias_hh"
+
+
+def _reordered(blocks: Blocks, form: Form, source: Convention, target: Convention) -> Blocks:
+    w, u, b, p, v = blocks
+    places = moves(form, source, target)
+    peepholes = _moved(source.peephole_order(form), target.peephole_order(form))
+    return Blocks(
+        _taken(w, places),
+        _taken(u, places),
+        None if b is None else np.stack([_taken(half, places) for half in b]),
+        None if p is None else _taken(p, peepholes),
+        v,
+    )
+
+
+def _taken(blocks: Array, places: tuple[Move, ...]) -> Array:
+    return np.stack([-blocks[m.before] if m.negated else blocks[m.before] for m in places])
+
+
+def _check_merge(b: Array, form: Form, convention: Convention) -> None:
+    if form.cell != "gru" or not form.reset_after:
+        return
+    largest = float(np.abs(b[1, convention.gru.index("hidden_candidate")]).max())
+    if largest > 0:
+        raise RnnvizError("error.merge_biases", convention=convention.title, largest=largest)
+
+
+def _write(blocks: Blocks, convention: Convention) -> dict[str, Array]:
+    w, u = (part.reshape(-1, part.shape[-1]) for part in (blocks.w, blocks.u))
+    names, layout = _names(convention), convention.layout
+    found: dict[str, Array] = dict(
+        zip(names[:2], (w.T, u.T) if layout == "keras" else (w, u), strict=True)
+    )
+    if blocks.b is not None:
+        vectors = blocks.b.reshape(len(blocks.b), -1)
+        if layout == "onnx":
+            found["B"] = vectors.ravel()
+        elif len(names) == 4:
+            found |= dict(zip(names[2:], vectors, strict=True))
+        else:
+            found["bias"] = vectors[0] if len(vectors) == 1 else vectors
+    if blocks.p is not None:
+        found |= {"P": blocks.p.ravel()} if layout == "onnx" else {"weight_peephole": blocks.p}
+    if blocks.v is not None:
+        found["weight_hr"] = blocks.v
+    if layout == "onnx":
+        return {name: np.ascontiguousarray(array[None]) for name, array in found.items()}
+    return {name: np.ascontiguousarray(array) for name, array in found.items()}

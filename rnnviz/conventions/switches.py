@@ -1,0 +1,128 @@
+"""What a switch from one way of writing a cell to another does to the numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES, Form
+from rnnviz.conventions.evaluation import run_packed
+from rnnviz.conventions.packing import merge_biases, moves
+from rnnviz.conventions.table import PROJECT, Convention
+
+ROUNDING = 1e-12  # |Δh| below which only rounding differs
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """How far hidden states moved: largest |Δh| over all, and (time,) the largest of each step."""
+
+    largest: float
+    by_step: NDArray[np.float64]
+
+    @property
+    def stays(self) -> bool:
+        """Whether nothing but rounding differs."""
+        return self.largest < ROUNDING
+
+
+def switched(
+    form: Form, parameters: Mapping[str, NDArray[Any]], *, flip_update: bool, one_bias: bool
+) -> dict[str, NDArray[Any]]:
+    """The weights that go with the switches: z's rows negated, biases merged.
+
+    >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]])}
+    >>> found = switched(Form("gru"), own, flip_update=True, one_bias=False)
+    >>> found["weight_ih"].ravel().tolist()
+    [1.0, -2.0, 3.0]
+    """
+    found = {name: np.array(values, dtype=np.float64) for name, values in parameters.items()}
+    if one_bias:
+        found = merge_biases(found)
+    if flip_update and form.cell == "gru":
+        units = len(next(iter(found.values()))) // 3
+        z = GATE_NAMES["gru"].index("update_gate")
+        for values in found.values():
+            values[z * units : (z + 1) * units] *= -1
+    return found
+
+
+def difference(
+    form: Form,
+    parameters: Mapping[str, NDArray[Any]],
+    x: NDArray[Any],
+    *,
+    flip_update: bool = False,
+    reset_after: bool = True,
+    one_bias: bool = False,
+) -> Difference:
+    """How far the hidden states move from the form's own when the switches are set.
+
+    parameters: torch's names without suffix, this project's layout. x: (time, batch, input).
+    flip_update: z replaces instead of keeps, and its rows change sign: exact.
+    reset_after: where the reset stands now, with the same weights; form says where it stood.
+    one_bias: b_ih + b_hh as one, exact but for the candidate of a GRU with reset after.
+    What a cell does not have changes nothing.
+
+    >>> own = {"weight_ih": np.ones((3, 1)), "weight_hh": np.ones((3, 1))}
+    >>> own |= {"bias_ih": np.zeros(3), "bias_hh": np.ones(3)}
+    >>> found = difference(Form("gru"), own, np.ones((2, 1, 1)), one_bias=True)
+    >>> found.by_step.round(4).tolist(), found.stays
+    ([0.0011, 0.0017], False)
+    """
+    as_written = run_packed(parameters, x, form, PROJECT)
+    weights = switched(form, parameters, flip_update=flip_update, one_bias=one_bias)
+    convention = replace(PROJECT, update_keeps=not flip_update)
+    now = run_packed(weights, x, replace(form, reset_after=reset_after), convention)
+    by_step = np.abs(now - as_written).max(axis=(1, 2))
+    return Difference(float(by_step.max()), by_step)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Packed weights side by side: W, U and the biases of every unit of every gate.
+
+    gates: in their order. values: (gate · unit, column). columns: what each column multiplies:
+    "x 1", …, "h 1", …, and "b" or "b_ih" and "b_hh".
+    """
+
+    gates: tuple[str, ...]
+    values: NDArray[np.float64]
+    columns: tuple[str, ...]
+
+
+def lay_out(
+    form: Form,
+    parameters: Mapping[str, NDArray[Any]],
+    convention: Convention = PROJECT,
+    *,
+    flip_update: bool = False,
+    one_bias: bool = False,
+) -> Rows:
+    """The weights in the convention's order of gates, with the switches set.
+
+    Rows are units in every convention; Keras keeps them transposed. Biases are merged where a
+    switch or the convention says so, whether or not the numbers stay.
+
+    >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]]), "weight_hh": np.zeros((3, 1))}
+    >>> from rnnviz.conventions import ONNX
+    >>> found = lay_out(Form("gru"), own, ONNX, flip_update=True)
+    >>> found.columns, found.values[:, 0].tolist()
+    (('x 1', 'h 1'), [-2.0, 1.0, 3.0])
+    """
+    merged = one_bias or convention.bias_vectors(form) == 1
+    weights = switched(form, parameters, flip_update=flip_update, one_bias=merged)
+    w, u = weights["weight_ih"], weights["weight_hh"]
+    columns = [f"x {k + 1}" for k in range(w.shape[1])] + [f"h {k + 1}" for k in range(u.shape[1])]
+    parts = [w, u]
+    if "bias_ih" in weights:
+        names = ("bias_ih",) if merged else ("bias_ih", "bias_hh")
+        parts += [weights[name][:, None] for name in names]
+        columns += ["b"] if merged else ["b_ih", "b_hh"]
+    rows = np.concatenate(parts, axis=1)
+    places = moves(form, PROJECT, convention)
+    blocks = np.split(rows, len(PROJECT.order(form)))
+    signed = [-blocks[m.before] if m.negated else blocks[m.before] for m in places]
+    return Rows(convention.order(form), np.concatenate(signed), tuple(columns))

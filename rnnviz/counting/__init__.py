@@ -1,0 +1,22 @@
+"""What a network costs: its parameters and its multiply-adds a time step, by formula."""
+
+from rnnviz.counting.budget import fit_hidden
+from rnnviz.counting.gates import (
+    GateCount,
+    count_by_gate,
+    count_multiply_adds,
+    count_parameters,
+    formula,
+)
+from rnnviz.counting.size import Size, read_size
+
+__all__ = [
+    "GateCount",
+    "Size",
+    "count_by_gate",
+    "count_multiply_adds",
+    "count_parameters",
+    "fit_hidden",
+    "formula",
+    "read_size",
+]

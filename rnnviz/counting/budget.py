@@ -1,0 +1,49 @@
+"""How large a network may be for its number of parameters."""
+
+from dataclasses import replace
+
+from rnnviz.cells import Form
+from rnnviz.counting.gates import count_parameters
+from rnnviz.counting.size import Size
+from rnnviz.errors import RnnvizError
+
+MOST_HIDDEN = 1_000_000  # hidden units that ``fit_hidden`` looks at
+
+
+def fit_hidden(
+    form: Form,
+    input_size: int,
+    budget: int,
+    *,
+    layers: int = 1,
+    directions: int = 1,
+    biases: int = 2,
+    least: int = 1,
+    most: int = MOST_HIDDEN,
+) -> int:
+    """The largest hidden size, of least to most, whose network has at most budget parameters.
+
+    RnnvizError where even the least has more.
+
+    >>> [fit_hidden(Form(cell), 3, 1344) for cell in ("rnn", "gru", "lstm")]
+    [34, 18, 16]
+    """
+    smallest = Size(form, input_size, least, layers, directions, biases)
+
+    def fits(hidden: int) -> bool:
+        return count_parameters(replace(smallest, hidden_size=hidden)) <= budget
+
+    if most < least:
+        raise RnnvizError("error.initialise_number", name="most", came=most, expected=f"≥ {least}")
+    if not fits(least):
+        raise RnnvizError(
+            "error.budget",
+            budget=budget,
+            cell=form.cell.upper(),
+            hidden=least,
+            smallest=count_parameters(smallest),
+        )
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if fits(middle) else (least, middle - 1)
+    return least

@@ -1,0 +1,79 @@
+"""What a network's parameters depend on."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from rnnviz.cells import Form
+from rnnviz.errors import RnnvizError
+from rnnviz.recurrent import read_module
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a network's parameters depend on, and nothing else.
+
+    biases: vectors a gate: 2 as torch has them, 1 as most papers, or 0. proj_size: of an LSTM.
+    A layer above the first reads the outputs of all directions of the one below.
+    RnnvizError for sizes that no network has.
+
+    >>> Size(Form("lstm"), 16, 16).reads(0), Size(Form("lstm"), 3, 16, 2, 2).reads(1)
+    (16, 32)
+    """
+
+    form: Form
+    input_size: int
+    hidden_size: int
+    layers: int = 1
+    directions: int = 1
+    biases: int = 2
+    proj_size: int = 0
+
+    def __post_init__(self) -> None:
+        fits = self.input_size >= 1 and 0 <= self.proj_size < self.hidden_size
+        if not fits:
+            raise RnnvizError(
+                "error.cell_size",
+                input=self.input_size,
+                hidden=self.hidden_size,
+                projection=self.proj_size,
+            )
+        projects = self.proj_size == 0 or self.form.cell == "lstm"
+        stacks = self.layers >= 1 and self.directions in (1, 2) and self.biases in (0, 1, 2)
+        if not (projects and stacks):
+            raise RnnvizError(
+                "error.network_size",
+                cell=self.form.cell,
+                layers=self.layers,
+                directions=self.directions,
+                biases=self.biases,
+                projection=self.proj_size,
+            )
+
+    @property
+    def output_size(self) -> int:
+        """Of one direction: proj_size or hidden_size."""
+        return self.proj_size or self.hidden_size
+
+    def reads(self, layer: int) -> int:
+        """How many numbers a layer, counted from 0, reads at each step."""
+        return self.input_size if layer == 0 else self.directions * self.output_size
+
+
+def read_size(module: nn.Module) -> Size:
+    """The size of any module that can be traced.
+
+    >>> read_size(nn.GRU(2, 3, num_layers=2, bias=False)).biases
+    0
+    """
+    network = read_module(module)
+    first = network.layers[0][0]
+    return Size(
+        network.form,
+        network.input_size,
+        network.hidden_size,
+        layers=len(network.layers),
+        directions=network.directions,
+        biases=sum(bias is not None for bias in (first.bias_ih, first.bias_hh)),
+        proj_size=0 if first.hr is None else network.output_size,
+    )

@@ -1,0 +1,47 @@
+"""Cost, conventions and Keras's words alone: what tests/test_conventions_page.py drives.
+
+It is no part of the app.
+"""
+
+import streamlit as st
+import torch
+
+import rnnviz
+from rnnviz.cells import Form
+from rnnviz.counting import Size
+from rnnviz.locale import labels
+from rnnviz.trace import Trace
+from rnnviz.ui import frame
+from rnnviz.ui.conventions import show_conventions
+from rnnviz.ui.cost import show_cost
+from rnnviz.ui.keras_words import show_keras
+
+STACKS = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
+SIZES = {cell.upper(): Size(Form(cell), 3, 16) for cell in ("rnn", "gru", "lstm")}
+LARGE = {
+    "<b>deep</b>": Size(
+        Form("lstm", peephole=True), 3, 16, layers=2, directions=2, biases=1, proj_size=5
+    )
+}
+
+
+def record(cell: str, directions: int, steps: int) -> Trace:
+    torch.manual_seed(0)
+    module = STACKS[cell](3, 4, bidirectional=directions == 2)
+    return rnnviz.trace(module, torch.randn(steps, 1, 3))
+
+
+def main() -> None:
+    asked = st.query_params
+    st.set_page_config(layout="wide")
+    words = labels(asked.get("language", "en"))
+    st.html(f"<style>{frame._colours()}{frame.CSS}</style>")
+    st.html("<p class='rnnviz-count'></p>")
+    show_cost(LARGE if "large" in asked else SIZES, words)
+    show_conventions(words)
+    cell, directions = asked.get("cell", "lstm"), int(asked.get("directions", 1))
+    show_keras(record(cell, directions, int(asked.get("steps", 20))), words)
+
+
+if __name__ == "__main__":
+    main()
