@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 import rnnviz
-from rnnviz.cells import GATE_NAMES, GATES_AS_READ
+from rnnviz.cells import GATE_NAMES, GATES_AS_READ, Form, make_cell
 from rnnviz.equations import LETTERS, Equation, equations
 from rnnviz.errors import RnnvizError
 from rnnviz.terms import gate_terms
 from rnnviz.trace import Trace
+from tests.cases import VARIANTS, plain_case
 
 STACKS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 HIDDEN, INPUTS, STEPS = 3, 2, 5
@@ -309,3 +310,66 @@ def test_a_number_that_rounds_to_nothing_has_no_sign():
     line = equations(rnnviz.trace(module, torch.ones(1, 1).double()), 0, 0)["hidden"]
     assert line.numbers == r"\tanh(0.00 + 0.00 + 0.00) = \tanh(0.00)"
     assert line.value == "0.00"
+
+
+@pytest.mark.parametrize("form", VARIANTS)
+def test_terms_of_a_variant_sum_to_its_preactivations(form: str):
+    trace = plain_case(form, "recurrent", layers=2, bidirectional=True, padding="lengths").trace()
+    lengths = trace.lengths
+    assert lengths is not None
+    for layer, way, batch, unit in np.ndindex(2, 2, 3, 4):
+        for gate in trace.form.gates:
+            for time in range(lengths[batch]):
+                direction = ("forward", "backward")[way]
+                place = {"layer": layer, "direction": direction, "batch": batch}
+                terms = gate_terms(trace, gate, unit, time, **place)
+                a = trace.array(f"{gate}_preactivation")[layer, way, time, batch, unit]
+                assert abs(terms.total - a) < 1e-12, (gate, layer, way, time)
+                assert (terms.p != 0) == (gate in trace.form.peepholes)
+    with pytest.raises(rnnviz.RnnvizError, match="input_gate" if "coupled" in form else "nothing"):
+        gate_terms(trace, "input_gate" if "coupled" in form else "nothing", 0, 0)
+
+
+def test_the_equations_of_variants():
+    module = make_cell(Form("lstm", peephole=True, coupled=True), 1, 1).double()
+    for parameter in module.parameters():
+        nn.init.constant_(parameter, 0.5)
+    state = (torch.full((1, 1), -2.0).double(), torch.full((1, 1), -4.0).double())
+    lines = equations(rnnviz.trace(module, torch.ones(1, 1, 1).double(), state), 0, 0)
+    assert list(lines) == [*GATES_AS_READ["lstm"], "cell_state", "hidden_state"]
+    # a_f = 0.5 · 1 + 0.5 · (−2) + 1 + 0.5 · (−4) = −1.5; σ(−1.5) = 0.1824
+    assert lines["forget_gate"] == Equation(
+        "f",
+        r"\sigma(W_f x_{1} + U_f h_{0} + b_f + p_f c_{0})",
+        r"\sigma(0.50 - 1.00 + 1.00 - 2.00) = \sigma(-1.50)",
+        "0.18",
+    )
+    assert lines["input_gate"] == Equation("i", "1 - f", "1 - 0.18", "0.82")
+    # c = 0.1824 · (−4) + 0.8176 · 0.4621 = −0.3519; the output gate sees it
+    assert lines["output_gate"].rule == r"\sigma(W_o x_{1} + U_o h_{0} + b_o + p_o c_{1})"
+    assert lines["output_gate"].numbers == (r"\sigma(0.50 - 1.00 + 1.00 - 0.18) = \sigma(0.32)")
+    gru = make_cell(Form("gru", reset_after=False), 1, 2).double()
+    for parameter in gru.parameters():
+        nn.init.constant_(parameter, 0.5)
+    h = torch.tensor([[1.0, -3.0]]).double()
+    line = equations(rnnviz.trace(gru, torch.ones(1, 1, 1).double(), h), 0, 0)["hidden_candidate"]
+    # r = σ(0.5 − 1 + 1) = 0.6225 for both units; U (r h) = 0.5 · 0.6225 · (1 − 3) = −0.6225
+    assert line == Equation(
+        "n",
+        r"\tanh(W_n x_{1} + U_n (r \odot h_{0}) + b_n)",
+        r"\tanh(0.50 - 0.62 + 1.00) = \tanh(0.88)",
+        "0.71",
+    )
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "held at a value"), ("ko", "값을 고정")])
+def test_what_is_held_says_so_in_place_of_its_rule(language: str, said: str):
+    module = nn.LSTM(1, 2).double()
+    hold = {"forget_gate": rnnviz.Hold(1.0, units=[1], start=1)}
+    trace = rnnviz.trace(module, torch.ones(3, 1).double(), hold=hold)
+    held = equations(trace, 1, 2, language=language)["forget_gate"]
+    assert held == Equation("f", rf"\text{{{said}}}", "1.00", "1.00")
+    for unit, time in ((0, 2), (1, 0)):
+        free = equations(trace, unit, time, language=language)["forget_gate"]
+        assert free.rule.startswith(r"\sigma(W_f")
+    assert equations(trace, 1, 2)["cell_state"].numbers.startswith(r"1.00 \cdot")

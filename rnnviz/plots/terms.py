@@ -27,6 +27,8 @@ def plot_terms(
 ) -> go.Figure:
     """Horizontal bars, signed: the input's part, the largest recurrent terms, the rest, the bias.
 
+    A peephole's term stands between the last two.
+
     reads: what was read at this step, as it is shown. most: recurrent terms shown one by one;
     the others stand as one bar, so that the bars sum to the pre-activation.
     """
@@ -63,6 +65,8 @@ def _bars(terms: GateTerms, reads: str, most: int, words: Labels) -> Sequence[_B
     bars += [_Bar(words("plot.h_of_unit", unit=k), float(terms.by_unit[k])) for k in shown]
     if len(rest):
         bars.append(_Bar(words("plot.other_units", n=len(rest)), float(terms.by_unit[rest].sum())))
+    if terms.p:
+        bars.append(_Bar(words["plot.peephole"], terms.by_cell))
     return [*bars, _Bar(words("plot.bias"), terms.bias)]
 
 

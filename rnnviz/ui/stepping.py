@@ -98,7 +98,7 @@ def _plain(settings: Settings) -> Settings:
 def _show_equations(settings: Settings, record: Trace, words: Labels) -> None:
     unit, t = settings.unit or 0, settings.t
     heading(words("instrument.equations", cell=settings.cell.upper(), unit=unit, t=t))
-    lines = equations(record, unit, t - 1)
+    lines = equations(record, unit, t - 1, language=words.language)
     widest = max((line.symbol for line in lines.values()), key=len)
     for name, line in lines.items():
         with st.container(key=f"equation_{name}"):
