@@ -78,7 +78,7 @@ def holdable(form: Form) -> tuple[str, ...]:
 
 def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
     layers, directions, steps, width = shape
-    low, high = _range(name)
+    low, high = range_of(name)
     value: Any = hold.value
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not low <= value <= high or not np.isfinite(value):
@@ -96,7 +96,7 @@ def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
         raise RnnvizError("error.direction", came=hold.direction, expected=", ".join(names))
 
 
-def _range(name: str) -> tuple[float, float]:
+def range_of(name: str) -> tuple[float, float]:
     """What a gate or state can be: a sigmoid's range, a tanh's, any number."""
     if name.endswith("_gate"):
         return 0.0, 1.0

@@ -14,7 +14,22 @@ from rnnviz.recurrent import Network, Weights, packed_like
 
 Loss = str | Callable[[Any], Tensor] | None
 LOSSES = ("last", "all")
+SMALL = 100_000  # multiplications of one step below which a second thread only waits
 STACKS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@contextmanager
+def few_threads(work: int) -> Generator[None]:
+    """One thread where one step has so few multiplications that a second thread only waits."""
+    before = torch.get_num_threads()
+    if work >= SMALL or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def run_module(module: nn.Module, network: Network, sequence: Sequence) -> Any:

@@ -24,6 +24,7 @@ from rnnviz.running import (
     Loss,
     as_given,
     differentiate_loss,
+    few_threads,
     run_layers_below,
     run_module,
     time_first,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[Any]
-
-SMALL = 100_000  # multiplications of one recurrent step below which a second thread only waits
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +236,8 @@ def trace(
     sizes = (len(network.layers), network.directions, len(sequence.x))
     held = read_holds(hold or {}, network.form, *sizes, network.widths)
     on_cpu = network.on_cpu()
-    with _plain(device), torch.no_grad(), _few_threads(network, sequence), _full_precision(device):
+    work = sequence.x.shape[1] * network.layers[0][0].hh.numel()
+    with _plain(device), torch.no_grad(), few_threads(work), _full_precision(device):
         if held:
             cells = cells_of(module) or Recurrent.of(module).cells
             layers = record(cells, on_cpu, sequence, [None] * len(network.layers), held)
@@ -335,22 +335,6 @@ def _frozen(values: Array) -> Array:
 
 def _all_frozen(arrays: dict[str, Array]) -> Mapping[str, Array]:
     return MappingProxyType({name: _frozen(values) for name, values in arrays.items()})
-
-
-@contextmanager
-def _few_threads(network: Network, sequence: Sequence) -> Generator[None]:
-    """One thread where the products are so small that sharing them out costs more than it saves."""
-    before = torch.get_num_threads()
-    batch = sequence.x.shape[1]
-    small = batch * network.layers[0][0].hh.numel() < SMALL
-    if not small or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

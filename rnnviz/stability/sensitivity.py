@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import parameter, valid_lengths
 from rnnviz.gradients.diagnosis import check_part
+from rnnviz.running import few_threads
 from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
 
@@ -64,7 +66,8 @@ def sensitivity_norms(
     found = np.full((trace.array("hidden_state").shape[2], len(steps)), np.nan)
     for first in range(0, len(steps), at_once):
         part = steps[first : first + at_once]
-        found[:length, first : first + at_once] = _norms(trace, layer, batch, part)
+        with few_threads(0):  # many small products in a row: threads mostly wait for one another
+            found[:length, first : first + at_once] = _norms(trace, layer, batch, part)
     return xarray.DataArray(
         found, {"time": np.arange(len(found)), "source": steps}, ("time", "source")
     )
@@ -245,5 +248,6 @@ def _power(exponent: NDArray[np.int64], dtype: Any) -> Array:
 
 def _times(matrix: Array, tangents: Array) -> Array:
     """Matrix · tangents, (rows, source, feature)."""
-    flat = tangents.reshape(len(tangents), -1)
-    return (matrix @ flat).reshape(len(matrix), *tangents.shape[1:])
+    flat = torch.from_numpy(np.ascontiguousarray(tangents.reshape(len(tangents), -1)))
+    found = torch.from_numpy(matrix) @ flat
+    return found.numpy().reshape(len(matrix), *tangents.shape[1:])
