@@ -31,11 +31,9 @@ from rnnviz.plots.style import palette
 from rnnviz.plots.weight_gradients import plot_weight_gradients
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import Measured, contributions, measured, networks, remembered
-from rnnviz.ui.figures import heading, note, show_figure
+from rnnviz.ui.figures import heading, note, show_figure, write_power
 from rnnviz.ui.frame import is_dark
 from rnnviz.ui.live.words import show_words
-
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def labelled(settings: NetworkSettings) -> dict[str, Trace]:
@@ -107,7 +105,7 @@ def _span(found: Measured, words: Labels) -> str:
     """What the whole way back makes of the gradient."""
     norms = found.norms["hidden_state"].values.ravel()
     ratio = norms[0] - norms[-1]
-    return "" if math.isnan(ratio) else words("verdict.span", factor=_power(float(ratio)))
+    return "" if math.isnan(ratio) else words("verdict.span", factor=write_power(float(ratio)))
 
 
 def _float32(plain: PlainPass, words: Labels) -> str:
@@ -162,7 +160,7 @@ def _clipping(settings: Settings, words: Labels) -> str:
     traces = networks(settings.network())
     for cell, found in contributions(settings.network()).items():
         total, cancellation = found["log10_total"].item(), found["cancellation"].item()
-        said = words("clip.norm", norm=_power(total))
+        said = words("clip.norm", norm=write_power(total))
         if not math.isnan(cancellation):
             said += " " + words("clip.cancellation", share=cancellation)
         if settings.clip is not None:
@@ -182,18 +180,6 @@ def _clipped(trace: Trace, threshold: float, words: Labels) -> str:
     if clipped.coefficient == 1:
         return words("clip.untouched", norm=clipped.norm)
     return words("clip.clipped", norm=clipped.norm, coefficient=clipped.coefficient)
-
-
-def _power(log10: float) -> str:
-    """A number given by its logarithm: as it is where it is handy, else times a power of ten."""
-    if not math.isfinite(log10):
-        return {-math.inf: "0", math.inf: "∞"}.get(log10, "NaN")
-    if -3 < log10 < 5:
-        return f"{10**log10:.3g}"
-    mantissa, exponent = f"{10 ** (log10 % 1):.1f}", math.floor(log10)
-    if mantissa == "10.0":
-        mantissa, exponent = "1.0", exponent + 1
-    return f"{mantissa} × 10{str(exponent).translate(SUPERSCRIPT)}"
 
 
 def show_claim(settings: Settings, words: Labels) -> None:

@@ -89,6 +89,34 @@ const CELLS = {
     reads: [180, 318],
   },
 };
+
+// Where a variant differs from torch's cell.
+CELLS.lstm_peephole = {
+  ...CELLS.lstm,
+  // i and f see the cell state before this step, o the one after it
+  peepholes: [`M52 ${TOP + 4}V183H108V${GATE}`, `M108 183H234V${GATE}`, `M424 ${TOP + 4}V183H466V${GATE}`],
+};
+CELLS.lstm_coupled = {
+  ...CELLS.lstm,
+  wires: [
+    ...CELLS.lstm.wires.filter(({ of }) => of !== "input_gate"),
+    { d: `M134 ${NODE}H236`, of: "forget_gate", flow: (v) => v("forget_gate") },
+    { d: `M284 ${NODE}H304`, of: "input_gate", flow: (v) => v("input_gate") },
+  ],
+  feeds: CELLS.lstm.feeds.filter((d) => !d.startsWith("M260")),
+  signs: [...CELLS.lstm.signs, ["1 − f", 260, NODE]],
+  gates: { forget_gate: 134, cell_candidate: 376, output_gate: 492 },
+};
+CELLS.gru_reset_before = {
+  ...CELLS.gru,
+  wires: [
+    ...CELLS.gru.wires.filter(({ of }) => of !== "reset_gate"),
+    { d: "M362 254H372V282H382", of: "reset_gate", flow: (v) => v("reset_gate") },
+  ],
+  feeds: [...CELLS.gru.feeds.slice(0, -2), `M396 ${BUS}V296`, "M396 268V250", "M410 236H432"],
+  signs: [...CELLS.gru.signs.slice(0, 4), ["×", 396, 282], ["U", 396, 236]],
+};
+
 const FUNCTIONS = { identity: "id", sigmoid: "σ" };
 
 class Drawing {
@@ -120,12 +148,13 @@ class Drawing {
 
   draw() {
     const { recording } = this.instrument;
-    this.plan = CELLS[recording.cell];
+    this.plan = CELLS[recording.plan];
     this.hint.textContent = recording.say("instrument.click_gate");
     this.meanLabel.textContent = recording.say("instrument.mean");
     const svg = drawn("svg", { viewBox: this.plan.view, role: "group" });
     svg.setAttribute("aria-label", recording.say("instrument.drawing", { cell: recording.cell.toUpperCase() }));
     for (const d of this.plan.feeds) svg.append(drawn("path", { d, class: "feed" }));
+    for (const d of this.plan.peepholes ?? []) svg.append(drawn("path", { d, class: "feed peephole" }));
     if (this.plan.loop) this.drawLoop(svg);
     this.wires = this.plan.wires.map((wire) => this.drawWire(svg, wire));
     for (const sign of this.plan.signs) this.drawSign(svg, ...sign);
