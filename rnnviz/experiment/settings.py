@@ -16,7 +16,16 @@ from pydantic import (
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits, write_edits
+from rnnviz.experiment.compared import (
+    FEWEST,
+    FIRST_NETWORKS,
+    FORMS,
+    MOST,
+    MOST_LAYERS,
+    Compared,
+    read_networks,
+)
+from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits
 from rnnviz.inputs.signals import SignalName
 from rnnviz.ordering import OrderName
 
@@ -41,6 +50,10 @@ GateName = Literal[
 InitName = Literal["torch_default", "xavier", "orthogonal", "identity", "chrono"]
 NonlinearityName = Literal["tanh", "relu", "sigmoid", "identity"]
 LossName = Literal["last", "all"]
+InputName = Literal["text", "signal"]
+EqualName = Literal["hidden", "parameters"]
+PartName = Literal["gates", "memory", "cost", "conventions", "keras", "hold"]
+DirectionName = Literal["forward", "backward"]
 
 
 class ReadingSettings(BaseModel):
@@ -92,7 +105,45 @@ class NetworkSettings(BaseModel):
     claim: bool = False
 
 
-class Settings(ReadingSettings, NetworkSettings):
+class ComparisonSettings(BaseModel):
+    """What the comparison page shows: two to four networks on the same input.
+
+    reads: "text", the shipped models on a text, or "signal", fresh networks by seed. equal: all
+    have so many hidden units, or each the most that so many parameters (budget) allow.
+    difference: each network minus the first. part: the section shown. layer, direction: what of a
+    network is shown; its last layer where it has fewer, forward where it has no other.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    networks: Annotated[
+        tuple[Compared, ...],
+        Field(min_length=FEWEST, max_length=MOST),
+        BeforeValidator(read_networks),
+    ] = FIRST_NETWORKS
+    reads: InputName = "text"
+    text: Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)] = FIRST_TEXT
+    signal: SignalName = "noise"
+    length: Annotated[int, Field(ge=2, le=2000)] = 100
+    equal: EqualName = "hidden"
+    hidden: Annotated[int, Field(ge=2, le=256)] = 16
+    budget: Annotated[int, Field(ge=10, le=60_000)] = 1000
+    seed: Annotated[int, Field(ge=0, le=9999)] = 0
+    loss: LossName = "last"
+    part: PartName = "gates"
+    difference: bool = False
+    layer: Annotated[int, Field(ge=1, le=MOST_LAYERS)] = MOST_LAYERS
+    direction: DirectionName = "forward"
+    t: PositiveInt = 36
+    speed: Annotated[int, Field(ge=1, le=FASTEST)] = 4
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the input."""
+        return self.length if self.reads == "signal" else len(self.text)
+
+
+class Settings(ComparisonSettings, ReadingSettings, NetworkSettings):
     """What all pages show. A field's name is its widget's key and its query parameter."""
 
     language: LanguageName = "en"
@@ -102,6 +153,16 @@ class Settings(ReadingSettings, NetworkSettings):
         looked_at = ("cell", "gate", "clip", "claim")
         names = [name for name in NetworkSettings.model_fields if name not in looked_at]
         return NetworkSettings.model_validate({name: getattr(self, name) for name in names})
+
+    def comparison(self) -> ComparisonSettings:
+        """What the compared networks and their input depend on, however they are looked at."""
+        names = ["networks", "reads", "loss"]
+        if self.reads == "text":
+            names += ["text"]
+        else:
+            names += ["signal", "length", "seed", "equal"]
+            names += ["hidden" if self.equal == "hidden" else "budget"]
+        return ComparisonSettings.model_validate({name: getattr(self, name) for name in names})
 
     @classmethod
     def from_query(
@@ -130,10 +191,16 @@ class Settings(ReadingSettings, NetworkSettings):
         if settings.gate is not None and settings.gate not in GATES_AS_READ[settings.cell]:
             problems.append(_problem("gate", settings.gate, settings.cell))
             settings = settings.model_copy(update={"gate": None})
-        steps = len(settings.text)
+        untrained = [str(network) for network in settings.networks if not network.is_trained]
+        if settings.reads == "text" and untrained:
+            if "reads" in given:
+                problems.append(RnnvizError("error.query_untrained", came=", ".join(untrained)))
+            settings = settings.model_copy(update={"reads": "signal"})
+        steps = settings.steps
         if settings.t > steps:
             if "t" in given:
-                problems.append(RnnvizError("error.query_step", t=given["t"][:40], steps=steps))
+                key = "error.query_step" if settings.reads == "text" else "error.query_signal_step"
+                problems.append(RnnvizError(key, t=given["t"][:40], steps=steps))
             settings = settings.model_copy(update={"t": steps})
         fitting = tuple(edit for edit in settings.edit if edit.fits(settings.hidden))
         if fitting != settings.edit:
@@ -168,7 +235,7 @@ class Settings(ReadingSettings, NetworkSettings):
 
 def _written(value: Any) -> str:
     if isinstance(value, tuple):
-        return write_edits(value)
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -198,6 +265,8 @@ def _problem(field: str, came: str, cell: CellName) -> RnnvizError:
         return RnnvizError("error.query_number", field=field, came=came, shown=shown)
     if field == "edit":
         return RnnvizError("error.query_edit", came=came)
+    if field == "networks":
+        return RnnvizError("error.query_networks", came=came, expected=", ".join(FORMS))
     if field == "gate":
         choices = GATES_AS_READ[cell]
         return _not_among(field, came, choices, choices[0])
@@ -227,5 +296,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "nonlinearity": get_args(NonlinearityName),
     "loss": get_args(LossName),
     "signal": get_args(SignalName),
+    "reads": get_args(InputName),
+    "equal": get_args(EqualName),
+    "part": get_args(PartName),
+    "difference": ("true", "false"),
+    "direction": get_args(DirectionName),
     "speed": tuple(map(str, range(1, FASTEST + 1))),
 }
