@@ -34,12 +34,14 @@ from rnnviz.trace import Trace, load_trace, trace
 
 if TYPE_CHECKING:
     from rnnviz.keras_words import select_outputs
+    from rnnviz.plots.comparison import plot_comparison
     from rnnviz.plots.eigenvalues import plot_eigenvalues
     from rnnviz.plots.gates import plot_gates
     from rnnviz.plots.gradient_norms import plot_gradient_norms
     from rnnviz.plots.jacobian_norms import plot_jacobian_norms
     from rnnviz.plots.lyapunov import plot_lyapunov
     from rnnviz.plots.saturation import plot_saturation
+    from rnnviz.plots.sensitivity import plot_sensitivity
     from rnnviz.plots.states import plot_states
     from rnnviz.plots.view import View
     from rnnviz.plots.weight_gradients import plot_weight_gradients
@@ -69,6 +71,7 @@ __all__ = [
     "parameter_gradients",
     "pascanu_bound",
     "plain_pass",
+    "plot_comparison",
     "plot_eigenvalues",
     "plot_gates",
     "plot_gradient_norms",
@@ -76,6 +79,7 @@ __all__ = [
     "plot_lyapunov",
     "plot_recurrent_weights",
     "plot_saturation",
+    "plot_sensitivity",
     "plot_states",
     "plot_weight_gradients",
     "recurrent_spectra",
@@ -94,6 +98,7 @@ __version__ = "0.1.0"
 _LATER = {
     "select_outputs": "rnnviz.keras_words",
     "View": "rnnviz.plots.view",
+    "plot_comparison": "rnnviz.plots.comparison",
     "plot_eigenvalues": "rnnviz.plots.eigenvalues",
     "plot_gates": "rnnviz.plots.gates",
     "plot_gradient_norms": "rnnviz.plots.gradient_norms",
@@ -101,6 +106,7 @@ _LATER = {
     "plot_lyapunov": "rnnviz.plots.lyapunov",
     "plot_recurrent_weights": "rnnviz.plots.weights",
     "plot_saturation": "rnnviz.plots.saturation",
+    "plot_sensitivity": "rnnviz.plots.sensitivity",
     "plot_states": "rnnviz.plots.states",
     "plot_weight_gradients": "rnnviz.plots.weight_gradients",
 }

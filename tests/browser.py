@@ -49,7 +49,7 @@ STILL = f"""() => {{
     return window.still > 6;
 }}"""
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
-LOOKED_FOR = re.compile(r"/(step|gradients)/_stcore/(health|host-config)$")
+LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
 
 

@@ -34,6 +34,8 @@ def record(cell: str, directions: int, steps: int) -> Trace:
 def main() -> None:
     asked = st.query_params
     st.set_page_config(layout="wide")
+    st.session_state.setdefault("convention_cell", "lstm")
+    st.session_state.setdefault("convention_order", "torch")
     words = labels(asked.get("language", "en"))
     st.html(f"<style>{frame._colours()}{frame.CSS}</style>")
     st.html("<p class='rnnviz-count'></p>")

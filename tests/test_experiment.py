@@ -12,22 +12,28 @@ from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import (
     FASTEST,
     FIRST_TEXT,
+    FORMS,
     MOST_CHARACTERS,
     MOST_EDITED,
     SCENES,
     CellName,
+    Compared,
     Edit,
+    EqualName,
     GateName,
     InitName,
+    InputName,
     LanguageName,
     LossName,
     NetworkSettings,
     NonlinearityName,
+    PartName,
     ReadingSettings,
     Settings,
     limits_of,
     with_edit,
 )
+from rnnviz.experiment.compared import FIRST_NETWORKS
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import LANGUAGES
 from rnnviz.ordering import ORDERS
@@ -37,17 +43,19 @@ from rnnviz.ordering import ORDERS
 def every_settings(draw: st.DrawFn) -> Settings:
     cell = draw(st.sampled_from(get_args(CellName)))
     text = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
+    fields = draw(network_fields()) | draw(comparison_fields())
+    steps = fields["length"] if fields["reads"] == "signal" else len(text)
     return Settings(
         cell=cell,
         text=text,
-        t=draw(st.integers(1, len(text))),
+        t=draw(st.integers(1, steps)),
         unit=draw(st.none() | st.integers(0, 10**6)),
         order=draw(st.sampled_from(ORDERS)),  # pyright: ignore[reportArgumentType]  # its names
         gate=draw(st.none() | st.sampled_from(GATES_AS_READ[cell])),  # pyright: ignore[reportArgumentType]  # its names
         all_terms=draw(st.booleans()),
         speed=draw(st.integers(1, FASTEST)),
         language=draw(st.sampled_from(get_args(LanguageName))),
-        **draw(network_fields()),
+        **fields,
     )
 
 
@@ -82,6 +90,24 @@ def network_fields(draw: st.DrawFn) -> dict[str, Any]:
         "loss": draw(st.sampled_from(get_args(LossName))),
         "clip": draw(st.none() | st.floats(0.001, 1000)),
         "claim": draw(st.booleans()),
+    }
+
+
+@st.composite
+def comparison_fields(draw: st.DrawFn) -> dict[str, Any]:
+    """The fields that the comparison alone has."""
+    reads = draw(st.sampled_from(get_args(InputName)))
+    fresh = st.builds(Compared, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
+    one = fresh if reads == "signal" else st.sampled_from(FIRST_NETWORKS)
+    return {
+        "networks": tuple(draw(st.lists(one, min_size=2, max_size=4))),
+        "reads": reads,
+        "equal": draw(st.sampled_from(get_args(EqualName))),
+        "budget": draw(st.integers(10, 60_000)),
+        "difference": draw(st.booleans()),
+        "part": draw(st.sampled_from(get_args(PartName))),
+        "layer": draw(st.integers(1, 4)),
+        "direction": draw(st.sampled_from(("forward", "backward"))),
     }
 
 
@@ -380,7 +406,7 @@ def test_a_text_too_short_for_the_first_step_is_no_problem():
 def test_no_address_is_too_odd(query: dict[str, str]):
     settings, problems = Settings.from_query(query)
     assert settings == Settings.model_validate(dict(settings))
-    assert settings.t <= len(settings.text)
+    assert settings.t <= settings.steps
     assert settings.gate is None or settings.gate in GATES_AS_READ[settings.cell]
     for problem in problems:
         assert all(len(problem.message(language)) < 300 for language in LANGUAGES)

@@ -31,7 +31,7 @@ from rnnviz.experiment import (
 )
 from rnnviz.experiment.claim import CLAIMED, VARIANTS, claimed_of, holds
 from rnnviz.experiment.edits import read_edits, write_edits
-from rnnviz.experiment.settings import InitName, NonlinearityName
+from rnnviz.experiment.names import InitName, NonlinearityName
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
 from rnnviz.inputs.signals import SIGNALS, make_signal
 from rnnviz.locale import labels

@@ -141,6 +141,7 @@ def test_only_the_face_imports_streamlit():
         "pages/",
         "app.py",
         "tests/",
+        "benchmarks/compare_time.py",
         "benchmarks/ui.py",
         "benchmarks/floor_page.py",
     )
@@ -204,7 +205,15 @@ def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
     catalogs = {
         f"rnnviz/locale/{language}/{name}.po"
         for language in ("en", "ko")
-        for name in ("conventions", "errors", "gradients", "instrument", "interface")
+        for name in (
+            "compare",
+            "conventions",
+            "errors",
+            "gradients",
+            "instrument",
+            "interface",
+            "interventions",
+        )
     }
     data = {*catalogs, "rnnviz/py.typed"}
     assert "rnnviz/cells.py" in held

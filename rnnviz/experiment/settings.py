@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -16,31 +16,28 @@ from pydantic import (
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits, write_edits
+from rnnviz.experiment.compared import FORMS, keys_of
+from rnnviz.experiment.comparing import ComparisonSettings
+from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits
+from rnnviz.experiment.names import (
+    FASTEST,
+    FIRST_TEXT,
+    MOST_CHARACTERS,
+    CellName,
+    DirectionName,
+    EqualName,
+    GateName,
+    HoldName,
+    InitName,
+    InputName,
+    LanguageName,
+    LossName,
+    NonlinearityName,
+    OrderOfGates,
+    PartName,
+)
 from rnnviz.inputs.signals import SignalName
 from rnnviz.ordering import OrderName
-
-MOST_CHARACTERS = 2000
-FASTEST = 10  # steps a second
-
-# A line of Python with an indent, a string, and brackets inside and outside of it.
-FIRST_TEXT = 'def greet(name):\n    return "hello (" + name + ")"  # say it\n'
-
-CellName = Literal["rnn", "lstm", "gru"]
-LanguageName = Literal["en", "ko"]
-GateName = Literal[
-    "hidden",
-    "input_gate",
-    "forget_gate",
-    "cell_candidate",
-    "output_gate",
-    "reset_gate",
-    "update_gate",
-    "hidden_candidate",
-]
-InitName = Literal["torch_default", "xavier", "orthogonal", "identity", "chrono"]
-NonlinearityName = Literal["tanh", "relu", "sigmoid", "identity"]
-LossName = Literal["last", "all"]
 
 
 class ReadingSettings(BaseModel):
@@ -92,7 +89,7 @@ class NetworkSettings(BaseModel):
     claim: bool = False
 
 
-class Settings(ReadingSettings, NetworkSettings):
+class Settings(ComparisonSettings, ReadingSettings, NetworkSettings):
     """What all pages show. A field's name is its widget's key and its query parameter."""
 
     language: LanguageName = "en"
@@ -102,6 +99,16 @@ class Settings(ReadingSettings, NetworkSettings):
         looked_at = ("cell", "gate", "clip", "claim")
         names = [name for name in NetworkSettings.model_fields if name not in looked_at]
         return NetworkSettings.model_validate({name: getattr(self, name) for name in names})
+
+    def comparison(self) -> ComparisonSettings:
+        """What the compared networks and their input depend on, however they are looked at."""
+        names = ["networks", "reads", "loss"]
+        if self.reads == "text":
+            names += ["text"]
+        else:
+            names += ["signal", "length", "seed", "equal"]
+            names += ["hidden" if self.equal == "hidden" else "budget"]
+        return ComparisonSettings.model_validate({name: getattr(self, name) for name in names})
 
     @classmethod
     def from_query(
@@ -130,11 +137,22 @@ class Settings(ReadingSettings, NetworkSettings):
         if settings.gate is not None and settings.gate not in GATES_AS_READ[settings.cell]:
             problems.append(_problem("gate", settings.gate, settings.cell))
             settings = settings.model_copy(update={"gate": None})
-        steps = len(settings.text)
+        untrained = [str(network) for network in settings.networks if not network.is_trained]
+        if settings.reads == "text" and untrained:
+            if "reads" in given:
+                problems.append(RnnvizError("error.query_untrained", came=", ".join(untrained)))
+            settings = settings.model_copy(update={"reads": "signal"})
+        steps = settings.steps
         if settings.t > steps:
             if "t" in given:
-                problems.append(RnnvizError("error.query_step", t=given["t"][:40], steps=steps))
+                key = "error.query_step" if settings.reads == "text" else "error.query_signal_step"
+                problems.append(RnnvizError(key, t=given["t"][:40], steps=steps))
             settings = settings.model_copy(update={"t": steps})
+        keys = keys_of(settings.networks)
+        if settings.looked_at not in (None, *keys):
+            came = str(settings.looked_at)[:40]
+            problems.append(_not_among("looked_at", came, tuple(keys), keys[0]))
+            settings = settings.model_copy(update={"looked_at": None})
         fitting = tuple(edit for edit in settings.edit if edit.fits(settings.hidden))
         if fitting != settings.edit:
             left = ", ".join(str(edit) for edit in settings.edit if not edit.fits(settings.hidden))
@@ -168,7 +186,7 @@ class Settings(ReadingSettings, NetworkSettings):
 
 def _written(value: Any) -> str:
     if isinstance(value, tuple):
-        return write_edits(value)
+        return ",".join(map(str, value))
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -194,10 +212,14 @@ def _problem(field: str, came: str, cell: CellName) -> RnnvizError:
     came, shown = came[:40], getattr(Settings(), field)
     if field == "unit":
         return RnnvizError("error.query_unit", came=came)
-    if field == "t":
+    if field in ("t", "hold_from"):
         return RnnvizError("error.query_number", field=field, came=came, shown=shown)
     if field == "edit":
         return RnnvizError("error.query_edit", came=came)
+    if field == "hold_units":
+        return RnnvizError("error.query_units", came=came)
+    if field == "networks":
+        return RnnvizError("error.query_networks", came=came, expected=", ".join(FORMS))
     if field == "gate":
         choices = GATES_AS_READ[cell]
         return _not_among(field, came, choices, choices[0])
@@ -217,6 +239,7 @@ def _not_among(field: str, came: str, choices: tuple[str, ...], shown: str) -> R
     return RnnvizError("error.query_choice", field=field, came=came, expected=expected, shown=shown)
 
 
+SWITCHES = ("flip_update", "reset_before", "one_bias", "return_sequences", "return_state")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "cell": get_args(CellName),
     "order": get_args(OrderName),
@@ -227,5 +250,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "nonlinearity": get_args(NonlinearityName),
     "loss": get_args(LossName),
     "signal": get_args(SignalName),
+    "reads": get_args(InputName),
+    "equal": get_args(EqualName),
+    "part": get_args(PartName),
+    "difference": ("true", "false"),
+    "direction": get_args(DirectionName),
+    "hold_name": get_args(HoldName),
+    "convention_cell": get_args(CellName),
+    "convention_order": get_args(OrderOfGates),
+    **dict.fromkeys(SWITCHES, ("true", "false")),
     "speed": tuple(map(str, range(1, FASTEST + 1))),
 }

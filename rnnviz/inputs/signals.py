@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rnnviz.errors import RnnvizError
 
-SignalName = Literal["noise", "impulse", "step", "sine", "square"]
+SignalName = Literal["noise", "impulse", "step", "sine", "square", "gap"]
 SIGNALS: tuple[SignalName, ...] = get_args(SignalName)
 PERIOD = 20  # steps, of the sine and the square wave
 
@@ -18,7 +18,8 @@ def make_signal(name: str, length: int, *, seed: int = 0) -> Tensor:
 
     noise: standard normal, by the seed. impulse: 1 at the first step, then 0. step: 0 for the
     first quarter, then 1. sine: of amplitude 1, a period of 20 steps. square: its sign, 1 where
-    the sine is 0. RnnvizError for another name.
+    the sine is 0. gap: 1 at the first step and after three quarters, else 0. RnnvizError for
+    another name.
 
     >>> make_signal("step", 4).ravel().tolist(), make_signal("impulse", 3).ravel().tolist()
     ([0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0])
@@ -35,6 +36,8 @@ def make_signal(name: str, length: int, *, seed: int = 0) -> Tensor:
         values = torch.sin(2 * math.pi * t / PERIOD)
     elif name == "square":
         values = 1 - 2 * (t % PERIOD >= PERIOD / 2).double()
+    elif name == "gap":
+        values = ((t == 0) | (t == 3 * length // 4)).double()
     else:
         raise RnnvizError("error.signal", came=name, expected=", ".join(SIGNALS))
     return values[:, None]

@@ -1,7 +1,10 @@
 """Every gate and candidate of a trace over time."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.plots.heatmaps import Row, plot_rows
@@ -36,12 +39,20 @@ def plot_gates(
 
 
 def largest(trace: Trace, name: str) -> float:
-    """The end of a scale centred on 0 that shows an array: its largest absolute value.
+    """The end of a scale centred on 0 that shows an array of a trace; see ``largest_of``."""
+    return largest_of(trace.array(name))
+
+
+def largest_of(*arrays: NDArray[Any]) -> float:
+    """The end of a scale centred on 0 that shows arrays: their largest absolute value.
 
     Where a few values are over four times as large as 90 % of all, it ends at those 90 %, so
     that one unit which counts does not leave all others white; 1 where all are 0.
+
+    >>> largest_of(np.array([0.0, -3.0]), np.array([2.0]))
+    3.0
     """
-    sizes = np.abs(trace.array(name))
+    sizes = np.abs(np.concatenate([values.ravel() for values in arrays]))
     sizes = sizes[np.isfinite(sizes)]
     top = float(sizes.max(initial=0.0))
     usual = float(np.quantile(sizes, 0.9)) if top > 0 else 0.0

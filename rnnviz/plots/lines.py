@@ -15,6 +15,7 @@ from rnnviz.plots.style import Palette, axis, layout, legend_above, palette, tit
 DASHES = {"lstm": "solid", "gru": "dot", "rnn": "dash"}
 OVER = ("solid", "dot", "dash")  # a line with gaps lies over one without, which shows through
 MORE_DASHES = ("longdash", "dashdot", "longdashdot")
+PALER = (0.0, 0.45, 0.25, 0.6)  # the ground's share in a cell's colour where the cell comes again
 
 # log₁₀ of the largest and the smallest normal number of a float type.
 LIMITS = {
@@ -40,9 +41,21 @@ class Line(NamedTuple):
 
 
 def plot_lines(
-    lines: Mapping[str, Line], *, x_title: str, y_title: str, height: int, language: str, dark: bool
+    lines: Mapping[str, Line],
+    *,
+    x_title: str,
+    y_title: str,
+    limits: bool = True,
+    looks: Mapping[str, Drawn] | None = None,
+    height: int,
+    language: str,
+    dark: bool,
 ) -> go.Figure:
-    """One line a network, fixed lines where a float type ends, and crosses where a value is 0."""
+    """One line a network, fixed lines where a float type ends, and crosses where a value is 0.
+
+    limits: whether there are those fixed lines. looks: by label, of ``looks_of``, where there are
+    other lines than these.
+    """
     words, colours = labels(language), palette(dark=dark)
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines.values()])
     top = float(finite.max(initial=0.0))
@@ -50,11 +63,11 @@ def plot_lines(
     room = max(0.5, 0.06 * (top - bottom))
     low, high = bottom - room, top + room
     drawn: list[Drawn] = []
-    dashes = dashes_of({label: line.cell for label, line in lines.items()})
+    looks = looks or looks_of({label: line.cell for label, line in lines.items()}, colours)
     for label, line in lines.items():
-        look = {"color": colours.cells[line.cell], "dash": dashes[label], "width": 2}
+        look = looks[label]
         drawn.append(_drawn(label, line, look, words))
-        colour = colours.cells[line.cell]
+        colour = look["color"]
         marks = (
             ("plot.exactly_zero", np.isneginf(line.values), low, "x"),
             (
@@ -70,7 +83,8 @@ def plot_lines(
                 drawn.append(_marks(name, line.steps[there], y, symbol, colour, len(lines) == 1))
         if line.plain is not None:
             drawn += _plain(label, line, line.plain, look, words)
-    shapes, notes = _limits(low, high, colours, words["plot.limit"])
+    text = words["plot.limit"]
+    shapes, notes = _limits(low, high, colours, text) if limits else ([], [])
     figure = layout(
         colours,
         height=height,
@@ -102,6 +116,27 @@ def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:
         again = used[cell] = used.get(cell, -1) + 1
         found[label] = MORE_DASHES[(again - 1) % len(MORE_DASHES)] if again else DASHES[cell]
     return found
+
+
+def looks_of(cells: Mapping[str, str], colours: Palette) -> dict[str, Drawn]:
+    """How the lines of networks look, by label: their cell's colour, paler where it comes again."""
+    dashes, before = dashes_of(cells), list(cells.values())
+    found: dict[str, Drawn] = {}
+    for place, (label, cell) in enumerate(cells.items()):
+        again = before[:place].count(cell)
+        colour = mixed(colours.cells[cell], colours.ground, PALER[min(again, len(PALER) - 1)])
+        found[label] = {"color": colour, "dash": dashes[label], "width": 2}
+    return found
+
+
+def mixed(colour: str, other: str, share: float) -> str:
+    """A colour with so much of another in it.
+
+    >>> mixed("#000000", "#ffffff", 0.5)
+    '#808080'
+    """
+    both = ([int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (colour, other))
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*both, strict=True))
 
 
 def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> Drawn:

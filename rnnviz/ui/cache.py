@@ -10,7 +10,16 @@ import streamlit as st
 import xarray
 from numpy.typing import NDArray
 
-from rnnviz.experiment import NetworkSettings, Remembered, measure_claim, run_networks
+from rnnviz.experiment import (
+    ComparisonSettings,
+    NetworkSettings,
+    Remembered,
+    measure_claim,
+    run_held,
+    run_networks,
+)
+from rnnviz.experiment.comparison import bits_of, models_of, run_compared
+from rnnviz.experiment.memory import sensitivities_of
 from rnnviz.experiment.sizes import Stability
 from rnnviz.formats.characters import CharacterModel, load_character_model
 from rnnviz.gradients import (
@@ -21,6 +30,7 @@ from rnnviz.gradients import (
     plain_pass,
     weight_gradient_norms,
 )
+from rnnviz.holding import Hold
 from rnnviz.ordering import Order, order_units
 from rnnviz.trace import Trace
 
@@ -52,7 +62,8 @@ def unit_order(cell: str, text: str, by: str) -> Order:
 
 
 _BY_FIELDS: dict[str | type[Any], Callable[[Any], Any]] = {
-    NetworkSettings: NetworkSettings.model_dump_json
+    NetworkSettings: NetworkSettings.model_dump_json,
+    ComparisonSettings: ComparisonSettings.model_dump_json,
 }
 
 
@@ -84,6 +95,45 @@ def measured(settings: NetworkSettings) -> dict[str, Measured]:
 def contributions(settings: NetworkSettings) -> dict[str, xarray.Dataset]:
     """What each step adds to ∂L/∂U in the three networks, by cell."""
     return {cell: weight_gradient_norms(trace) for cell, trace in networks(settings).items()}
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=_BY_FIELDS)
+def compared(settings: ComparisonSettings) -> dict[str, Trace]:
+    """The traces of networks side by side, by key; settings as ``Settings.comparison`` gives."""
+    return run_compared(settings, character_model)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
+def compared_norms(settings: ComparisonSettings) -> dict[str, xarray.Dataset]:
+    """log₁₀ of their gradients' norms, by key."""
+    return {key: gradient_norms(trace) for key, trace in compared(settings).items()}
+
+
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_BY_FIELDS)
+def compared_bits(settings: ComparisonSettings) -> dict[str, NDArray[np.float64]]:
+    """Bits of the next character of a text at every step, by key."""
+    models, traces = models_of(settings, character_model), compared(settings)
+    return {key: bits_of(model, traces[key], settings.text) for key, model in models.items()}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_BY_FIELDS)
+def held(
+    settings: ComparisonSettings,
+    key: str,
+    name: str,
+    value: float,
+    units: tuple[int, ...],
+    start: int,
+) -> Trace:
+    """The trace of one of them with a gate or state held; no units stand for all."""
+    hold = {name: Hold(value, units=units or None, start=start)}
+    return run_held(settings, key, hold, character_model)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
+def sensitivities(settings: ComparisonSettings) -> dict[str, xarray.DataArray]:
+    """What is left of every input in every later state, by key."""
+    return sensitivities_of(compared(settings))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=_BY_FIELDS)

@@ -17,7 +17,7 @@ CELLS = tuple(GATE_NAMES)
 def input_reading(words: Labels) -> Settings:
     """The sidebar's choices and the text; returns the settings as they now stand."""
     st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
-    _check_text(words)
+    check_text(words)
     with st.sidebar:
         st.segmented_control(
             words["control.cell"],
@@ -40,7 +40,7 @@ def input_reading(words: Labels) -> Settings:
     return current()
 
 
-def _check_text(words: Labels) -> None:
+def check_text(words: Labels) -> None:
     """A text that cannot be read stays in its field, and what was shown before stays below."""
     state = st.session_state
     if not state.text:

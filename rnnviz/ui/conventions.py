@@ -92,23 +92,22 @@ def show_conventions(words: Labels, *, cells: Sequence[str] = CELLS) -> None:
 def _input_choice(words: Labels, cells: Sequence[str]) -> Choice:
     first, second = st.columns(2)
     with first:
-        cell = st.segmented_control(
+        st.segmented_control(
             words["control.convention_cell"],
             list(cells),
-            default=cells[0],
             format_func=str.upper,
             key="convention_cell",
             required=True,
         )
     with second:
-        order = st.segmented_control(
+        st.segmented_control(
             words["control.convention_order"],
             list(TITLES),
-            default="torch",
             format_func=TITLES.__getitem__,
             key="convention_order",
             required=True,
         )
+    cell, order = st.session_state.convention_cell, st.session_state.convention_order
     gru = cell == "gru"
     on: dict[str, bool] = {}
     for column, name in zip(st.columns(3), SWITCHES, strict=True):

@@ -21,7 +21,11 @@ CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 
 MAY_BE_NONE = [name for name, value in Settings() if value is None]
 # In the order of the menu, the first is /.
-PAGES = {"step": ":material/skip_next:", "gradients": ":material/trending_down:"}
+PAGES = {
+    "step": ":material/skip_next:",
+    "gradients": ":material/trending_down:",
+    "compare": ":material/view_column:",
+}
 
 
 def navigate() -> None:
@@ -53,6 +57,9 @@ def open_page(page: str) -> Labels:
         # A fresh server runs a page's file without app.py at the first request to its address.
         st.session_state.wanted = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
+    # in a run without app.py, as in a test, nothing else brings back what widgets took with them
+    for name, before in st.session_state.kept:
+        st.session_state.setdefault(name, before)
     language = st.session_state.language
     words = labels(language)
     wake_up()
@@ -117,7 +124,9 @@ def _spoken() -> LanguageName:
 def current() -> Settings:
     """The settings as the widgets hold them, with the last text that could be read."""
     state = st.session_state
-    values = {name: state[name] for name in Settings.model_fields}
+    # a widget that is not drawn any more takes its value with it
+    values = dict(state.kept) if "kept" in state else {}
+    values |= {name: state[name] for name in Settings.model_fields if name in state}
     state.kept = Settings.model_validate(values | {"text": state.read_text})
     return state.kept
 

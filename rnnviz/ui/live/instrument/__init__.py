@@ -3,17 +3,20 @@
 The browser holds the whole trace and steps without the server. The one component is placed up to
 four times on a page, so that its parts stand among Streamlit's own: ``show_text`` brings the trace,
 ``input_position`` the drawing, ``show_rows`` the heatmaps of the gates and those of the states.
+A page without them has ``show_strip`` and ``input_step``: the input, the player, and the cursor in
+every figure over time.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
 from rnnviz.cells import GATES_AS_READ
@@ -134,6 +137,66 @@ def show_rows(kind: Kind, *, key: str) -> None:
     _instrument(key=key, data={"part": kind})
 
 
+def show_strip(
+    values: NDArray[np.float64],
+    *,
+    characters: Sequence[str],
+    unknown: Sequence[int] = (),
+    note: str,
+    signed: bool,
+    most: float,
+    words: Labels,
+    dark: bool,
+    key: str,
+) -> None:
+    """An input of no network in particular: a strip coloured by values, (time,), and the player.
+
+    characters: what is read at each step; none: the numbers themselves are, and stand as colours
+    alone. unknown: steps whose character no network knows. note: what the colours say. signed,
+    most: their range.
+    """
+    send_promptly()
+    _instrument(
+        key=key,
+        data=_with_header(
+            [values],
+            {
+                "steps": len(values),
+                "units": [0],
+                "rows": [Row("input", "states", "", signed, most)._asdict()],
+                "initial": [],
+                "note": note,
+                "label": words["strip.label" if characters else "strip.signal_label"],
+                "plain": not characters,
+                "characters": list(map(picture, characters)) or [_signed(v) for v in values],
+                "unknown": list(unknown),
+                "breaks": [i for i, character in enumerate(characters) if character == "\n"],
+            },
+            words=words,
+            dark=dark,
+        ),
+    )
+
+
+def input_step(
+    t: int, speed: int, *, steps: int, on_told: Callable[[int, int], None], key: str
+) -> None:
+    """Where the player of ``show_strip`` is; calls ``on_told`` with t and speed when it rests.
+
+    A visitor can send anything: ``on_told`` is given only what the input has.
+    """
+
+    def take() -> None:
+        message = st.session_state[key].get("told")
+        on_told(*read_step(message, t, speed, steps))
+        _answer(key, message)
+
+    now = {"t": t, "unit": 0, "gate": "", "speed": speed}
+    answered = st.session_state.get(_answered(key), 0)
+    data = {"part": "step", **now, "answered": answered}
+    _instrument(key=key, data=data, on_told_change=take)
+
+
 def rows_of(record: Trace) -> list[Row]:
     """What is drawn of a cell: its gates as they are read, then its states."""
     if record.cell == "rnn":
@@ -168,11 +231,7 @@ def packed(
     states = [name for name in ("cell_state", "hidden_state") if name in record]
     parts = [record.array(row.name)[0, 0, :, 0] for row in rows]
     initial = [record.initial_array(name)[0, 0, 0] for name in states]
-    body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in [*parts, *initial])
-    colours = palette(dark=dark)
     header = {
-        "part": "text",
-        "version": hashlib.blake2b(body, digest_size=8).hexdigest(),
         "cell": record.cell,
         "nonlinearity": record.nonlinearity,
         "steps": len(text),
@@ -186,6 +245,20 @@ def packed(
         "characters": [picture(character) for character in text],
         "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
         "breaks": [i for i, character in enumerate(text) if character == "\n"],
+    }
+    return _with_header([*parts, *initial], header, words=words, dark=dark)
+
+
+def _with_header(
+    arrays: Sequence[NDArray[Any]], header: Mapping[str, Any], *, words: Labels, dark: bool
+) -> bytes:
+    """What every message of an input holds: the arrays, and their looks in this language."""
+    body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in arrays)
+    colours = palette(dark=dark)
+    whole = {
+        "part": "text",
+        "version": hashlib.blake2b(body, digest_size=8).hexdigest(),
+        **header,
         "words": {key: words[key] for key in WORDS},
         "fastest": FASTEST,
         "colours": {
@@ -198,7 +271,11 @@ def packed(
             "signed": [colour for _, colour in colours.signed],
         },
     }
-    return json.dumps(header).encode() + b"\n" + body
+    return json.dumps(whole).encode() + b"\n" + body
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def read_told(message: Any, now: Position, record: Trace) -> Position:
@@ -219,6 +296,20 @@ def read_told(message: Any, now: Position, record: Trace) -> Position:
     )
 
 
+def read_step(message: Any, t: int, speed: int, steps: int) -> tuple[int, int]:
+    """Step and speed of a message; what is none of this input's stays as it was.
+
+    >>> read_step({"t": 9, "speed": 2}, 3, 4, 8), read_step(None, 3, 4, 8)
+    ((3, 2), (3, 4))
+    """
+    if not isinstance(message, dict):
+        return t, speed
+    return (
+        _number(message.get("t"), range(1, steps + 1), t),
+        _number(message.get("speed"), range(1, FASTEST + 1), speed),
+    )
+
+
 def _number(came: Any, among: range, now: int) -> int:
     return came if type(came) is int and came in among else now  # true is an int, too
 
@@ -226,6 +317,10 @@ def _number(came: Any, among: range, now: int) -> int:
 def _take(key: str, now: Position, record: Trace, on_told: Callable[[Position], None]) -> None:
     message = st.session_state[key].get("told")
     on_told(read_told(message, now, record))
+    _answer(key, message)
+
+
+def _answer(key: str, message: Any) -> None:
     number = message.get("number") if isinstance(message, dict) else None
     if type(number) is int:
         st.session_state[_answered(key)] = number

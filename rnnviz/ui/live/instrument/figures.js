@@ -1,5 +1,6 @@
-// The cursor in every Plotly figure of the page whose x axis is time: a frame over a heatmap's
-// column and a line over the chosen unit's row, a line across any other figure.
+// The cursor in every Plotly figure of the page over time: a frame over a heatmap's column and a
+// line over the chosen unit's row, a line across any other figure. A figure's layout.meta.time names
+// all its axes that are time, across or down; without it the first is known by its title.
 
 class Figures {
   constructor(instrument) {
@@ -41,10 +42,16 @@ class Figures {
   }
 
   isOverTime(figure) {
+    return this.timeAxes(figure).length > 0;
+  }
+
+  timeAxes({ _fullLayout: layout }) {
     const { recording } = this.instrument;
-    if (!recording) return false;
+    if (!recording) return [];
+    const named = layout.meta?.time;
+    if (named) return named.map((id) => layout[`${id[0]}axis${id.slice(1)}`]).filter(Boolean);
     const titles = [recording.say("plot.time"), recording.say("plot.time_characters")];
-    return titles.includes(figure._fullLayout.xaxis?.title?.text);
+    return titles.includes(layout.xaxis?.title?.text) ? [layout.xaxis] : [];
   }
 
   cover(figure) {
@@ -64,23 +71,13 @@ class Figures {
   }
 
   boxes(figure) {
-    const { t, unit, isMean } = this.instrument;
-    const { ink, selected } = this.instrument.recording.colours;
-    const { xaxis } = figure._fullLayout;
-    const [left, right] = [xaxis._offset, xaxis._offset + xaxis._length];
+    const { unit, isMean, recording } = this.instrument;
+    const { selected } = recording.colours;
     const maps = figure._fullData.filter((trace) => trace.type === "heatmap" && trace.visible === true);
-    const axes = Object.values(figure._fullLayout._plots ?? {}).map((plot) => plot.yaxis);
-    const top = Math.min(...axes.map((y) => y._offset));
-    const bottom = Math.max(...axes.map((y) => y._offset + y._length));
-    const boxes = [];
-    const names = xaxis._categories ?? [];
-    const at = xaxis.type === "category" ? names.findIndex((name) => step(name) === t) : t;
-    const half = maps.length ? 0.5 : 0;
-    if (at >= 0) {
-      const a = Math.max(left, left + xaxis.l2p(at - half));
-      const b = Math.min(right, left + xaxis.l2p(at + half));
-      if (b >= a) boxes.push(box(a, top, b - a, bottom - top, ink));
-    }
+    const boxes = this.timeAxes(figure).flatMap((axis) => this.cursor(figure, axis, maps));
+    if (!recording.cell) return boxes;
+    const { xaxis } = figure._fullLayout;
+    const left = xaxis._offset;
     for (const trace of isMean ? [] : maps) {
       const y = figure._fullLayout[trace.yaxis.replace("y", "yaxis")];
       const row = Array.from(trace.y).indexOf(String(unit));
@@ -95,10 +92,39 @@ class Figures {
     return boxes;
   }
 
+  // A line or a frame at the step now, through all that stands over this axis.
+  cursor(figure, axis, maps) {
+    const { t, recording } = this.instrument;
+    const names = axis._categories ?? [];
+    const at = axis.type === "category" ? names.findIndex((name) => step(name) === t) : t;
+    if (at < 0) return [];
+    const across = axis._id[0] === "x";
+    const plots = Object.values(figure._fullLayout._plots ?? {});
+    const own = plots.filter((plot) => plot[across ? "xaxis" : "yaxis"]._id === axis._id);
+    const others = own.map((plot) => plot[across ? "yaxis" : "xaxis"]);
+    const start = Math.min(...others.map((other) => other._offset));
+    const end = Math.max(...others.map((other) => other._offset + other._length));
+    const half = maps.some((map) => map[across ? "xaxis" : "yaxis"] === axis._id) ? 0.5 : 0;
+    const edges = [axis.l2p(at - half), axis.l2p(at + half)].sort((a, b) => a - b);
+    const from = axis._offset + Math.max(0, edges[0]);
+    const to = axis._offset + Math.min(axis._length, edges[1]);
+    if (to < from || !own.length) return [];
+    const { ink } = recording.colours;
+    const made = across
+      ? box(from, start, to - from, end - start, ink)
+      : box(start, from, end - start, to - from, ink);
+    if (!half) {
+      made.className = "line";
+      made.style.boxShadow = `0 0 0 0.5px ${ink}`;
+      made.style.background = ink;
+    }
+    return [made];
+  }
+
   picked(event) {
     const point = event.points[0];
-    const t = step(point?.x);
-    const unit = point?.data.type === "heatmap" ? Number(point.y) : undefined;
+    const t = Math.round(step(point?.x));
+    const unit = this.instrument.recording.cell && point?.data.type === "heatmap" ? Number(point.y) : undefined;
     if (Number.isInteger(t)) this.instrument.go(t, unit);
   }
 

@@ -15,6 +15,7 @@ class Instrument {
     Object.assign(this, { t: 1, unit: 0, gate: "", speed: 1, playing: false, isMean: false });
     this.told = {}; // what the server and this agree on
     this.seen = {}; // what the server's cards show
+    this.places = new Map(); // that Streamlit gave, and the part that each is for
     this.number = 0; // of the last message
     this.flying = false;
     this.strip = new Strip(this);
@@ -27,24 +28,46 @@ class Instrument {
     this.pointed = this.pointed.bind(this);
   }
 
+  // An input of no network in particular has a strip and a player alone.
   get parts() {
-    return [this.strip, this.player, this.drawing, this.gates, this.states];
+    const always = [this.strip, this.player];
+    return this.recording?.cell ? [...always, this.drawing, this.gates, this.states] : always;
   }
 
   roots(part) {
     if (part === "text") return [this.strip.note, this.strip.root, this.player.root];
-    return [this[part].root];
+    return part === "step" ? [] : [this[part].root];
   }
 
   attach(part, parent) {
     parent.classList.add("rnnviz-instrument");
     const roots = this.roots(part);
-    if (roots[0].parentElement !== parent) parent.append(...roots);
+    if (roots.length && roots[0].parentElement !== parent) parent.append(...roots);
+    this.places.delete(parent); // the newest stands last
+    this.places.set(parent, part);
     if (this.listening) return;
     this.listening = true;
     document.addEventListener("keydown", this.keyed);
     document.addEventListener("pointerover", this.pointed);
     document.addEventListener("focusin", this.pointed);
+  }
+
+  // Where a part moves on the page, Streamlit may fill its old place once more before it goes.
+  left() {
+    for (const [place, part] of this.places) {
+      const roots = this.roots(part);
+      if (!place.isConnected) {
+        this.places.delete(place);
+        continue;
+      }
+      this.send = senders.get(place) ?? this.send;
+      if (roots.length && !roots[0].isConnected) {
+        place.append(...roots);
+        const bytes = messages.get(place);
+        if (bytes && !alike(this.bytes, bytes)) this.take(bytes);
+      }
+    }
+    this.leave();
   }
 
   // The page was left: what is on it stays as it is, for when the reader comes back.
@@ -62,6 +85,12 @@ class Instrument {
     document.removeEventListener("focusin", this.pointed);
     document.documentElement.removeAttribute("data-rnnviz-behind");
     this.figures.stop();
+  }
+
+  take(bytes) {
+    this.bytes = bytes;
+    this.record(bytes);
+    this.figures.follow();
   }
 
   record(bytes) {
@@ -188,6 +217,7 @@ class Instrument {
   }
 
   ease(share) {
+    if (!this.recording.cell) return;
     this.drawing.ease(share);
     this.gates.ease(share);
     this.states.ease(share);
@@ -263,6 +293,7 @@ function gateOf(place) {
 
 let instrument;
 const messages = new WeakMap(); // by place, what came there last
+const senders = new WeakMap(); // by place, what tells the server
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -277,13 +308,14 @@ export default function (component) {
     instrument.figures.follow();
   } else {
     instrument.attach(data.part, parentElement);
-    if (data.part === "drawing") {
+    if (data.part === "drawing" || data.part === "step") {
       instrument.send = (message) => setTriggerValue("told", message);
+      senders.set(parentElement, instrument.send);
       instrument.position(data);
     }
   }
   // Streamlit calls this for an update that a newer one overtook, too.
-  return () => setTimeout(() => instrument.leave());
+  return () => setTimeout(() => instrument.left());
 }
 
 // The same message: its first line holds a digest of all that follows.

@@ -24,10 +24,12 @@ class Strip {
     const ends = new Set(recording.breaks);
     const parts = [];
     this.root.classList.toggle("small", characters.length > 240);
-    this.root.setAttribute("aria-label", recording.say("strip.label"));
+    this.root.classList.toggle("plain", Boolean(recording.plain));
+    this.root.style.setProperty("--steps", characters.length);
+    this.root.setAttribute("aria-label", recording.label ?? recording.say("strip.label"));
     this.cells = characters.map((character, i) => {
       const cell = element("button", odd.has(i) ? "unknown" : "", { type: "button", tabIndex: -1 });
-      cell.textContent = character;
+      cell.textContent = recording.plain ? "" : character;
       cell.title = recording.say(odd.has(i) ? "strip.unknown" : "strip.step", { t: i + 1, character });
       cell.setAttribute("role", "option");
       cell.setAttribute("aria-label", cell.title);
@@ -45,9 +47,9 @@ class Strip {
     const { recording, unit } = this.instrument;
     const row = recording.rows.find((row) => row.kind === "states");
     const coloured = { state: row.label, unit };
-    this.note.textContent = recording.say("strip.coloured", coloured);
+    this.note.textContent = recording.note ?? recording.say("strip.coloured", coloured);
     const values = this.cells.map((_, i) => recording.at(row.name, i + 1, unit));
-    const scale = { signed: true, most: Math.max(1, ...values.map(Math.abs)) };
+    const scale = recording.cell ? { signed: true, most: Math.max(1, ...values.map(Math.abs)) } : row;
     this.cells.forEach((cell, i) => {
       cell.style.background = recording.colour(scale, values[i]);
       cell.style.color = recording.ink(scale, values[i]);

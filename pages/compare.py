@@ -1,0 +1,14 @@
+"""Side by side: two to four networks on the same input, seed and time axis."""
+
+from rnnviz.ui.compare_controls import input_comparison
+from rnnviz.ui.comparing import follow_step, show_input
+from rnnviz.ui.frame import input_language, open_page, show_part
+from rnnviz.ui.sections import follow_comparison, input_part
+
+words = open_page("compare")
+settings = input_comparison(words, follow_comparison(words))
+input_language(words)
+show_part(show_input, settings, words)
+follow_step()
+part = input_part(words)
+show_part(part, settings, words)

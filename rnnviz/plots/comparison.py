@@ -1,0 +1,301 @@
+"""Networks side by side: what matches in one row, each network in a column of its own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+from unicodedata import east_asian_width
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from rnnviz.errors import RnnvizError
+from rnnviz.locale import Labels, labels
+from rnnviz.plots.matching import are_alike, matched, name_of, part_of, pool, range_of, shown_rows
+from rnnviz.plots.style import Palette, axis, check_shown, layout, palette, titled
+from rnnviz.trace import Trace
+
+Array = NDArray[Any]
+Parts = dict[str, Any]  # of a figure
+
+LEFT, RIGHT, TOP, BOTTOM = 104, 52, 26, 42  # pixels around the grid, without the names on top
+NAME, BETWEEN = 19, 0.016  # pixels above each heatmap for its name; share of the width between
+LINE, LETTERS, SMALL = 17, 76, 92  # pixels of a line on top; letters that there is room for
+MOST_COLUMNS, MOST_ROWS = 960, 128  # cells of all networks' heatmaps in a row, and of one down
+
+
+class Column(NamedTuple):
+    """One network: what it has in each row, (time, unit), what it calls that, and what is said."""
+
+    trace: Trace
+    rows: Mapping[str, Array]
+    names: Mapping[str, str]
+    said: str
+
+
+class Grid(NamedTuple):
+    """Where columns and rows stand, in shares of what is inside the margins."""
+
+    columns: int
+    rows: int
+    inner: float  # pixels of all rows
+
+    @property
+    def width(self) -> float:
+        """Of a column."""
+        return (1 - BETWEEN * (self.columns - 1)) / self.columns
+
+    def across(self, column: int) -> list[float]:
+        """Where a column begins and ends."""
+        left = column * (self.width + BETWEEN)
+        return [left, min(1.0, left + self.width)]
+
+    def down(self, row: int) -> list[float]:
+        """Where a row's heatmaps end and begin."""
+        top = 1 - row / self.rows - NAME / self.inner
+        return [max(0.0, 1 - (row + 1) / self.rows), top]
+
+    def pixels(self) -> float:
+        """How high a heatmap is."""
+        return self.inner / self.rows - NAME
+
+
+def plot_comparison(
+    traces: Mapping[str, Trace],
+    *,
+    layer: int = -1,
+    direction: str = "forward",
+    batch: int = 0,
+    difference: bool = False,
+    row_height: int = 84,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Heatmaps of time × unit: a column a network, what matches in one row, one scale a row.
+
+    traces: by the label of their columns. An LSTM's forget gate stands beside a GRU's update gate
+    z, its input gate beside 1 − z, the candidates beside an RNN's own tanh. layer: from 0, −1 the
+    last; the last of a network that has fewer. direction: forward where there is no other. More
+    steps and units than the picture has room for are means of blocks. difference: each network
+    minus the first, unit by unit; RnnvizError where none has the first one's gates and size.
+
+    >>> modules = {"LSTM": torch.nn.LSTM(1, 2), "GRU": torch.nn.GRU(1, 2)}
+    >>> traces = {label: rnnviz.trace(m, torch.ones(3, 1)) for label, m in modules.items()}
+    >>> figure = rnnviz.plot_comparison(traces)
+    >>> [heatmap.name for heatmap in figure.data[:4]]
+    ['LSTM: forget gate f', 'GRU: update gate z', 'LSTM: input gate i', 'GRU: 1 − z']
+    """
+    check_shown(traces)
+    words, colours = labels(language), palette(dark=dark)
+    part: Parts = {"layer": layer, "direction": direction, "batch": batch}
+    columns = {label: _column(trace, part, words) for label, trace in traces.items()}
+    if difference:
+        columns = _differences(columns)
+    shown = shown_rows([column.trace for column in columns.values()])
+    grid = Grid(len(columns), len(shown), len(shown) * (row_height + NAME))
+    heads = [_head(label, column, len(columns), colours) for label, column in columns.items()]
+    top = TOP + LINE * max(head.count("<br>") for head in heads)
+    parts: Parts = {
+        _key("x", n): _time(grid, n, column, colours, words)
+        for n, column in enumerate(columns.values())
+    }
+    notes = [_above(grid, n, head) for n, head in enumerate(heads)]
+    drawn: list[Parts] = []
+    shapes: list[Parts] = []
+    for number, row in enumerate(shown):
+        found = [column.rows[row] for column in columns.values() if row in column.rows]
+        ends = range_of(row, found, signed=difference)
+        parts[_numbered("coloraxis", number)] = _scale(grid, number, ends, found, colours)
+        notes.append(_row_name(grid, number, row, colours, words))
+        for place, (label, column) in enumerate(columns.items()):
+            at = number * grid.columns + place
+            x, y = _numbered("x", place), _numbered("y", at)
+            parts[_key("y", at)] = _units(grid, number, place, column, colours)
+            domain: Parts = {"xref": f"{x} domain", "yref": f"{y} domain"}
+            if row in column.rows:
+                scale = _numbered("coloraxis", number)
+                drawn.append(_heatmap(column.rows[row], x, y, grid.columns, words) | {"meta": row})
+                drawn[-1] |= {"name": f"{label}: {column.names[row]}", "coloraxis": scale}
+                notes.append(domain | _name(column.names[row], colours))
+            else:
+                drawn.append({"type": "scatter", "x": [None], "y": [None], "xaxis": x, "yaxis": y})
+                notes.append(domain | _nothing(words[f"match.without_{row}"], colours))
+                shapes.append(domain | _ground(colours))
+    figure = layout(
+        colours,
+        height=int(grid.inner) + top + BOTTOM,
+        margin={"l": LEFT, "r": RIGHT, "t": top, "b": BOTTOM},
+        annotations=notes,
+        shapes=shapes,
+        meta={"time": [_numbered("x", n) for n in range(grid.columns)]},
+        **parts,
+    )
+    return go.Figure(drawn, figure)
+
+
+def comparable(traces: Mapping[str, Trace]) -> list[str]:
+    """The labels of the networks that can be subtracted from the first unit by unit."""
+    (_, first), *others = traces.items()
+    return [label for label, trace in others if are_alike(first, trace)]
+
+
+def _column(trace: Trace, part: Parts, words: Labels) -> Column:
+    found = {row: matched(trace, row, **part) for row in shown_rows([trace])}
+    rows = {row: values for row, values in found.items() if values is not None}
+    layers, directions, _, _, units = trace.array("hidden_state").shape
+    number, side = part_of(trace, part["layer"], part["direction"])
+    said = [words("plot.units", n=units)]
+    if layers > 1:
+        said.append(words("match.layer", layer=number + 1, layers=layers))
+    if directions > 1:
+        said.append(words[f"direction.{('forward', 'backward')[side]}"])
+    return Column(trace, rows, {row: name_of(trace, row, words) for row in rows}, ", ".join(said))
+
+
+def _differences(columns: Mapping[str, Column]) -> dict[str, Column]:
+    (label, first), *others = columns.items()
+    found: dict[str, Column] = {}
+    for name, column in others:
+        if are_alike(first.trace, column.trace):
+            rows = {row: values - first.rows[row] for row, values in column.rows.items()}
+            found[f"{name} − {label}"] = column._replace(rows=rows)
+    if not found:
+        raise RnnvizError("error.not_alike", label=label)
+    return found
+
+
+def _heatmap(values: Array, x: str, y: str, columns: int, words: Labels) -> Parts:
+    z, wide, high = pool(values, MOST_COLUMNS // columns, MOST_ROWS)
+    hover = "plot.hover_unit" if wide == high == 1 else "plot.hover_block"
+    places = {"x0": (wide + 1) / 2, "dx": wide, "y0": (high - 1) / 2, "dy": high}
+    return {
+        "type": "heatmap",
+        "z": z,
+        **places,
+        "xaxis": x,
+        "yaxis": y,
+        "hovertemplate": words[hover],
+    }
+
+
+def _time(grid: Grid, place: int, column: Column, colours: Palette, words: Labels) -> Parts:
+    """A column's axis below its last row; zoomed in one, all are."""
+    steps = column.trace.array("hidden_state").shape[2]
+    found = axis(
+        colours,
+        domain=grid.across(place),
+        range=[0.5, steps + 0.5],
+        anchor=_numbered("y", (grid.rows - 1) * grid.columns + place),
+        title=titled(words["plot.time"], colours),
+        nticks=6,
+        zeroline=False,
+    )
+    return found | ({"matches": "x"} if place else {})
+
+
+def _units(grid: Grid, number: int, place: int, column: Column, colours: Palette) -> Parts:
+    units = column.trace.array("hidden_state").shape[-1]
+    found = axis(
+        colours,
+        domain=grid.down(number),
+        range=[units - 0.5, -0.5],
+        anchor=_numbered("x", place),
+        showticklabels=False,
+        zeroline=False,
+    )
+    return found | ({"matches": _numbered("y", place)} if number else {})
+
+
+def _head(label: str, column: Column, columns: int, colours: Palette) -> str:
+    """What stands above a column: the network, and which part of it is shown."""
+    name = "<br>".join(folded(label, LETTERS / columns))
+    said = "<br>".join(folded(column.said, SMALL / columns))
+    small = f"<span style='font-size:11px;color:{colours.muted}'>{said}</span>"
+    return f"<span style='color:{colours.cells[column.trace.cell]}'><b>{name}</b></span><br>{small}"
+
+
+def folded(text: str, letters: float) -> list[str]:
+    """A text in lines of so many letters at most, a Hangul syllable as wide as two.
+
+    >>> folded("GRU, 2 layers, both directions", 16)
+    ['GRU, 2 layers,', 'both directions']
+    """
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and sum(1 + (east_asian_width(c) in "WF") for c in longer) > letters:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _above(grid: Grid, place: int, text: str) -> Parts:
+    at: Parts = {"xref": "paper", "yref": "paper", "x": grid.across(place)[0], "y": 1, "yshift": 4}
+    ends: Parts = {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
+    return {"text": text, **at, **ends}
+
+
+def _row_name(grid: Grid, number: int, row: str, colours: Palette, words: Labels) -> Parts:
+    small = (
+        f"<span style='font-size:10px;color:{colours.muted}'>{words[f'match.{row}_says']}</span>"
+    )
+    middle = sum(grid.down(number)) / 2
+    at: Parts = {"xref": "paper", "yref": "paper", "x": 0, "y": middle, "xshift": -8}
+    ends: Parts = {"xanchor": "right", "yanchor": "middle", "align": "right", "showarrow": False}
+    return {"text": f"<b>{words[f'match.{row}']}</b><br>{small}", **at, **ends}
+
+
+def _name(text: str, colours: Palette) -> Parts:
+    """What the cell itself calls it, above its heatmap."""
+    at: Parts = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+    return {"text": text, "font": {"size": 11, "color": colours.muted}, **at}
+
+
+def _nothing(text: str, colours: Palette) -> Parts:
+    at: Parts = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle", "showarrow": False}
+    return {"text": text, "font": {"size": 11, "color": colours.muted}, **at}
+
+
+def _ground(colours: Palette) -> Parts:
+    """An empty place, so that it does not look forgotten."""
+    corners = {"type": "rect", "x0": 0, "x1": 1, "y0": 0, "y1": 1, "layer": "below"}
+    return {**corners, "fillcolor": colours.line, "opacity": 0.28, "line": {"width": 0}}
+
+
+def _scale(
+    grid: Grid,
+    number: int,
+    ends: tuple[float, float],
+    found: Sequence[Array],
+    colours: Palette,
+) -> Parts:
+    low, high = ends
+    ticks = [low, 0.0, high] if low < 0 else [0.0, 1.0]
+    texts = [f"{tick:.2g}".replace("-", "−") for tick in ticks]
+    if any((np.abs(values) > high).any() for values in found):
+        texts[0], texts[-1] = f"≤ {texts[0]}", f"≥ {texts[-1]}"
+    bar = {
+        "len": grid.pixels() - 4,
+        "lenmode": "pixels",
+        "y": sum(grid.down(number)) / 2,
+        "yanchor": "middle",
+        "thickness": 8,
+        "outlinewidth": 0,
+        "x": 1,
+        "xpad": 8,
+        "tickvals": ticks,
+        "ticktext": texts,
+        "tickfont": {"size": 10, "color": colours.muted},
+    }
+    scale = colours.signed if low < 0 else colours.gate
+    return {"cmin": low, "cmax": high, "colorscale": scale, "colorbar": bar}
+
+
+def _numbered(name: str, number: int) -> str:
+    """As Plotly numbers axes: x, then x2, then x3."""
+    return name if number == 0 else f"{name}{number + 1}"
+
+
+def _key(letter: str, number: int) -> str:
+    """An axis in the layout: xaxis, then xaxis2."""
+    return _numbered(f"{letter}axis", number)

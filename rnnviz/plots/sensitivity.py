@@ -1,0 +1,139 @@
+"""What is left at every step of every input before it, time × time, a network beside another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from rnnviz.locale import labels
+from rnnviz.plots.style import Palette, Scale, axis, check_shown, layout, palette, titled
+
+if TYPE_CHECKING:
+    import xarray
+
+LEFT, RIGHT, TOP, BOTTOM = 58, 62, 30, 44  # pixels around the maps
+BETWEEN = 0.02  # share of the width between two maps
+DECADES = 12  # below the largest, where the colours end
+MOST = 480  # steps of a map, along both axes; of longer ones every n-th is drawn
+
+
+def plot_sensitivity(
+    sensitivities: Mapping[str, xarray.DataArray],
+    *,
+    height: int = 380,
+    language: str = "en",
+    dark: bool = False,
+) -> go.Figure:
+    """Heatmaps of log₁₀ ‖∂h_t/∂x_k‖: k, the input's step, across; t, the state's, down.
+
+    sensitivities: by label, over ("time", "source"), as ``sensitivity_norms`` gives them. One
+    scale for all; it ends 12 decades below the largest. An exact 0, as of all that comes later,
+    has no colour.
+
+    >>> import xarray
+    >>> norms = xarray.DataArray([[0.0, -np.inf], [-1.0, 0.0]], dims=("time", "source"))
+    >>> plot_sensitivity({"RNN": norms}).data[0].z.tolist()
+    [[0.0, nan], [-1.0, 0.0]]
+    """
+    check_shown(sensitivities)
+    words, colours = labels(language), palette(dark=dark)
+    arrays = {label: found.values for label, found in sensitivities.items()}
+    finite = np.concatenate([v[np.isfinite(v)].ravel() for v in arrays.values()])
+    top = float(finite.max(initial=-np.inf)) if finite.size else 0.0
+    low = max(float(finite.min(initial=top)), top - DECADES) if finite.size else -1.0
+    low = min(low, top - 1)
+    width = (1 - BETWEEN * (len(arrays) - 1)) / len(arrays)
+    maps: list[dict[str, Any]] = []
+    parts: dict[str, Any] = {}
+    notes: list[dict[str, Any]] = []
+    for number, (label, found) in enumerate(sensitivities.items()):
+        n = "" if number == 0 else str(number + 1)
+        steps, sources = _places(found, "time"), _places(found, "source")
+        down, across = (-(-len(places) // MOST) for places in (steps, sources))
+        z = found.values[::down, ::across].astype(np.float32)
+        maps.append(
+            {
+                "type": "heatmap",
+                "z": np.where(np.isfinite(z), z, np.nan),
+                "x": sources[::across],
+                "y": steps[::down],
+                "xaxis": f"x{n}",
+                "yaxis": f"y{n}",
+                "coloraxis": "coloraxis",
+                "name": label,
+                "hoverongaps": False,
+                "hovertemplate": words["plot.hover_sensitivity"],
+            }
+        )
+        left = number * (width + BETWEEN)
+        same: dict[str, Any] = {"matches": "x"} if number else {}
+        parts[f"xaxis{n}"] = _axis(colours, **same) | {
+            "domain": [left, min(1.0, left + width)],
+            "range": [0.5, float(max(steps.max(), sources.max())) + 0.5],
+            "anchor": f"y{n}",
+            "title": titled(words["plot.source"], colours),
+        }
+        same = {"matches": "y", "showticklabels": False} if number else {}
+        parts[f"yaxis{n}"] = _axis(colours, **same) | {
+            "range": [float(steps.max()) + 0.5, 0.5],
+            "anchor": f"x{n}",
+            "title": None if number else titled(words["plot.state_step"], colours),
+        }
+        notes.append(_name(label, n))
+    bar = {
+        "thickness": 8,
+        "outlinewidth": 0,
+        "x": 1,
+        "xpad": 8,
+        "tickfont": {"size": 10, "color": colours.muted},
+        "title": titled("log₁₀", colours),
+        "nticks": 7,
+    }
+    figure = layout(
+        colours,
+        height=height,
+        margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
+        annotations=notes,
+        coloraxis={"cmin": low, "cmax": top, "colorscale": _norms(colours), "colorbar": bar},
+        meta={"time": [*_both(len(maps))]},
+        **parts,
+    )
+    return go.Figure(maps, figure)
+
+
+def _places(found: xarray.DataArray, dim: str) -> np.ndarray[Any, np.dtype[Any]]:
+    """The steps of an axis as they are shown, from 1."""
+    if dim in found.coords:
+        return np.asarray(found[dim].values) + 1
+    return np.arange(1, found.sizes[dim] + 1)
+
+
+def _both(count: int) -> list[str]:
+    return [f"{letter}{n + 1 if n else ''}" for n in range(count) for letter in "xy"]
+
+
+def _axis(colours: Palette, **rest: Any) -> dict[str, Any]:
+    frame = {"zeroline": False, "showline": True, "mirror": True, "linecolor": colours.line}
+    return axis(colours, nticks=6, **frame, **rest)
+
+
+def _name(label: str, n: str) -> dict[str, Any]:
+    return {
+        "text": f"<b>{label}</b>",
+        "xref": f"x{n} domain",
+        "yref": "paper",
+        "x": 0,
+        "y": 1,
+        "yshift": 4,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+    }
+
+
+def _norms(colours: Palette) -> Scale:
+    """Norms have no sign and no end at 1: from the lines' grey to ink."""
+    return [(0.0, colours.line), (0.5, colours.muted), (1.0, colours.ink)]

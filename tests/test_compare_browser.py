@@ -1,0 +1,172 @@
+"""The comparison page in a real browser: the cursor in every subplot, and what a person changes."""
+
+from typing import Any
+
+import pytest
+
+from rnnviz.experiment import FIRST_TEXT
+from rnnviz.locale import LANGUAGES, labels
+from tests.browser import Visit
+
+pytestmark = pytest.mark.browser
+
+# Where the cursor stands in a figure, and where its axes say that the step is.
+CURSORS = """(name) => {
+    const figure = document.querySelector(`.st-key-figure_${name} .js-plotly-plot`);
+    const overlay = figure.parentElement.querySelector(".rnnviz-cursor");
+    const boxes = [...overlay.children].map((box) => {
+        const { left, top, width, height } = box.style;
+        return [left, top, width, height].map(parseFloat);
+    });
+    const names = figure._fullLayout.meta?.time ?? ["x"];
+    const axes = names.map((id) => figure._fullLayout[`${id[0]}axis${id.slice(1)}`]);
+    const told = ({ _id, _offset, _length, range }) => ({ _id, _offset, _length, range });
+    return { boxes, axes: axes.map(told) };
+}"""
+DRAWN = "document.querySelector('.st-key-figure_{} .js-plotly-plot')?._fullData"
+
+
+def compare(visit: Visit, **query: object) -> Visit:
+    visit.open("/compare", **query)
+    wait_for_figure(visit, "comparison", "(all) => all.length > 0")
+    return visit
+
+
+def wait_for_figure(visit: Visit, name: str, holds: str) -> None:
+    """Waits until what a figure draws is as wanted."""
+    visit.until(f"{name}: {holds}", f"() => ({holds})({DRAWN.format(name)})")
+    visit.settle()
+
+
+def check_cursor(visit: Visit, name: str, t: int) -> list[list[float]]:
+    """In a figure there is one box an axis of time, over the whole of it, at the step."""
+    found: dict[str, Any] = visit.page.evaluate(CURSORS, name)
+    assert len(found["boxes"]) == len(found["axes"])
+    for box, axis in zip(found["boxes"], found["axes"], strict=True):
+        low, high = axis["range"]
+        start, length = (box[0], box[2]) if axis["_id"][0] == "x" else (box[1], box[3])
+        middle = axis["_offset"] + (t - low) / (high - low) * axis["_length"]
+        assert abs(start + length / 2 - middle) < 1, f"{name}, {axis}: {start=}, {middle=}"
+    return found["boxes"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_cursor_is_in_every_subplot_and_plays(visit: Visit, language: str):
+    compare(visit, language=language, speed=10, t=5)
+    assert visit.messages == []
+    assert visit.page.locator("h1").inner_text() == labels(language)["page.compare.title"]
+    for name in ("comparison", "comparison_lines", "gradient_norms"):
+        visit.key(f"figure_{name}").scroll_into_view_if_needed()
+        visit.settle()
+        boxes = check_cursor(visit, name, 5)
+        assert len(boxes) == (3 if name == "comparison" else 1)
+    visit.page.locator("[data-do=play]").click()
+    visit.until("step 12", "() => /12/.test(document.querySelector('.rnnviz-count').innerText)")
+    visit.page.keyboard.press("Escape")
+    visit.settle()
+    t = int(visit.query["t"])
+    assert t >= 12
+    for name in ("comparison", "comparison_lines"):
+        check_cursor(visit, name, t)
+    visit.page.keyboard.press("End")
+    visit.wait_for_step(len(FIRST_TEXT))
+    assert visit.query["t"] == str(len(FIRST_TEXT))
+    visit.page.reload()
+    visit.page.wait_for_selector(".rnnviz-count")
+    visit.wait_for_step(len(FIRST_TEXT))
+
+
+def test_a_zoom_is_shared_and_the_cursor_follows_it(visit: Visit):
+    compare(visit, networks="lstm,gru.2.both,rnn_relu,gru_reset_before", t=30)
+    assert len(check_cursor(visit, "comparison", 30)) == 4
+    figure = "document.querySelector('.st-key-figure_comparison .js-plotly-plot')"
+    visit.page.evaluate(f"Plotly.relayout({figure}, {{'xaxis2.range': [20.5, 40.5]}})")
+    visit.settle()
+    ranges = visit.page.evaluate(
+        f"['', 2, 3, 4].map((n) => {figure}._fullLayout[`xaxis${{n}}`].range)"
+    )
+    assert ranges == [[20.5, 40.5]] * 4
+    check_cursor(visit, "comparison", 30)
+    visit.cells.nth(49).click()
+    visit.wait_for_step(50)
+    assert visit.page.evaluate(CURSORS, "comparison")["boxes"] == []
+
+
+def test_a_click_in_a_heatmap_goes_to_its_step(visit: Visit):
+    compare(visit, reads="signal", networks="gru,rnn", length=40)
+    visit.page.locator(".st-key-figure_comparison .drag.nsewdrag").nth(1).click()
+    visit.settle()
+    t = int(visit.query["t"])
+    assert 19 <= t <= 22
+    check_cursor(visit, "comparison", t)
+    title = visit.cells.nth(t - 1).get_attribute("title") or ""
+    assert title.startswith(f"step {t}: ")
+    assert visit.cells.nth(t - 1).inner_text() == ""
+
+
+def test_a_network_is_changed_and_the_input_is_another(visit: Visit):
+    compare(visit)
+    visit.key("reads").get_by_text("signal", exact=True).click()
+    wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 100)")
+    visit.key("form_1").get_by_role("button").click()
+    visit.page.get_by_role("option", name="GRU, reset before").click()
+    wait_for_figure(
+        visit, "comparison", "(all) => all.some((m) => m.name.startsWith('GRU, reset before: '))"
+    )
+    assert visit.query == {"reads": "signal", "networks": "lstm,gru_reset_before,rnn"}
+    visit.page.keyboard.press("Escape")
+    visit.page.locator("[data-do=on]").click()
+    visit.wait_for_step(37)
+    assert visit.query["t"] == "37"
+    assert visit.cells.count() == 100
+    check_cursor(visit, "comparison", 37)
+    visit.key("reads").get_by_text("text", exact=True).click()
+    wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 61)")
+    # the widgets of a signal are gone; what they held is not
+    visit.page.locator("[data-do=on]").click()
+    visit.wait_for_step(38)
+    assert visit.query == {"t": "38"}
+    assert visit.cells.count() == len(FIRST_TEXT)
+    visit.key("reads").get_by_text("signal", exact=True).click()
+    wait_for_figure(
+        visit, "comparison", "(all) => all.some((m) => m.name.startsWith('GRU, reset before: '))"
+    )
+    assert visit.query["networks"] == "lstm,gru_reset_before,rnn"
+
+
+def test_the_instrument_is_itself_again_on_the_step_page(visit: Visit):
+    compare(visit, t=7)
+    visit.page.get_by_role("link", name="Step through").click()
+    visit.page.wait_for_selector(".st-key-card_equations")
+    visit.wait_for_step(7)
+    visit.page.locator("[data-do=on]").click()
+    visit.wait_for_step(8)
+    assert visit.page.locator(".drawing [data-value]").count() > 0
+    assert visit.page.locator(".rows .map").count() > 0
+    visit.page.get_by_role("link", name="Side by side").click()
+    wait_for_figure(visit, "comparison", "(all) => all.length > 0")
+    visit.wait_for_step(8)
+    check_cursor(visit, "comparison", 8)
+
+
+def test_a_slider_is_followed_while_it_is_dragged(visit: Visit):
+    compare(visit, reads="signal")
+    bar = visit.key("hidden").locator("input[type=range]")
+    bar.focus()
+    for _ in range(5):
+        visit.page.keyboard.press("ArrowRight")
+    wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.length === 21)")
+    assert visit.query["hidden"] == "21"
+
+
+def test_settings_stay_while_another_page_is_looked_at(visit: Visit):
+    compare(visit, networks="gru.2,rnn_relu", length=30, loss="all", equal="parameters")
+    before = visit.query
+    visit.page.get_by_role("link", name="Gradients").click()
+    visit.page.wait_for_selector(".rnnviz-verdict")
+    visit.settle()
+    assert visit.query == {"length": "30", "loss": "all"}
+    visit.page.get_by_role("link", name="Side by side").click()
+    wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 30)")
+    assert visit.query == before
+    assert visit.messages == []
