@@ -170,3 +170,31 @@ def test_settings_stay_while_another_page_is_looked_at(visit: Visit):
     wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 30)")
     assert visit.query == before
     assert visit.messages == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_section_stands_and_what_is_held_follows(visit: Visit, language: str):
+    words = labels(language)
+    compare(visit, language=language, reads="signal", length=40, networks="lstm_peephole,gru")
+    figures = {
+        "memory": ("sensitivity",),
+        "hold": ("hold_lines", "hold_difference", "hold_gradients"),
+        "conventions": ("packed_weights",),
+    }
+    for part in ("cells", "memory", "cost", "conventions", "keras", "hold"):
+        visit.key("part").get_by_text(words[f"part.{part}"], exact=True).click()
+        visit.settle()
+        assert visit.query["part"] == part
+        for name in figures.get(part, ()):
+            visit.key(f"figure_{name}").scroll_into_view_if_needed()
+            wait_for_figure(visit, name, "(all) => all?.length > 0")
+    label = words["hold.held"]
+    bar = visit.key("hold_value").locator("input[type=range]")
+    bar.scroll_into_view_if_needed()
+    bar.focus()
+    visit.page.keyboard.press("Home")
+    held = f"(all) => all.find((d) => d.name === '{label}')?.y?.at(-1) === 0"
+    wait_for_figure(visit, "hold_lines", held)
+    assert visit.query["hold_value"] == "0"
+    check_cursor(visit, "hold_lines", int(visit.query.get("t", 36)))
+    assert visit.messages == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from rnnviz.counting import Size, count_multiply_adds
+from rnnviz.counting import Size, count_by_gate
 from rnnviz.errors import RnnvizError
 from rnnviz.stability import sensitivity_norms
 from rnnviz.trace import Trace
@@ -39,7 +39,12 @@ def sources_of(traces: Iterable[Trace]) -> range:
         layers, directions, steps, _, units = record.array("hidden_state").shape
         inputs = record.array("input").shape[-1]
         size = Size(record.form, inputs, units, layers, directions)
-        each += steps / 2 * count_multiply_adds(size) * inputs
+        # the input itself is not followed through W, what a lower layer gives is
+        products = sum(
+            gate.recurrent_weights + (gate.input_weights if gate.layer > 0 else 0)
+            for gate in count_by_gate(size)
+        )
+        each += steps / 2 * products * inputs
     fitting = int(MOST_SECONDS * SPEED / each)
     if fitting < min(FEWEST_SOURCES, steps):
         seconds = min(FEWEST_SOURCES, steps) * each / SPEED

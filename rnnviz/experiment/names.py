@@ -25,7 +25,7 @@ NonlinearityName = Literal["tanh", "relu", "sigmoid", "identity"]
 LossName = Literal["last", "all"]
 InputName = Literal["text", "signal"]
 EqualName = Literal["hidden", "parameters"]
-PartName = Literal["gates", "memory", "cost", "conventions", "keras", "hold"]
+PartName = Literal["gates", "cells", "memory", "cost", "conventions", "keras", "hold"]
 DirectionName = Literal["forward", "backward"]
 HoldName = Literal[
     "input_gate",

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from rnnviz.experiment import ComparisonSettings, Settings
-from rnnviz.experiment.compared import MOST_LAYERS
+from rnnviz.experiment.compared import MOST_LAYERS, keys_of
 from rnnviz.experiment.comparison import compared_input, seconds_of
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
@@ -34,6 +34,7 @@ from rnnviz.ui.compare_controls import labels_of
 from rnnviz.ui.figures import heading, note, show_figure
 from rnnviz.ui.frame import current, is_dark, write_address
 from rnnviz.ui.live.instrument import input_step, show_strip
+from rnnviz.ui.live.instrument import show_cells as draw_cells
 
 MOST_BITS = 8.0  # where the strip's colours end
 UNDER_THE_HAND = 0.4  # seconds that networks may run while a slider is dragged
@@ -97,6 +98,8 @@ def follow_step() -> None:
     if settings.layer >= max(network.layers for network in settings.networks):
         # what the page shows by itself: the last
         settings = settings.model_copy(update={"layer": MOST_LAYERS})
+    if settings.looked_at == keys_of(settings.networks)[0]:
+        settings = settings.model_copy(update={"looked_at": None})
     write_address(settings, ComparisonSettings)
 
 
@@ -190,6 +193,26 @@ def _gradients(settings: Settings, words: Labels) -> go.Figure:
     norms = _named(compared_norms(settings.comparison()), settings, words)
     traces = labelled(settings, words)
     return plot_gradient_comparison(traces, norms=norms, **_look(settings, words))
+
+
+def show_cells(settings: Settings, words: Labels) -> None:
+    """Each network's cell as a drawing that follows the player."""
+    if settings.reads == "text":
+        characters = [picture(character) for character in settings.text]
+    else:
+        values = compared_input(settings).numpy()[:, 0]
+        characters = [f"{value:+.1f}".replace("-", "−") for value in values]
+    with st.container(key="card_cells"):
+        heading(words["card.cells"])
+        note(words["card.cells_note"])
+        draw_cells(
+            labelled(settings, words),
+            characters=characters,
+            layer=settings.layer - 1,
+            words=words,
+            dark=is_dark(),
+            key="instrument_cells",
+        )
 
 
 def show_memory(settings: Settings, words: Labels) -> None:

@@ -70,6 +70,7 @@ def _show_hold(settings: Settings, words: Labels) -> None:
 
 PARTS: dict[str, Part] = {
     "gates": comparing.show_gates,
+    "cells": comparing.show_cells,
     "memory": comparing.show_memory,
     "hold": _show_hold,
     "cost": _show_cost,

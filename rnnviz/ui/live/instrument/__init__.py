@@ -19,7 +19,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
-from rnnviz.cells import GATES_AS_READ
+from rnnviz.cells import GATES_AS_READ, Form
 from rnnviz.equations import LETTERS
 from rnnviz.experiment import FASTEST
 from rnnviz.inputs.vocabulary import Vocabulary, picture
@@ -33,7 +33,7 @@ from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
 # One script: what a file defines, those after it use.
-SCRIPTS = ("recording", "strip", "player", "drawing", "rows", "figures", "instrument")
+SCRIPTS = ("recording", "strip", "player", "drawing", "cells", "rows", "figures", "instrument")
 
 # What the browser puts numbers into while the server knows nothing of the step.
 WORDS = (
@@ -197,6 +197,55 @@ def input_step(
     _instrument(key=key, data=data, on_told_change=take)
 
 
+def show_cells(
+    records: Mapping[str, Trace],
+    *,
+    characters: Sequence[str],
+    layer: int,
+    words: Labels,
+    dark: bool,
+    key: str,
+) -> None:
+    """Each network's cell as a drawing, forward, of the unit whose hidden state varies most.
+
+    records: by the name that stands above, all of one input. characters: what is read at each step.
+    layer: counted from 0; a network's last where it has fewer.
+    """
+    drawings: list[bytes] = []
+    for label, record in records.items():
+        place = min(layer, record.array("hidden_state").shape[0] - 1)
+        unit = int(record.array("hidden_state")[place, 0, :, 0].var(0).argmax())
+        title = words("cells.title", label=label, unit=unit)
+        part = (place, 0, slice(None), 0, slice(unit, unit + 1))
+        drawings.append(
+            _with_header(
+                *_recorded(record, part, words),
+                {"title": title, "steps": len(characters), "units": [0], "unknown": []}
+                | {"characters": list(characters), "breaks": []},
+                words=words,
+                dark=dark,
+            )
+        )
+    body = b"".join(drawings)
+    version = hashlib.blake2b(body, digest_size=8).hexdigest()
+    header = {"part": "cells", "version": version, "sizes": list(map(len, drawings))}
+    _instrument(key=key, data=json.dumps(header).encode() + b"\n" + body)
+
+
+def plan_of(form: Form) -> str:
+    """Which drawing shows a cell of this form.
+
+    >>> plan_of(Form("gru", reset_after=False)), plan_of(Form("lstm"))
+    ('gru_reset_before', 'lstm')
+    """
+    ends = (
+        "peephole" * form.peephole,
+        "coupled" * form.coupled,
+        "reset_before" * (not form.reset_after),
+    )
+    return "_".join([form.cell, *filter(None, ends)])
+
+
 def rows_of(record: Trace) -> list[Row]:
     """What is drawn of a cell: its gates as they are read, then its states."""
     if record.cell == "rnn":
@@ -227,30 +276,48 @@ def packed(
     The arrays are those of "rows", each (time, unit), and then the initial states, each (unit,).
     float32 for all of them: any number may be shown, of any unit, without asking the server.
     """
-    rows = rows_of(record)
-    states = [name for name in ("cell_state", "hidden_state") if name in record]
-    parts = [record.array(row.name)[0, 0, :, 0] for row in rows]
-    initial = [record.initial_array(name)[0, 0, 0] for name in states]
     header = {
-        "cell": record.cell,
-        "nonlinearity": record.nonlinearity,
         "steps": len(text),
         "units": [int(unit) for unit in units],
+        "characters": [picture(character) for character in text],
+        "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
+        "breaks": [i for i, character in enumerate(text) if character == "\n"],
+    }
+    arrays, about = _recorded(record, (0, 0, slice(None), 0), words)
+    return _with_header(arrays, about, header, words=words, dark=dark)
+
+
+def _recorded(
+    record: Trace, part: tuple[Any, ...], words: Labels
+) -> tuple[list[NDArray[Any]], dict[str, Any]]:
+    """The arrays of a cell's rows and of its initial states, and what is said of them.
+
+    part: of (layer, direction, time, batch, unit).
+    """
+    rows = rows_of(record)
+    states = [name for name in ("cell_state", "hidden_state") if name in record]
+    arrays = [record.array(row.name)[part] for row in rows]
+    without_time = (*part[:2], *part[3:])
+    arrays += [record.initial_array(name)[without_time] for name in states]
+    about = {
+        "cell": record.cell,
+        "plan": plan_of(record.form),
+        "nonlinearity": record.nonlinearity,
         "rows": [
             {**row._asdict(), "label": words[f"gate.{row.name}"], "beyond": _beyond(record, row)}
             for row in rows
         ],
         "initial": states,
         "letters": LETTERS,
-        "characters": [picture(character) for character in text],
-        "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
-        "breaks": [i for i, character in enumerate(text) if character == "\n"],
     }
-    return _with_header([*parts, *initial], header, words=words, dark=dark)
+    return arrays, about
 
 
 def _with_header(
-    arrays: Sequence[NDArray[Any]], header: Mapping[str, Any], *, words: Labels, dark: bool
+    arrays: Sequence[NDArray[Any]],
+    *headers: Mapping[str, Any],
+    words: Labels,
+    dark: bool,
 ) -> bytes:
     """What every message of an input holds: the arrays, and their looks in this language."""
     body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in arrays)
@@ -258,7 +325,7 @@ def _with_header(
     whole = {
         "part": "text",
         "version": hashlib.blake2b(body, digest_size=8).hexdigest(),
-        **header,
+        **{name: value for header in headers for name, value in header.items()},
         "words": {key: words[key] for key in WORDS},
         "fastest": FASTEST,
         "colours": {

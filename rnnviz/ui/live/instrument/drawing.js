@@ -107,6 +107,10 @@ CELLS.lstm_coupled = {
   signs: [...CELLS.lstm.signs, ["1 − f", 260, NODE]],
   gates: { forget_gate: 134, cell_candidate: 376, output_gate: 492 },
 };
+CELLS.lstm_peephole_coupled = {
+  ...CELLS.lstm_coupled,
+  peepholes: [`M52 ${TOP + 4}V183H108V${GATE}`, `M424 ${TOP + 4}V183H466V${GATE}`],
+};
 CELLS.gru_reset_before = {
   ...CELLS.gru,
   wires: [
@@ -119,9 +123,12 @@ CELLS.gru_reset_before = {
 
 const FUNCTIONS = { identity: "id", sigmoid: "σ" };
 
+let drawings = 0;
+
 class Drawing {
   constructor(instrument) {
     this.instrument = instrument;
+    this.number = drawings++; // no two on a page have an id in common
     this.root = element("div", "drawing");
     this.heading = element("p", "rnnviz-heading");
     this.hint = element("p", "rnnviz-note");
@@ -203,7 +210,7 @@ class Drawing {
     const y = this.plan.gateTop ?? GATE;
     const [left, width, height] = [x - 52, 104, 64];
     const box = { x: left, y, width, height, rx: 7 };
-    const clip = `rnnviz-valve-${gate}`;
+    const clip = `rnnviz-valve-${this.number}-${gate}`;
     const fill = drawn("rect", { x: left, y, width, height, "clip-path": `url(#${clip})` });
     const text = drawn("text", { x, y: y + 46, class: "value", "data-value": array });
     // the same words once more, in the ink of the filled part and cut off where it ends
@@ -285,7 +292,7 @@ class Drawing {
     const heading = isMean
       ? recording.say("instrument.cell_mean", { cell, n: recording.width, t })
       : recording.say("card.cell", { cell, unit, t });
-    write(this.heading, heading);
+    write(this.heading, recording.title ?? heading);
     this.mean.checked = isMean;
     for (const { text, symbol, of, back } of this.numbers)
       write(text, `${symbol}${below(t - back)} ${number(this.value((v) => v(of, back)), true)}`);

@@ -85,7 +85,7 @@ class Figures {
       const height = Math.abs(edges[1] - edges[0]);
       if (row >= 0 && height > 0)
         boxes.push(
-          box(left, y._offset + Math.min(...edges), xaxis._length, height, selected, 1),
+          box(left, y._offset + Math.min(...edges), xaxis._length, height, selected, { line: 1 }),
           pointer(left, y._offset + (edges[0] + edges[1]) / 2, selected),
         );
     }
@@ -109,10 +109,10 @@ class Figures {
     const from = axis._offset + Math.max(0, edges[0]);
     const to = axis._offset + Math.min(axis._length, edges[1]);
     if (to < from || !own.length) return [];
-    const { ink } = recording.colours;
+    const { ink, ground } = recording.colours;
     const made = across
-      ? box(from, start, to - from, end - start, ink)
-      : box(start, from, end - start, to - from, ink);
+      ? box(from, start, to - from, end - start, ink, { ground })
+      : box(start, from, end - start, to - from, ink, { ground });
     if (!half) {
       made.className = "line";
       made.style.boxShadow = `0 0 0 0.5px ${ink}`;
@@ -139,10 +139,11 @@ class Figures {
 // A category is named by its step and, where there is one, the character read.
 const step = (name) => Number(String(name).split(" ")[0]);
 
-function box(left, top, width, height, colour, line = 1.5) {
+// ground: a thin rim around it, without which it would be lost on dark cells.
+function box(left, top, width, height, colour, { line = 1.5, ground = "transparent" } = {}) {
   const made = element("div");
-  made.style.cssText =
-    `left:${left}px;top:${top}px;width:${width}px;height:${height}px;box-shadow:0 0 0 ${line}px ${colour}`;
+  const shadow = `0 0 0 ${line}px ${colour}, 0 0 0 ${line + 1}px ${ground}`;
+  made.style.cssText = `left:${left}px;top:${top}px;width:${width}px;height:${height}px;box-shadow:${shadow}`;
   return made;
 }
 

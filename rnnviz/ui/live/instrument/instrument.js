@@ -23,6 +23,7 @@ class Instrument {
     this.drawing = new Drawing(this);
     this.gates = new Rows(this, "gates");
     this.states = new Rows(this, "states");
+    this.cells = new Cells(this);
     this.figures = new Figures(this);
     this.keyed = this.keyed.bind(this);
     this.pointed = this.pointed.bind(this);
@@ -30,7 +31,7 @@ class Instrument {
 
   // An input of no network in particular has a strip and a player alone.
   get parts() {
-    const always = [this.strip, this.player];
+    const always = [this.strip, this.player, this.cells];
     return this.recording?.cell ? [...always, this.drawing, this.gates, this.states] : always;
   }
 
@@ -63,7 +64,7 @@ class Instrument {
       this.send = senders.get(place) ?? this.send;
       if (roots.length && !roots[0].isConnected) {
         place.append(...roots);
-        const bytes = messages.get(place);
+        const bytes = part === "text" && messages.get(place);
         if (bytes && !alike(this.bytes, bytes)) this.take(bytes);
       }
     }
@@ -217,6 +218,7 @@ class Instrument {
   }
 
   ease(share) {
+    this.cells.ease(share);
     if (!this.recording.cell) return;
     this.drawing.ease(share);
     this.gates.ease(share);
@@ -298,7 +300,12 @@ const senders = new WeakMap(); // by place, what tells the server
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   instrument ??= new Instrument();
-  if (data instanceof Uint8Array) {
+  if (data instanceof Uint8Array && isOfCells(data)) {
+    instrument.attach("cells", parentElement);
+    if (!messages.has(parentElement) || !alike(messages.get(parentElement), data)) instrument.cells.take(data);
+    messages.set(parentElement, data);
+    instrument.changed({ ease: false });
+  } else if (data instanceof Uint8Array) {
     instrument.attach("text", parentElement);
     const before = messages.get(parentElement);
     messages.set(parentElement, data);
@@ -316,6 +323,11 @@ export default function (component) {
   }
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => instrument.left());
+}
+
+// Whether a message brings several networks' cells, and not an input.
+function isOfCells(bytes) {
+  return new TextDecoder().decode(bytes.subarray(0, 24)).includes('"cells"');
 }
 
 // The same message: its first line holds a digest of all that follows.

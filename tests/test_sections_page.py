@@ -1,0 +1,217 @@
+"""The sections of the comparison page that take one network apart: held gates, cost, Keras."""
+
+import json
+from html import escape
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import rnnviz
+from rnnviz import Hold, gradient_norms
+from rnnviz.counting import count_parameters, read_size
+from rnnviz.experiment import ComparisonSettings, Settings, run_compared, run_held
+from rnnviz.experiment.comparison import bits_of, sizes_of
+from rnnviz.locale import LANGUAGES, labels
+from rnnviz.plots.matching import matched
+from rnnviz.trace import Trace
+from rnnviz.ui.cache import character_model
+from rnnviz.ui.figures import write_power
+from tests.test_compare_page import compare_page
+from tests.test_gradients_page import decoded, figures, line, protos
+from tests.test_page import KEY, choice, errors_of, run, settings_of, shown
+
+pytestmark = [
+    pytest.mark.slow,
+    # Streamlit's own: its event loop is made in a thread that has none.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
+]
+
+
+def said(page: AppTest) -> str:
+    return " ".join(shown(page))
+
+
+def check_hold(page: AppTest, free: Trace, held: Trace, language: str) -> None:
+    """Lines, heatmaps and words are those of the two traces."""
+    words, drawn = labels(language), figures(page)
+    assert not page.error, errors_of(page)
+    assert set(drawn) == {"hold_lines", "hold_difference", "hold_gradients"}
+    for name, record in ((words["hold.untouched"], free), (words["hold.held"], held)):
+        norms = gradient_norms(record)["hidden_state"].values[-1, 0, :, 0]
+        there = np.isfinite(norms)
+        found = line(drawn["hold_gradients"], name)
+        assert np.allclose(found[there], norms[there], atol=1e-12)
+        means = [d for d in drawn["hold_lines"]["data"] if d["name"] == name]
+        hidden = matched(record, "hidden_state")
+        assert hidden is not None
+        shown_means = [decoded(d["y"]) for d in means]
+        wanted = hidden.mean(-1).astype(np.float32)
+        assert any(np.array_equal(y, wanted) for y in shown_means), name
+    maps = {d["meta"]: decoded(d["z"]) for d in drawn["hold_difference"]["data"] if "meta" in d}
+    for row, z in maps.items():
+        before, after = matched(free, row), matched(held, row)
+        assert before is not None
+        assert after is not None
+        assert np.abs(z - (after - before).T).max() < 1e-6, row
+    norms = [float(gradient_norms(t)["hidden_state"][-1, 0, 0, 0]) for t in (free, held)]
+    before, after = map(write_power, norms)
+    told = words("hold.gradient", before=before, after=after).replace("-", "−")
+    assert escape(told) in said(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_forget_gate_held_in_a_trained_network(language: str):
+    query = {"part": "hold", "hold_name": "forget_gate", "hold_from": "20", "hold_units": "3,17"}
+    page = compare_page(**query, language=language)
+    assert [text for text in shown(page) if KEY.fullmatch(text)] == []
+    free = run_compared(ComparisonSettings(), character_model)["lstm"]
+    hold = {"forget_gate": Hold(1.0, units=[3, 17], start=19)}
+    held = run_held(ComparisonSettings(), "lstm", hold, character_model)
+    assert (held["forget_gate"].values[0, 0, 19:, 0, [3, 17]] == 1).all()
+    check_hold(page, free, held, language)
+    words, text = labels(language), Settings().text
+    losses = {"before": free.loss, "after": held.loss}
+    assert escape(words("hold.loss_text", **losses)) in said(page)
+    bits = bits_of(character_model("lstm"), held, text)
+    drawn = [d for d in figures(page)["hold_lines"]["data"] if d["name"] == words["hold.held"]]
+    assert np.array_equal(decoded(drawn[-1]["y"]), bits.astype(np.float32), equal_nan=True)
+    wanted = {"part": "hold", "hold_name": "forget_gate", "hold_from": "20", "hold_units": "3,17"}
+    wanted |= {"language": "ko"} if language == "ko" else {}
+    assert settings_of(page) == wanted
+
+
+def test_a_unit_silenced_in_a_fresh_variant():
+    query = {"networks": "gru_reset_before.2.both,rnn", "part": "hold", "length": "30"}
+    page = compare_page(**query, reads="signal", hold_name="hidden_state", hold_value="0")
+    page.multiselect(key="hold_units").set_value([2])
+    run(page)
+    settings = Settings.from_query({**query, "reads": "signal"})[0].comparison()
+    key = "gru_reset_before.2.both"
+    held = run_held(settings, key, {"hidden_state": Hold(0.0, units=[2])})
+    assert (held["hidden_state"].values[..., 2] == 0).all()
+    check_hold(page, run_compared(settings)[key], held, "en")
+    assert settings_of(page)["hold_units"] == "2"
+    choice(page, "looked_at").set_value("rnn")
+    run(page)
+    assert not page.error
+    assert page.multiselect(key="hold_units").value == []
+    assert settings_of(page)["looked_at"] == "rnn"
+
+
+def test_another_gate_starts_open_and_a_state_at_zero():
+    page = compare_page(part="hold")
+    assert page.session_state["hold_name"] == "forget_gate"
+    choice(page, "hold_name").set_value("cell_state")
+    run(page)
+    assert page.session_state["hold_value"] == 0
+    choice(page, "hold_name").set_value("output_gate")
+    run(page)
+    assert page.session_state["hold_value"] == 1
+    choice(page, "looked_at").set_value("gru")  # which has no output gate
+    run(page)
+    assert not page.error
+    assert page.session_state["hold_name"] == "reset_gate"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ({"looked_at": "gru_reset_before"}, "looked_at=gru_reset_before"),
+        ({"hold_name": "gate"}, "hold_name=gate"),
+        ({"hold_value": "7"}, "hold_value=7"),
+        ({"hold_units": "two"}, "hold_units=two"),
+        ({"hold_from": "0"}, "hold_from=0"),
+        ({"convention_order": "jax"}, "convention_order=jax"),
+        ({"flip_update": "perhaps"}, "flip_update=perhaps"),
+    ],
+)
+def test_what_an_address_gets_wrong_of_a_section_is_told(query: dict[str, str], told: str):
+    page = compare_page(part="hold", **query)
+    assert not page.error
+    warnings = " ".join(w.value for w in page.warning).replace("\\", "")
+    assert told in warnings
+    assert set(figures(page)) == {"hold_lines", "hold_difference", "hold_gradients"}
+
+
+def test_values_beyond_the_network_are_brought_back_within():
+    query = {"hold_value": "-2", "hold_from": "900", "hold_units": "500", "hold_name": "input_gate"}
+    page = compare_page(part="hold", **query)
+    assert not page.error
+    state = page.session_state
+    assert (state["hold_value"], state["hold_from"], list(state["hold_units"])) == (0.0, 61, [])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_cost_is_counted_of_what_is_shown(language: str):
+    page = compare_page(part="cost", language=language)
+    for cell in ("lstm", "gru", "rnn"):
+        count = count_parameters(read_size(character_model(cell).recurrent))
+        assert count == sum(p.numel() for p in character_model(cell).recurrent.parameters())
+        assert f"{count:,}" in said(page)
+    query = {"networks": "lstm_peephole.2,lstm_coupled", "equal": "parameters", "budget": "1000"}
+    page = compare_page(part="cost", reads="signal", language=language, **query)
+    settings = Settings.from_query({**query, "reads": "signal"})[0].comparison()
+    for size in sizes_of(settings).values():
+        assert f"{count_parameters(size):,}" in said(page)
+
+
+def test_conventions_stand_in_the_address():
+    page = compare_page(part="conventions", convention_cell="gru", flip_update="true")
+    assert page.toggle(key="flip_update").value
+    choice(page, "convention_order").set_value("onnx")
+    page.toggle(key="reset_before").set_value(True)
+    run(page)
+    assert not page.error
+    assert settings_of(page) == {
+        "part": "conventions",
+        "convention_cell": "gru",
+        "convention_order": "onnx",
+        "flip_update": "true",
+        "reset_before": "true",
+    }
+
+
+def test_what_keras_returns_of_the_network_looked_at():
+    page = compare_page(part="keras", looked_at="gru", return_state="true")
+    assert escape("keras.layers.GRU(128, return_state=True") in said(page)
+    page = compare_page(part="keras", networks="lstm_peephole,gru", reads="signal")
+    assert len(errors_of(page)) == 1
+    choice(page, "looked_at").set_value("gru")
+    run(page)
+    assert not page.error
+
+
+def test_a_held_trace_of_the_library_is_the_pages(tmp_path: Any):
+    held = run_held(ComparisonSettings(), "gru", {"update_gate": Hold(0.5)}, character_model)
+    held.save(tmp_path / "held.npz")
+    assert rnnviz.load_trace(tmp_path / "held.npz") == held
+
+
+def test_the_cells_are_sent_with_the_unit_that_varies_most():
+    query = {"networks": "lstm_peephole.2,gru_reset_before,lstm_coupled", "length": "20"}
+    page = compare_page(part="cells", reads="signal", layer="1", **query)
+    (sent,) = (p for p in protos(page, "rnnviz_instrument") if b'"cells"' in p.bytes[:24])
+    head, _, rest = sent.bytes.partition(b"\n")
+    sizes = json.loads(head)["sizes"]
+    assert sum(sizes) == len(rest)
+    settings = Settings.from_query({**query, "reads": "signal"})[0].comparison()
+    plans = ["lstm_peephole", "gru_reset_before", "lstm_coupled"]
+    for size, plan, record in zip(sizes, plans, run_compared(settings).values(), strict=True):
+        part, rest = rest[:size], rest[size:]
+        line, _, body = part.partition(b"\n")
+        about = json.loads(line)
+        unit = int(record.array("hidden_state")[0, 0, :, 0].var(0).argmax())
+        assert about["plan"] == plan
+        assert about["title"].endswith(f"unit {unit}")
+        numbers = np.frombuffer(body, "<f4")
+        for row, values in zip(
+            about["rows"], numbers[: 20 * len(about["rows"])].reshape(-1, 20), strict=True
+        ):
+            wanted = record.array(row["name"])[0, 0, :, 0, unit]
+            assert np.array_equal(values, wanted.astype(np.float32)), row["name"]
+        assert about["characters"][0] == f"{float(record.array('input')[0, 0, 0]):+.1f}".replace(
+            "-", "−"
+        )
+    assert rest == b""
