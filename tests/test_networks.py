@@ -253,6 +253,7 @@ def test_signals_are_what_they_are_said_to_be():
         "step": (t >= 12).astype(float),
         "sine": np.sin(2 * np.pi * t / 20),
         "square": np.tile([1.0] * 10 + [-1.0] * 10, 3)[:50],
+        "gap": np.isin(t, (0, 37)).astype(float),
         "noise": torch.randn(
             50, generator=torch.Generator().manual_seed(4), dtype=torch.float64
         ).numpy(),
@@ -273,8 +274,8 @@ def test_signals_are_what_they_are_said_to_be():
 
 def test_a_signal_that_there_is_not():
     assert message(lambda: make_signal("saw", 5)) == (
-        'The signal is "saw"; it must be one of noise, impulse, step, sine, square. Choose one '
-        "of these."
+        'The signal is "saw"; it must be one of noise, impulse, step, sine, square, gap. Choose '
+        "one of these."
     )
 
 
