@@ -12,6 +12,7 @@ from torch import nn
 
 import rnnviz
 from rnnviz import initialise
+from tests.cases import plain_case
 
 MODULES: dict[str, Callable[[], nn.Module]] = {
     "rnn": lambda: nn.RNN(3, 5, 2, bidirectional=True),
@@ -204,3 +205,36 @@ def test_what_cannot_be_initialised_is_said():
         "The recurrent weights weight_hh_l0 have spectral radius 0, and no factor gives them "
         "another. Initialise them first, at random for one."
     )
+
+
+@pytest.mark.parametrize("form", ["peephole", "coupled", "coupled peephole", "reset before"])
+def test_variants_are_initialised_by_gate(form: str):
+    """A gate's bias is that of the gate which acts so, wherever it stands in the packed weights."""
+    module = plain_case(form, "recurrent", layers=2, bidirectional=True).variant
+    initialise.torch_default(module, seed=3)
+    bound = 1 / math.sqrt(4)
+    for parameter in module.parameters():
+        assert parameter.abs().max().item() <= bound
+        assert len(parameter.unique()) == parameter.numel()
+    keeps = "update_gate" if form == "reset before" else "forget_gate"
+    for parameter in module.parameters():
+        with torch.no_grad():
+            parameter.zero_()
+    initialise.forget_bias(module, 1.0)
+    x = torch.randn(3, 1, 3, dtype=torch.float64)
+    gate = rnnviz.trace(module, x)[keeps].values
+    assert np.abs(gate - 1 / (1 + math.exp(-1))).max() < 1e-15
+    initialise.chrono(module, 100, seed=1)
+    trace = rnnviz.trace(module, x)
+    bias = trace[f"{keeps}_preactivation"].values[0, 0, 0, 0]
+    assert (bias >= 0).all()
+    assert (bias <= math.log(99)).all()
+    if form != "reset before":
+        assert np.abs(trace["input_gate"].values + trace[keeps].values - 1).max() < 1e-15
+    initialise.orthogonal(module, seed=0, gain=0.5)
+    for u in rnnviz.recurrent_spectra(rnnviz.trace(module, x)).values():
+        assert np.abs(u.singular_values - 0.5).max() < 1e-12
+    initialise.xavier(module, seed=0)
+    for name, parameter in module.named_parameters():
+        if "peephole" in name or "bias" in name:
+            assert (parameter == 0).all(), name
