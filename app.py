@@ -1,5 +1,22 @@
-"""The app: its menu and the page asked for. Start it with ``make app``."""
+"""The app: its menu and the page asked for. Start it with ``make app``.
 
-from rnnviz.ui.frame import navigate
+Streamlit runs this file for every visitor, and imports it once to find the server in it.
+"""
 
-navigate()
+if __name__ == "__main__":
+    from rnnviz.ui.frame import navigate
+
+    navigate()
+else:
+    from threading import Thread
+
+    from streamlit.starlette import App
+
+    def load() -> None:
+        """Loads what takes seconds, while the browser is on its way."""
+        from rnnviz.ui.first import make_ready
+
+        make_ready()
+
+    Thread(target=load, daemon=True).start()
+    app = App(__file__)

@@ -5,7 +5,9 @@ words that are to be seen in a window of 1,440 × 900. all: every figure of the 
 high that all are seen. A change is one press of an arrow key on the gain's slider; painted is the
 frame after Plotly is done. live: updates a second of the first figure while the slider is dragged
 for 4 s, an input event every 10 ms. blank: frames of that time in which the figure had no line.
-bytes: through the WebSocket, both ways, for one change. Milliseconds, p50/p95.
+bytes: through the WebSocket, both ways, for one change. Milliseconds, p50/p95. step: an arrow key
+on the first page → the frame in which its instrument says the next step. Cold start: from the start
+of the server's process, with a browser that asks for the page all the while, to the first painting.
 """
 
 import json
@@ -19,7 +21,7 @@ from socket import socket
 from statistics import median
 from threading import Barrier, Thread
 
-from playwright.sync_api import Browser, Page, WebSocket
+from playwright.sync_api import Browser, Error, Page, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
@@ -33,6 +35,8 @@ CHANGES = 40
 HIGH = 2600  # pixels, where every figure of the page is in sight
 VISITORS = (1, 10, 30)
 MAIN = "figure_gradient_norms"
+FIRST = {"/gradients": f".st-key-{MAIN} .scatterlayer .js-line", "/": ".strip button"}
+STARTS = 5
 
 RECORD = """() => {
     window.painted = {};
@@ -52,6 +56,17 @@ RECORD = """() => {
     for (const part of document.querySelectorAll(floor))
         new MutationObserver(() => note(part)).observe(part, what);
 }""".replace("MAIN", MAIN)
+
+STEP = """() => {
+    window.painted = {};
+    const pressed = (event) => { window.painted = {at: event.timeStamp}; };
+    document.addEventListener("keydown", pressed, true);
+    const note = () => requestAnimationFrame(() => {
+        window.painted.any ??= performance.now() - window.painted.at;
+    });
+    const what = {subtree: true, childList: true, characterData: true};
+    new MutationObserver(note).observe(document.querySelector(".player .rnnviz-count"), what);
+}"""
 
 DRAG = """async () => {
     const input = document.querySelector(".st-key-gain [data-testid=stBidiComponentIsolated]")
@@ -107,12 +122,7 @@ class Visit:
         self.sent: list[bytes] = []
         self.received: list[bytes] = []
         self.page.on("websocket", self._opened)
-        for _ in range(100):
-            try:
-                self.page.goto(address)
-                break
-            except Exception:
-                time.sleep(0.2)
+        knock(self.page, address)
         self.page.wait_for_selector(ready, timeout=120_000)
         rest(self.page)
 
@@ -129,6 +139,27 @@ class Visit:
         return sum(map(len, self.sent)) + sum(map(len, self.received))
 
 
+def knock(page: Page, address: str) -> None:
+    """Opens an address as soon as its server answers."""
+    for _ in range(1000):
+        try:
+            page.goto(address, wait_until="commit")
+            return
+        except Error:
+            page.wait_for_timeout(20)
+
+
+def cold_start(browser: Browser, path: str) -> float:
+    """Seconds from the start of a fresh server to the first painting, in a window of its own."""
+    begun = time.perf_counter()
+    with served("app.py") as (address, _), browser.new_context() as context:
+        page = context.new_page()
+        knock(page, address + path)
+        page.wait_for_selector(FIRST[path], state="attached", timeout=120_000)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        return time.perf_counter() - begun
+
+
 def rest(page: Page) -> None:
     """Waits until script and drawing have been still for a while."""
     still = 0
@@ -140,8 +171,8 @@ def rest(page: Page) -> None:
         still = still + 1 if same and page.locator(DONE).count() else 0
 
 
-def quantiles(values: list[float]) -> str:
-    return f"{median(values):.0f}/{late(values):.0f}"
+def quantiles(values: list[float], digits: int = 0) -> str:
+    return f"{median(values):.{digits}f}/{late(values):.{digits}f}"
 
 
 def late(values: list[float]) -> float:
@@ -162,6 +193,19 @@ def changes(page: Page, slider: str, count: int) -> tuple[list[float], list[floa
         sight.append(found["sight"])
         first.append(found.get("first", found["sight"]))
     return first, sight
+
+
+def steps(page: Page, count: int) -> list[float]:
+    """Milliseconds until the instrument has painted the next step, for so many key presses."""
+    page.evaluate(STEP)
+    page.keyboard.press("Home")
+    rest(page)
+    found: list[float] = []
+    for number in range(count):
+        page.keyboard.press("ArrowLeft" if number % 2 else "ArrowRight")
+        rest(page)
+        found.append(page.evaluate("() => window.painted.any"))
+    return found
 
 
 def resident(pid: int) -> float:
@@ -249,12 +293,10 @@ def main() -> None:
             " live / s | blank | bytes a change |"
         )
         print("|---|---|---|---|---|---|---|---|---|---|")
-        begun = time.perf_counter()
         with served("app.py") as (address, pid):
             visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
-            cold = time.perf_counter() - begun
-            for steps, hidden in SIZES:
-                place = f"{address}/gradients?length={steps}&hidden={hidden}"
+            for length, hidden in SIZES:
+                place = f"{address}/gradients?length={length}&hidden={hidden}"
                 ready, slider = f".st-key-{MAIN} .main-svg", ".st-key-gain input"
                 visit.page.close()
                 visit = Visit(browser, place, ready, height=HIGH)
@@ -267,7 +309,7 @@ def main() -> None:
                 live = visit.page.evaluate(DRAG)
                 rest(visit.page)
                 print(
-                    f"| {steps:,} | {hidden} | {quantiles(first)} |"
+                    f"| {length:,} | {hidden} | {quantiles(first)} |"
                     f" {quantiles(sight)} | {late(sight) / late(floor):.1f} |"
                     f" {quantiles(everything)} | {late(everything) / late(floor):.1f} |"
                     f" {live['rate']:.1f} | {live['blank']} of {live['frames']} |"
@@ -275,7 +317,12 @@ def main() -> None:
                     flush=True,
                 )
             visit.page.close()
-            begun = time.perf_counter()
+            visit = Visit(browser, address, FIRST["/"])
+            stepped = steps(visit.page, CHANGES)
+            print(
+                f"\nstep: {quantiles(stepped)} ms, / floor {late(stepped) / late(floor):.1f} (p95)"
+            )
+            visit.page.close()
             visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
             warm = visit.page.evaluate(
                 "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
@@ -293,7 +340,10 @@ def main() -> None:
                 rest(visit.page)
                 memory.append(resident(pid))
             print(f"\nServer memory every 100 of 400 changes: {[round(m) for m in memory]} MB")
-            print(f"Cold start to the first figure: {cold:.1f} s; warm first paint: {warm:.0f} ms")
+            print(f"Warm first paint: {warm:.0f} ms")
+        for path in FIRST:
+            took = [cold_start(browser, path) for _ in range(STARTS)]
+            print(f"Cold start to the first painting of {path}: {quantiles(took, 1)} s (p50/p95)")
 
 
 if __name__ == "__main__":

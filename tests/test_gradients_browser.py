@@ -1,5 +1,6 @@
 """What a person does with the gradients page, in a real browser."""
 
+import re
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -37,6 +38,37 @@ def lines(visit: Visit, figure: str) -> dict[str, np.ndarray]:
         figure,
     )
     return {name: np.array(y, np.float64) for name, y in found}
+
+
+FRESH = """async figure => {
+    const plot = document.querySelector(`.st-key-figure_${figure} .js-plotly-plot`);
+    const seen = (gd) => {
+        const parts = [...gd.querySelectorAll(
+            ".scatterlayer path, .heatmaplayer image, .shapelayer path")];
+        const texts = [...gd.querySelectorAll("text")].map(text => text.textContent);
+        const axes = Object.entries(gd._fullLayout).filter(([name]) => /^[xy]axis/.test(name));
+        const place = ["d", "x", "y", "width", "height", "transform", "href", "style"];
+        return JSON.stringify([
+            axes.map(([name, { range, domain }]) => [name, ...range, ...domain]),
+            texts.sort(),
+            parts.map(part => place.map(name => part.getAttribute(name))),
+        ]);
+    };
+    const fresh = document.body.appendChild(document.createElement("div"));
+    const { data, layout } = structuredClone({ data: plot.data, layout: plot.layout });
+    await Plotly.newPlot(fresh, data, layout);
+    const found = [seen(plot), seen(fresh)];
+    Plotly.purge(fresh);
+    fresh.remove();
+    return found;
+}"""
+
+
+def rounded(text: str) -> str:
+    """The text with all numbers to six digits: Plotly's last ones hang on what it drew before."""
+    return re.sub(
+        r"-?\d+(\.\d+)?(e-\d+)?", lambda found: f"{round(float(found[0]), 6) + 0:.6f}", text
+    )
 
 
 @cache
@@ -233,3 +265,17 @@ def test_nothing_overflows(visit: Visit, width: int):
         assert box["x"] + box["width"] <= width
     wide = visit.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
+
+
+def test_what_was_moved_is_drawn_as_if_it_were_new(visit: Visit):
+    visit.open("/gradients", hidden=4, length=40)
+    slider = visit.key("gain").locator("input")
+    for key in ("PageUp", "PageUp", "ArrowLeft", "Home", "PageUp", "PageUp", "PageUp"):
+        slider.press(key)
+        visit.page.wait_for_timeout(40)  # under the hand
+    visit.settle()
+    for figure in (*FIGURES, "jacobian_norms", "lyapunov"):
+        lines(visit, figure)
+        drawn, fresh = (rounded(seen) for seen in visit.page.evaluate(FRESH, figure))
+        assert len(drawn) > 500
+        assert drawn == fresh, figure

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 from unicodedata import east_asian_width
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.locale import Labels, labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.matching import are_alike, matched, name_of, part_of, pool, range_of, shown_rows
 from rnnviz.plots.style import Palette, axis, check_shown, layout, palette, titled
 from rnnviz.trace import Trace
@@ -59,6 +59,7 @@ class Grid(NamedTuple):
         return self.inner / self.rows - NAME
 
 
+@as_figure
 def plot_comparison(
     traces: Mapping[str, Trace],
     *,
@@ -69,7 +70,7 @@ def plot_comparison(
     row_height: int = 84,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Heatmaps of time × unit: a column a network, what matches in one row, one scale a row.
 
     traces: by the label of their columns. An LSTM's forget gate stands beside a GRU's update gate
@@ -129,7 +130,7 @@ def plot_comparison(
         meta={"time": [_numbered("x", n) for n in range(grid.columns)]},
         **parts,
     )
-    return go.Figure(drawn, figure)
+    return Drawing(drawn, figure)
 
 
 def comparable(traces: Mapping[str, Trace]) -> list[str]:

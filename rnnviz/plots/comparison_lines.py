@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.gradients import gradient_norms
 from rnnviz.locale import Labels, labels
-from rnnviz.plots.lines import Drawn, Line, looks_of, plot_lines, scatter
+from rnnviz.plots.drawing import Drawing, as_figure
+from rnnviz.plots.lines import Drawn, Line, draw_lines, looks_of, scatter
 from rnnviz.plots.matching import GATES, matched, part_of, shown_rows
 from rnnviz.plots.style import Palette, axis, check_shown, layout, legend_above, palette, titled
 from rnnviz.trace import Trace
@@ -24,6 +24,7 @@ Array = NDArray[Any]
 LEFT, RIGHT, TOP, BOTTOM, GAP = 172, 16, 30, 42, 16  # pixels around and between the rows
 
 
+@as_figure
 def plot_comparison_lines(
     traces: Mapping[str, Trace],
     *,
@@ -36,7 +37,7 @@ def plot_comparison_lines(
     row_height: int = 70,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Means over all units at every step: a row of lines for what matches, a line a network.
 
     traces: by the label of their lines. outputs: by label, (time,), a last row of lines, of what
@@ -65,6 +66,7 @@ def plot_comparison_lines(
     return _rows(rows, look, colours, words, row_height, difference=difference)
 
 
+@as_figure
 def plot_gradient_comparison(
     traces: Mapping[str, Trace],
     *,
@@ -76,7 +78,7 @@ def plot_gradient_comparison(
     height: int = 320,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """log₁₀ ‖∂L/∂h_t‖ over time, a line a network; with difference, decades above the first.
 
     traces: by label, each made with a loss. norms: by label what ``gradient_norms`` gave. A step
@@ -96,7 +98,7 @@ def plot_gradient_comparison(
         values = minus_first({n: line.values for n, line in lines.items()}, next(iter(lines)))
         lines = {label: _finite(lines[label], values[label]) for label in values}
     title = "plot.decades_apart" if difference else "plot.log_gradient"
-    return plot_lines(
+    return draw_lines(
         lines,
         x_title=words["plot.time"],
         y_title=words[title],
@@ -133,7 +135,7 @@ def _rows(
     row_height: int,
     *,
     difference: bool,
-) -> go.Figure:
+) -> Drawing:
     inner = len(rows) * (row_height + GAP) - GAP
     drawn: list[Drawn] = []
     notes: list[dict[str, Any]] = []
@@ -184,7 +186,7 @@ def _rows(
         ),
         **parts,
     )
-    return go.Figure(drawn, figure | legend_above() | _legend_at(inner))
+    return Drawing(drawn, figure | legend_above() | _legend_at(inner))
 
 
 def _steps(rows: Mapping[str, Mapping[str, Array]]) -> int:

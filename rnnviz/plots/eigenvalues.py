@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.locale import labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, scatter
 from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
 from rnnviz.stability import recurrent_spectra
@@ -14,6 +14,7 @@ from rnnviz.trace import Trace
 SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 
 
+@as_figure
 def plot_eigenvalues(
     traces: Mapping[str, Trace],
     *,
@@ -22,7 +23,7 @@ def plot_eigenvalues(
     height: int = 360,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Eigenvalues of every gate's U: colour by cell, symbol by gate, beside the unit circle.
 
     They decide the gradient's fate in a linear network only; its bound is the largest singular
@@ -73,4 +74,4 @@ def plot_eigenvalues(
         | {"scaleanchor": "x"},
         shapes=[circle | {"line": line}],
     )
-    return go.Figure(points, figure | legend_above())
+    return Drawing(points, figure | legend_above())

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.gradients import PlainPass, gradient_norms
 from rnnviz.gradients.backpropagation import valid_lengths
 from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
-from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.plots.drawing import Drawing, as_figure
+from rnnviz.plots.lines import Line, draw_lines
 from rnnviz.plots.style import check_shown
 from rnnviz.trace import Trace
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@as_figure
 def plot_gradient_norms(
     traces: Mapping[str, Trace],
     *,
@@ -32,7 +33,7 @@ def plot_gradient_norms(
     height: int = 360,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """log₁₀ ‖∂L/∂·_t‖ over time, with the limits of float32 and float64 where they are reached.
 
     traces: by the label of their lines, each made with a loss. name: the state or pre-activation
@@ -56,7 +57,7 @@ def plot_gradient_norms(
         values = found[name].values[layer, number, :steps, batch].astype(np.float64)
         plain = None if float32 is None else float32.get(label)
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values, plain)
-    return plot_lines(
+    return draw_lines(
         lines,
         x_title=words["plot.time"],
         y_title=words["plot.log_gradient"],

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.locale import labels
-from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.plots.drawing import Drawing, as_figure
+from rnnviz.plots.lines import Line, draw_lines
 from rnnviz.plots.style import check_shown
 from rnnviz.stability import JacobianBlocks, backward_norms
 from rnnviz.trace import Trace
 
 
+@as_figure
 def plot_jacobian_norms(
     traces: Mapping[str, Trace],
     *,
@@ -23,7 +24,7 @@ def plot_jacobian_norms(
     height: int = 360,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """log₁₀ ‖∂s_T/∂s_t‖₂ for t = 0…T, s = h, for an LSTM s = (h, c).
 
     traces: by the label of their lines. norms: by label, (T + 1,), where ``backward_norms`` has
@@ -44,7 +45,7 @@ def plot_jacobian_norms(
             part = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
             values = backward_norms(part)
         lines[label] = Line(trace.cell, np.arange(len(values)), values)
-    return plot_lines(
+    return draw_lines(
         lines,
         x_title=words["plot.time"],
         y_title=words["plot.log_jacobian"],

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.gradients.plain import APART, PlainPass
 from rnnviz.locale import Labels, labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.style import Palette, axis, layout, legend_above, palette, titled
 
 DASHES = {"lstm": "solid", "gru": "dot", "rnn": "dash"}
@@ -40,7 +40,7 @@ class Line(NamedTuple):
     plain: PlainPass | None = None
 
 
-def plot_lines(
+def draw_lines(
     lines: Mapping[str, Line],
     *,
     x_title: str,
@@ -50,7 +50,7 @@ def plot_lines(
     height: int,
     language: str,
     dark: bool,
-) -> go.Figure:
+) -> Drawing:
     """One line a network, fixed lines where a float type ends, and crosses where a value is 0.
 
     limits: whether there are those fixed lines. looks: by label, of ``looks_of``, where there are
@@ -100,12 +100,12 @@ def plot_lines(
         shapes=shapes,
         annotations=notes,
     )
-    return go.Figure(drawn, figure | legend_above())
+    return Drawing(drawn, figure | legend_above())
 
 
 def scatter(**parts: Any) -> Drawn:
-    """Lines or points as a plain dict, which a figure checks once and a go.Scatter twice."""
-    return {"type": "scatter", **parts}
+    """Lines or points, with the parts that there are."""
+    return {"type": "scatter"} | {name: part for name, part in parts.items() if part is not None}
 
 
 def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:

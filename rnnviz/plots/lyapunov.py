@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rnnviz.locale import labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, dashes_of, scatter
 from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
 from rnnviz.stability import JacobianBlocks, lyapunov_exponents
 from rnnviz.trace import Trace
 
 
+@as_figure
 def plot_lyapunov(
     traces: Mapping[str, Trace],
     *,
@@ -23,7 +24,7 @@ def plot_lyapunov(
     height: int = 360,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """The Lyapunov spectrum: exponents in nats per time step, largest first, beside 0.
 
     traces: by the label of their lines. exponents: by label, where they have been worked out
@@ -94,4 +95,4 @@ def plot_lyapunov(
         xaxis=axis(colours, title=titled(words["plot.exponent_number"], colours)),
         yaxis=y | {"zerolinecolor": colours.muted, "zerolinewidth": 1.5},
     )
-    return go.Figure(drawn, figure | legend_above())
+    return Drawing(drawn, figure | legend_above())

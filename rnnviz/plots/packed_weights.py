@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.conventions import Move, Rows
 from rnnviz.locale import Labels, labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import Palette, axis, layout, palette
 
 TOP, BOTTOM, SIDE = 32, 26, 108  # pixels around the two blocks
 SPANS = ((0.0, 0.37), (0.63, 1.0))  # of the width between the sides: the blocks, and the way
 
 
+@as_figure
 def plot_packed_weights(
     before: Rows,
     after: Rows,
@@ -23,7 +24,7 @@ def plot_packed_weights(
     height: int = 360,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Both packings as signed heatmaps, and a band from each gate's old place to its new one.
 
     moves: of every block of after. A negated block's band is marked "× (−1)". titles: what stands
@@ -60,7 +61,7 @@ def plot_packed_weights(
         parts["shapes"].append(_band(move, len(before.gates), len(after.gates), colours))
         if move.negated:
             parts["annotations"].append(_sign(move, len(before.gates), len(after.gates), colours))
-    return go.Figure(heatmaps, parts)
+    return Drawing(heatmaps, parts)
 
 
 def _heatmap(rows: Rows, end: str, most: float, colours: Palette, words: Labels) -> dict[str, Any]:

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.gradients import Diagnosis, diagnose
 from rnnviz.locale import labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import axis, check_shown, layout, palette, titled
 from rnnviz.trace import Trace
 
 
+@as_figure
 def plot_saturation(
     traces: Mapping[str, Trace],
     *,
@@ -22,7 +23,7 @@ def plot_saturation(
     height: int = 300,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Share of time steps at which a gate is saturated, by gate and unit, most saturated first.
 
     Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0; a derivative
@@ -83,4 +84,4 @@ def plot_saturation(
         yaxis=down | {"tickfont": {"size": 11, "color": colours.ink}, "automargin": True},
     )
     # the ground shows through the gaps, so that a row of nothing but 0 is seen to be one
-    return go.Figure([heatmap], figure | {"plot_bgcolor": colours.line})
+    return Drawing([heatmap], figure | {"plot_bgcolor": colours.line})

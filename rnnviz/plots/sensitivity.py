@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.locale import labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import Palette, Scale, axis, check_shown, layout, palette, titled
 
 if TYPE_CHECKING:
@@ -20,13 +20,14 @@ DECADES = 12  # below the largest, where the colours end
 MOST = 480  # steps of a map, along both axes; of longer ones every n-th is drawn
 
 
+@as_figure
 def plot_sensitivity(
     sensitivities: Mapping[str, xarray.DataArray],
     *,
     height: int = 380,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Heatmaps of log₁₀ ‖∂h_t/∂x_k‖: k, the input's step, across; t, the state's, down.
 
     sensitivities: by label, over ("time", "source"), as ``sensitivity_norms`` gives them. One
@@ -101,7 +102,7 @@ def plot_sensitivity(
         meta={"time": [*_both(len(maps))]},
         **parts,
     )
-    return go.Figure(maps, figure)
+    return Drawing(maps, figure)
 
 
 def _places(found: xarray.DataArray, dim: str) -> np.ndarray[Any, np.dtype[Any]]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.gradients import weight_gradient_norms
 from rnnviz.gradients.backpropagation import valid_lengths
 from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
-from rnnviz.plots.lines import Line, plot_lines
+from rnnviz.plots.drawing import Drawing, as_figure
+from rnnviz.plots.lines import Line, draw_lines
 from rnnviz.plots.style import check_shown
 from rnnviz.trace import Trace
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray
 
 
+@as_figure
 def plot_weight_gradients(
     traces: Mapping[str, Trace],
     *,
@@ -30,7 +31,7 @@ def plot_weight_gradients(
     height: int = 360,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """log₁₀ ‖δa_t h_{t−1}ᵀ‖ over time: which steps ∂L/∂U is made of.
 
     traces: by the label of their lines, each made with a loss. norms: by label, where
@@ -50,7 +51,7 @@ def plot_weight_gradients(
         steps = int(valid_lengths(trace)[batch])
         values = found["log10_contribution"].values[layer, number, :steps, batch].astype(np.float64)
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
-    return plot_lines(
+    return draw_lines(
         lines,
         x_title=words["plot.time"],
         y_title=words["plot.log_contribution"],

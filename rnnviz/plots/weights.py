@@ -1,16 +1,17 @@
 """One gate's recurrent weights as a heatmap."""
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import parameter
 from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import axis, layout, palette, titled
 from rnnviz.trace import Trace
 
 
+@as_figure
 def plot_recurrent_weights(
     trace: Trace,
     *,
@@ -20,7 +21,7 @@ def plot_recurrent_weights(
     height: int = 300,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """U of one gate, signed colours centred on 0: how unit (column) enters unit (row).
 
     gate: by its name; the first of the packed weights where none is given. RnnvizError for a gate,
@@ -67,4 +68,4 @@ def plot_recurrent_weights(
         | {"constrain": "domain"},
         yaxis=down | {"scaleanchor": "x", "constrain": "domain"},
     )
-    return go.Figure([heatmap], figure)
+    return Drawing([heatmap], figure)

@@ -5,7 +5,6 @@ from html import escape
 from typing import Any, TypeVar
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -20,6 +19,7 @@ from rnnviz.plots.comparison_lines import (
     plot_comparison_lines,
     plot_gradient_comparison,
 )
+from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.gates import largest_of
 from rnnviz.plots.sensitivity import plot_sensitivity
 from rnnviz.trace import Trace
@@ -40,7 +40,7 @@ MOST_BITS = 8.0  # where the strip's colours end
 UNDER_THE_HAND = 0.4  # seconds that networks may run while a slider is dragged
 
 Part = Callable[[Settings, Labels], None]
-FollowingFigure = Callable[[Settings, Labels], go.Figure | None]
+FollowingFigure = Callable[[Settings, Labels], Drawing | None]
 Value = TypeVar("Value")
 
 
@@ -175,24 +175,24 @@ def _look(settings: Settings, words: Labels) -> dict[str, Any]:
     }
 
 
-def _comparison(settings: Settings, words: Labels) -> go.Figure:
-    return plot_comparison(labelled(settings, words), **_look(settings, words))
+def _comparison(settings: Settings, words: Labels) -> Drawing:
+    return plot_comparison.drawn(labelled(settings, words), **_look(settings, words))
 
 
-def _lines(settings: Settings, words: Labels) -> go.Figure:
+def _lines(settings: Settings, words: Labels) -> Drawing:
     traces = labelled(settings, words)
     if settings.reads == "text":
         bits = _named(compared_bits(settings.comparison()), settings, words)
         rest: dict[str, Any] = {"outputs": bits, "said": "bits"}
     else:
         rest = {"outputs": output_norms(traces), "said": "norm"}
-    return plot_comparison_lines(traces, **rest, **_look(settings, words))
+    return plot_comparison_lines.drawn(traces, **rest, **_look(settings, words))
 
 
-def _gradients(settings: Settings, words: Labels) -> go.Figure:
+def _gradients(settings: Settings, words: Labels) -> Drawing:
     norms = _named(compared_norms(settings.comparison()), settings, words)
     traces = labelled(settings, words)
-    return plot_gradient_comparison(traces, norms=norms, **_look(settings, words))
+    return plot_gradient_comparison.drawn(traces, norms=norms, **_look(settings, words))
 
 
 def show_cells(settings: Settings, words: Labels) -> None:
@@ -223,15 +223,15 @@ def show_memory(settings: Settings, words: Labels) -> None:
         show_figure("sensitivity", _sensitivity(settings, words), words)
 
 
-def _sensitivity(settings: Settings, words: Labels) -> go.Figure:
+def _sensitivity(settings: Settings, words: Labels) -> Drawing:
     found = _named(sensitivities(settings.comparison()), settings, words)
-    return plot_sensitivity(found, language=words.language, dark=is_dark())
+    return plot_sensitivity.drawn(found, language=words.language, dark=is_dark())
 
 
-def _quickly(make: Callable[[Settings, Labels], go.Figure]) -> FollowingFigure:
+def _quickly(make: Callable[[Settings, Labels], Drawing]) -> FollowingFigure:
     """The figure, or None where the networks run longer than a hand waits."""
 
-    def made(settings: Settings, words: Labels) -> go.Figure | None:
+    def made(settings: Settings, words: Labels) -> Drawing | None:
         return make(settings, words) if seconds_of(settings) <= UNDER_THE_HAND else None
 
     return made

@@ -6,7 +6,6 @@ from html import escape
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 import torch
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from rnnviz.conventions import (
 )
 from rnnviz.equations import LETTERS
 from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.packed_weights import plot_packed_weights
 from rnnviz.ui.cost import CSS
 from rnnviz.ui.figures import heading, note, show_figure
@@ -150,7 +150,7 @@ def small_network(cell: str) -> tuple[dict[str, Array], Array]:
     return {name: p.detach().numpy() for name, p in made.named_parameters()}, x.numpy()
 
 
-def _figure(choice: Choice, words: Labels) -> go.Figure:
+def _figure(choice: Choice, words: Labels) -> Drawing:
     form, convention = choice.form, choice.convention
     own = small_network(choice.cell)[0]
     before = lay_out(form, own)
@@ -163,7 +163,7 @@ def _figure(choice: Choice, words: Labels) -> go.Figure:
         words("packed.title", title=title, gates=" ".join(LETTERS[gate] for gate in gates))
         for title, gates in (("torch", before.gates), (TITLES[choice.order], after.gates))
     ]
-    return plot_packed_weights(
+    return plot_packed_weights.drawn(
         before,
         after,
         places,

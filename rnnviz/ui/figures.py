@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.live.chart import show_chart
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -27,7 +28,7 @@ def small_print(text: str) -> str:
     return f"<p class='rnnviz-note'>{escape(text)}</p>"
 
 
-def show_figure(name: str, figure: go.Figure, words: Labels) -> None:
+def show_figure(name: str, figure: go.Figure | Drawing, words: Labels) -> None:
     """A figure under the key ``figure_<name>``, with the text that stands for it."""
     alt, failed = words[f"alt.{name}"], words["figure.failed"]
     show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed)

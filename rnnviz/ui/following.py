@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from rnnviz.experiment import Settings
 from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.ui import stability, through_time, weights
 from rnnviz.ui.frame import current
 from rnnviz.ui.live.follow import Live
@@ -23,7 +24,7 @@ def follow(words: Labels) -> Live:
 
 
 def followed_by(
-    figures: Mapping[str, Callable[[Settings, Labels], go.Figure | None]],
+    figures: Mapping[str, Callable[[Settings, Labels], go.Figure | Drawing | None]],
     said: Mapping[str, Callable[[Settings, Labels], str | None]],
     words: Labels,
 ) -> Live:

@@ -3,7 +3,6 @@
 from html import escape
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.cells import Form
@@ -19,6 +18,7 @@ from rnnviz.plots.comparison_lines import (
     plot_comparison_lines,
     plot_gradient_comparison,
 )
+from rnnviz.plots.drawing import Drawing
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model, compared, held
 from rnnviz.ui.compare_controls import input_network
@@ -159,17 +159,17 @@ def _look(words: Labels) -> dict[str, Any]:
     return {"language": words.language, "dark": is_dark()}
 
 
-def _lines(settings: Settings, words: Labels) -> go.Figure:
+def _lines(settings: Settings, words: Labels) -> Drawing:
     traces = _both(settings, words)
-    return plot_comparison_lines(traces, **_outputs(settings, words), **_look(words))
+    return plot_comparison_lines.drawn(traces, **_outputs(settings, words), **_look(words))
 
 
-def _difference(settings: Settings, words: Labels) -> go.Figure:
-    return plot_comparison(_both(settings, words), difference=True, **_look(words))
+def _difference(settings: Settings, words: Labels) -> Drawing:
+    return plot_comparison.drawn(_both(settings, words), difference=True, **_look(words))
 
 
-def _gradients(settings: Settings, words: Labels) -> go.Figure:
-    return plot_gradient_comparison(_both(settings, words), **_look(words))
+def _gradients(settings: Settings, words: Labels) -> Drawing:
+    return plot_gradient_comparison.drawn(_both(settings, words), **_look(words))
 
 
 def _said(settings: Settings, words: Labels) -> str:

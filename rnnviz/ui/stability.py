@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.experiment import NetworkSettings, Settings
 from rnnviz.experiment.sizes import EXACT, Stability, cost_of, measure_stability, seconds_of
 from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.jacobian_norms import plot_jacobian_norms
 from rnnviz.plots.lyapunov import plot_lyapunov
 from rnnviz.trace import Trace
@@ -90,8 +90,8 @@ def _offer(network: NetworkSettings, traces: Mapping[str, Trace], words: Labels)
     st.rerun()
 
 
-def _norms(settings: Settings, found: Found, words: Labels) -> go.Figure:
-    return plot_jacobian_norms(
+def _norms(settings: Settings, found: Found, words: Labels) -> Drawing:
+    return plot_jacobian_norms.drawn(
         labelled(settings.network()),
         norms={label: part.norms for label, part in found.items()},
         height=320,
@@ -108,8 +108,8 @@ def _norms_note(_: Settings, found: Found, words: Labels) -> str:
     return small_print(said)
 
 
-def _exponents(settings: Settings, found: Found, words: Labels) -> go.Figure:
-    return plot_lyapunov(
+def _exponents(settings: Settings, found: Found, words: Labels) -> Drawing:
+    return plot_lyapunov.drawn(
         labelled(settings.network()),
         exponents={label: part.exponents for label, part in found.items()},
         height=320,

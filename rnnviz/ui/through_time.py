@@ -4,7 +4,6 @@ import math
 from html import escape
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.errors import RnnvizError
@@ -24,6 +23,7 @@ from rnnviz.gradients import (
     parameter_gradients,
 )
 from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.gradient_norms import plot_gradient_norms
 from rnnviz.plots.memory import plot_memory
 from rnnviz.plots.saturation import plot_saturation
@@ -54,10 +54,10 @@ def show_norms(settings: Settings, words: Labels) -> None:
         show_words(_verdicts(settings, words), key="verdicts")
 
 
-def _norms(settings: Settings, words: Labels) -> go.Figure:
+def _norms(settings: Settings, words: Labels) -> Drawing:
     network = settings.network()
     found = measured(network)
-    return plot_gradient_norms(
+    return plot_gradient_norms.drawn(
         labelled(network),
         norms={cell.upper(): part.norms for cell, part in found.items()},
         float32={cell.upper(): part.plain for cell, part in found.items()},
@@ -132,9 +132,9 @@ def show_contributions(settings: Settings, words: Labels) -> None:
         note(words["card.saturation_note"])
 
 
-def _contributions(settings: Settings, words: Labels) -> go.Figure:
+def _contributions(settings: Settings, words: Labels) -> Drawing:
     network = settings.network()
-    return plot_weight_gradients(
+    return plot_weight_gradients.drawn(
         labelled(network),
         norms={cell.upper(): norms for cell, norms in contributions(network).items()},
         height=300,
@@ -143,9 +143,9 @@ def _contributions(settings: Settings, words: Labels) -> go.Figure:
     )
 
 
-def _saturation(settings: Settings, words: Labels) -> go.Figure:
+def _saturation(settings: Settings, words: Labels) -> Drawing:
     network = settings.network()
-    return plot_saturation(
+    return plot_saturation.drawn(
         labelled(network),
         diagnoses={cell.upper(): part.verdict for cell, part in measured(network).items()},
         height=300,

@@ -1,13 +1,13 @@
 """Recurrent weights to look at and to change, beside their eigenvalues."""
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES, GATES_AS_READ
 from rnnviz.experiment import MOST_EDITED, Edit, Settings, with_edit
 from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.weights import plot_recurrent_weights
 from rnnviz.stability import pascanu_bound
@@ -48,16 +48,16 @@ def _shown(settings: Settings) -> tuple[Trace, str]:
     return networks(settings.network())[settings.cell], gate
 
 
-def _weights(settings: Settings, words: Labels) -> go.Figure:
+def _weights(settings: Settings, words: Labels) -> Drawing:
     trace, gate = _shown(settings)
-    return plot_recurrent_weights(
+    return plot_recurrent_weights.drawn(
         trace, gate=gate, height=300, language=words.language, dark=is_dark()
     )
 
 
-def _eigenvalues(settings: Settings, words: Labels) -> go.Figure:
+def _eigenvalues(settings: Settings, words: Labels) -> Drawing:
     traces = {settings.cell.upper(): _shown(settings)[0]}
-    return plot_eigenvalues(traces, height=372, language=words.language, dark=is_dark())
+    return plot_eigenvalues.drawn(traces, height=372, language=words.language, dark=is_dark())
 
 
 def _bound_note(settings: Settings, words: Labels) -> str:

@@ -1,17 +1,22 @@
 """Any Plotly figure on a div of its own: an update changes the drawing and never replaces it."""
 
+import json
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit
 from plotly.offline import get_plotlyjs
 from streamlit.components.v2 import component
 
+from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.live.packing import packed
 
 HERE = Path(__file__).parent
+INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4")  # what plotly.js takes as bytes; none of 64 bits
 HEIGHT = 450  # pixels, where neither the figure nor the caller says
 
 # Streamlit ships Plotly in a chunk that its own charts load; to import it puts it on the page.
@@ -28,7 +33,7 @@ _chart = component(
 
 
 def show_chart(
-    figure: go.Figure,
+    figure: go.Figure | Drawing,
     *,
     key: str,
     alt: str,
@@ -46,12 +51,11 @@ def show_chart(
     alt: the text that stands for the figure. failed: what to show where it cannot be drawn, else
     alt. height: in pixels, else the figure's own.
     """
-    own: Any = figure.layout
     header = {
         "key": key,
         "alt": alt,
         "failed": failed or alt,
-        "height": height or own.height or HEIGHT,
+        "height": height or _height(figure) or HEIGHT,
         "clicks": on_click is not None,
         "chunk": CHUNK,
     }
@@ -66,9 +70,41 @@ def show_chart(
         _chart(key=f"{key}_plotly", data=packed({"library": True}, get_plotlyjs()))
 
 
-def written(figure: go.Figure) -> str:
+def _height(figure: go.Figure | Drawing) -> Any:
+    drawn: Any = figure.layout
+    return drawn.get("height") if isinstance(figure, Drawing) else drawn.height
+
+
+def written(figure: go.Figure | Drawing) -> str:
     """The figure as the browser takes it: JSON in one line, its arrays as bytes."""
-    return str(figure.to_json(validate=False))
+    if not isinstance(figure, Drawing):
+        return str(figure.to_json(validate=False))
+    # the browser has no default template to be turned off
+    layout = {name: part for name, part in figure.layout.items() if name != "template"}
+    parts = {"data": figure.data, "layout": layout}
+    try:
+        return json.dumps(parts, default=_plain, allow_nan=False, separators=(",", ":"))
+    except ValueError:  # a number outside an array that JSON has no word for
+        return written(go.Figure(*figure))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON cannot say by itself: numpy's numbers, and its arrays as plotly.js reads them."""
+    if isinstance(value, np.generic):
+        return value.item()
+    kind = value.dtype.str[1:]
+    if value.dtype.kind in "iu" and value.size:
+        low, high = value.min(), value.max()
+        holds = (np.iinfo(name) for name in INTEGERS)
+        kind = next(
+            (k for k, i in zip(INTEGERS, holds, strict=True) if i.min <= low and high <= i.max),
+            kind,
+        )
+        value = value.astype(kind)
+    if kind not in (*INTEGERS, "f4", "f8"):
+        return value.tolist()
+    found = {"dtype": kind, "bdata": b64encode(value.tobytes()).decode()}
+    return found if value.ndim == 1 else found | {"shape": ", ".join(map(str, value.shape))}
 
 
 def _do_nothing() -> None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from rnnviz.errors import RnnvizError
+from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.live.chart import written
 
 SCRIPT = Path(__file__).with_name("follow.js").read_text(encoding="utf-8")
@@ -22,7 +23,7 @@ class Live(NamedTuple):
     what cannot be had that fast. What raises RnnvizError stays until the page itself says why.
     """
 
-    figures: Mapping[str, Callable[[], go.Figure | None]]
+    figures: Mapping[str, Callable[[], go.Figure | Drawing | None]]
     words: Mapping[str, Callable[[], str | None]]
 
 

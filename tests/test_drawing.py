@@ -1,0 +1,124 @@
+"""What the browser gets of a drawing is what it gets of the figure that plotly has checked."""
+
+import base64
+import json
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from streamlit.web.server.app_discovery import discover_asgi_app
+
+from rnnviz.experiment import Settings, run_networks
+from rnnviz.gradients import plain_pass
+from rnnviz.plots.drawing import Drawing
+from rnnviz.plots.eigenvalues import plot_eigenvalues
+from rnnviz.plots.gradient_norms import plot_gradient_norms
+from rnnviz.plots.jacobian_norms import plot_jacobian_norms
+from rnnviz.plots.lyapunov import plot_lyapunov
+from rnnviz.plots.saturation import plot_saturation
+from rnnviz.plots.weight_gradients import plot_weight_gradients
+from rnnviz.plots.weights import plot_recurrent_weights
+from rnnviz.trace import Trace
+from rnnviz.ui.cache import measured
+from rnnviz.ui.first import make_ready
+from rnnviz.ui.live.chart import written
+from tests.browser import ROOT
+
+OF_ALL: tuple[Any, ...] = (
+    plot_gradient_norms,
+    plot_weight_gradients,
+    plot_saturation,
+    plot_eigenvalues,
+    plot_jacobian_norms,
+    plot_lyapunov,
+)
+
+
+def read(part: Any) -> Any:
+    """What was written, with arrays as their numbers in words: NaN is no equal of itself."""
+    if isinstance(part, list):
+        return [read(one) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if "bdata" not in part:
+        return {name: read(one) for name, one in part.items()}
+    values = np.frombuffer(base64.b64decode(part["bdata"]), part["dtype"])
+    shape = str(part.get("shape", len(values)))
+    return shape.replace(" ", ""), [repr(value) for value in values.astype(np.float64).tolist()]
+
+
+def check(drawing: Drawing) -> None:
+    came = json.loads(written(drawing))
+    wanted = json.loads(written(go.Figure(*drawing)))
+    assert wanted["layout"].pop("template") == {"data": {"scatter": [{"type": "scatter"}]}}
+    # plotly leaves out lists of nothing
+    came["layout"] = {name: part for name, part in came["layout"].items() if part != []}
+    assert read(came) == read(wanted)
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(gain=0.0), Settings(gain=3.0, length=300), Settings(length=2, hidden=2)],
+)
+def test_a_drawing_is_written_as_its_figure_is(settings: Settings, language: str):
+    traces: Mapping[str, Trace] = run_networks(settings.network())
+    for plot in OF_ALL:
+        check(plot.drawn(traces, language=language))
+        check(plot.drawn(traces, language=language, dark=True))
+    plain = {label: plain_pass(trace) for label, trace in traces.items()}
+    check(plot_gradient_norms.drawn(traces, float32=plain, language=language))
+    check(plot_recurrent_weights.drawn(traces["gru"], gate="reset_gate", language=language))
+
+
+def test_the_figure_of_a_drawing_is_plotlys_own():
+    traces = run_networks(Settings().network())
+    for plot in OF_ALL:
+        found: go.Figure = plot(traces)
+        assert type(found) is go.Figure
+        assert found == go.Figure(*plot.drawn(traces))
+        assert signature(plot).return_annotation is go.Figure
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.array([1.5, np.nan, -np.inf]), "f8"),
+        (np.array([[1, 2], [3, 4]], np.float32), "f4"),
+        (np.arange(3), "u1"),
+        (np.array([-1, 255]), "i2"),
+        (np.array([-(2**31), 2**31 - 1]), "i4"),
+    ],
+)
+def test_arrays_go_as_bytes(values: np.ndarray, kind: str):
+    found = json.loads(written(Drawing([{"z": values}], {})))["data"][0]["z"]
+    assert found["dtype"] == kind
+    assert read(found)[1] == [repr(value) for value in values.ravel().astype(np.float64).tolist()]
+    assert found.get("shape") == (None if values.ndim == 1 else "2, 2")
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([], np.int64), np.array([2**40]), np.array(["a", "b"]), np.array([True])]
+)
+def test_other_arrays_go_as_lists(values: np.ndarray):
+    assert json.loads(written(Drawing([{"x": values}], {})))["data"][0]["x"] == values.tolist()
+
+
+def test_a_number_that_json_has_no_word_for_goes_as_plotly_writes_it():
+    drawing = Drawing([{"type": "scatter", "y": [1.0, float("nan")]}], {"template": "none"})
+    assert json.loads(written(drawing))["data"][0]["y"] == [1.0, None]
+
+
+def test_the_server_is_found_and_has_the_first_view_before_anyone_asks(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert discover_asgi_app(ROOT / "app.py").import_string == "app:app"
+    done: list[str] = []
+    monkeypatch.setattr("gc.freeze", lambda: done.append("frozen"))
+    make_ready()
+    assert done == ["frozen"]
+    network = Settings().network()
+    assert measured(network) is measured(network)
