@@ -1,5 +1,6 @@
 """What every test and doctest runs under."""
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,12 @@ def pytest_configure(config: pytest.Config) -> None:
     # torch says this of every LSTM with a projection that it runs without gradients.
     ignored = "ignore:LSTM with projections is not supported with oneDNN:UserWarning"
     config.addinivalue_line("filterwarnings", ignored)
+
+
+def pytest_collection_finish() -> None:
+    # Streamlit collects garbage after every run of a page, and what has been imported is none.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
