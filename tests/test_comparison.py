@@ -37,6 +37,7 @@ from rnnviz.experiment.comparison import (
 )
 from rnnviz.experiment.memory import sensitivities_of, sources_of
 from rnnviz.inputs.signals import make_signal
+from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.plots.comparison import MOST_ROWS, comparable, plot_comparison
 from rnnviz.plots.comparison_lines import (
     output_norms,
@@ -480,3 +481,16 @@ def test_every_gate_has_its_row():
     shown = {(cell, name) for cells in ROWS.values() for cell, name in cells.items()}
     gates = {(cell, g) for cell, gates in GATES_AS_READ.items() for g in gates if cell != "rnn"}
     assert gates <= shown
+
+
+def test_models_of_other_vocabularies_are_not_compared():
+    shipped = {cell: character_model(cell) for cell in ("lstm", "gru", "rnn")}
+    other = replace(shipped["gru"], vocabulary=Vocabulary(shipped["gru"].vocabulary.characters[2:]))
+    with pytest.raises(RnnvizError) as caught:
+        run_compared(ComparisonSettings(), {**shipped, "gru": other}.__getitem__)
+    lost = sorted(shipped["gru"].vocabulary.characters[:2])
+    assert str(caught.value) == (
+        "lstm and gru do not read the same characters; only one of them knows "
+        f"{' '.join(map(picture, lost))}. On one text only networks of one vocabulary can be "
+        "compared: leave one of them out."
+    )

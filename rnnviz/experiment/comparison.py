@@ -20,6 +20,7 @@ from rnnviz.experiment.settings import limits_of
 from rnnviz.formats.characters import CharacterModel
 from rnnviz.holding import Hold
 from rnnviz.inputs.signals import make_signal
+from rnnviz.inputs.vocabulary import picture
 from rnnviz.recurrent import Recurrent
 from rnnviz.running import Loss
 from rnnviz.trace import Trace, trace
@@ -103,14 +104,25 @@ def compared_input(settings: ComparisonSettings) -> Tensor:
 
 
 def models_of(settings: ComparisonSettings, models: Models | None) -> dict[str, CharacterModel]:
-    """The shipped models by key. RnnvizError where there are none, or none of a form."""
+    """The shipped models by key.
+
+    RnnvizError where there are none, or none of a form, and where they know other characters: a
+    surprise by one of them would then be no more or less than another's.
+    """
     untrained = [str(network) for network in settings.networks if not network.is_trained]
     if models is None or untrained:
         raise RnnvizError(
             "error.untrained", came=", ".join(untrained or keys_of(settings.networks))
         )
     keys = keys_of(settings.networks)
-    return {key: models(n.form) for key, n in zip(keys, settings.networks, strict=True)}
+    found = {key: models(n.form) for key, n in zip(keys, settings.networks, strict=True)}
+    first = found[keys[0]].vocabulary
+    for key, model in found.items():
+        apart = set(first.characters) ^ set(model.vocabulary.characters)
+        if apart:
+            shown = " ".join(map(picture, sorted(apart)[:8]))
+            raise RnnvizError("error.vocabularies", first=keys[0], other=key, apart=shown)
+    return found
 
 
 def bits_of(model: CharacterModel, record: Trace, text: str) -> NDArray[np.float64]:
