@@ -68,6 +68,17 @@ STEP = """() => {
     new MutationObserver(note).observe(document.querySelector(".player .rnnviz-count"), what);
 }"""
 
+# Six texts of 200 characters that no cache knows.
+TEXTS, READ = 6, "def add(a, b):\n    return a + b\n" * 8
+COMPARED = """() => {
+    const plot = document.querySelector(".st-key-figure_comparison .js-plotly-plot");
+    window.compared = {at: performance.now()};
+    const drawn = () => plot._fullData.find((part) => part.z)?.z[0].length === 200;
+    plot.on("plotly_afterplot", () => requestAnimationFrame(() => requestAnimationFrame(() => {
+        if (drawn()) window.compared.took ??= performance.now() - window.compared.at;
+    })));
+}"""
+
 DRAG = """async () => {
     const input = document.querySelector(".st-key-gain [data-testid=stBidiComponentIsolated]")
         .shadowRoot.querySelector("input");
@@ -147,6 +158,19 @@ def knock(page: Page, address: str) -> None:
             return
         except Error:
             page.wait_for_timeout(20)
+
+
+def new_texts(page: Page) -> list[float]:
+    """Milliseconds from a new text of 200 characters to its painted heatmaps, side by side."""
+    found: list[float] = []
+    for number in range(TEXTS):
+        page.locator("textarea").first.fill(READ[number : number + 200])
+        page.evaluate(COMPARED)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function("() => window.compared.took", timeout=60_000)
+        rest(page)
+        found.append(page.evaluate("() => window.compared.took"))
+    return found
 
 
 def cold_start(browser: Browser, path: str) -> float:
@@ -322,6 +346,9 @@ def main() -> None:
             print(
                 f"\nstep: {quantiles(stepped)} ms, / floor {late(stepped) / late(floor):.1f} (p95)"
             )
+            visit.page.close()
+            visit = Visit(browser, f"{address}/compare", ".st-key-figure_comparison .main-svg")
+            print(f"side by side, a new text: {quantiles(new_texts(visit.page))} ms", flush=True)
             visit.page.close()
             visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
             warm = visit.page.evaluate(

@@ -16,6 +16,7 @@ from rnnviz.experiment.comparison import bits_of, sizes_of
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.plots.matching import matched
 from rnnviz.trace import Trace
+from rnnviz.ui import interventions
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.figures import write_power
 from tests.test_compare_page import compare_page
@@ -215,3 +216,21 @@ def test_the_cells_are_sent_with_the_unit_that_varies_most():
             "-", "−"
         )
     assert rest == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "network", "held"),
+    [
+        (None, None, "forget_gate"),
+        (None, "gru", "reset_gate"),
+        ("output_gate", "gru", "reset_gate"),
+        ("output_gate", "lstm", "output_gate"),
+        ("cell_state", "rnn", "hidden_state"),
+        (None, "nobody", "forget_gate"),
+    ],
+)
+def test_a_figure_asked_for_before_its_section_holds_what_there_is(
+    name: Any, network: str | None, held: str
+):
+    """A visitor's message can ask for any figure that follows a slider."""
+    assert interventions._name(Settings(hold_name=name, looked_at=network)) == held

@@ -31,7 +31,7 @@ from rnnviz.locale import Labels
 from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.packed_weights import plot_packed_weights
 from rnnviz.ui.cost import CSS
-from rnnviz.ui.figures import heading, note, show_figure
+from rnnviz.ui.figures import SUPERSCRIPT, heading, note, show_figure
 from rnnviz.ui.frame import is_dark
 
 INPUTS, HIDDEN, STEPS, SEED = 3, 4, 50, 0
@@ -39,7 +39,6 @@ CELLS = ("lstm", "gru", "rnn")
 ORDERS = {"torch": TORCH, "keras": KERAS, "onnx": ONNX}
 SWITCHES = ("flip_update", "reset_before", "one_bias")
 TITLES = {"torch": "torch", "keras": "Keras", "onnx": "ONNX"}
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Array = NDArray[Any]
 

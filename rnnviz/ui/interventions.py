@@ -60,8 +60,7 @@ def _input_hold(settings: Settings, words: Labels, live: Live) -> Settings:
     with st.container(horizontal=True, gap="small", key="hold_choices"):
         input_network(settings, words, on_change=_follow_network)
         among = holdable(form_of(settings, state.looked_at))
-        if state.hold_name not in among:
-            state.hold_name = "forget_gate" if "forget_gate" in among else among[0]
+        state.hold_name = _name(settings)
         st.segmented_control(
             words["control.hold_name"],
             among,
@@ -140,9 +139,15 @@ def _key(settings: Settings) -> str:
     return settings.looked_at if settings.looked_at in keys else keys[0]
 
 
+def _name(settings: Settings) -> str:
+    """What is held: as chosen, or the first thing that this network has."""
+    among = holdable(form_of(settings, _key(settings)))
+    first = "forget_gate" if "forget_gate" in among else among[0]
+    return settings.hold_name if settings.hold_name in among else first
+
+
 def _held(settings: Settings) -> Trace:
-    assert settings.hold_name is not None
-    what = settings.hold_name, settings.hold_value, settings.hold_units, settings.hold_from - 1
+    what = _name(settings), settings.hold_value, settings.hold_units, settings.hold_from - 1
     return held(settings.comparison(), _key(settings), *what)
 
 
