@@ -152,6 +152,7 @@ def _rows(
             gridcolor=colours.line,
             zeroline=True,
             nticks=4,
+            exponentformat="power",
         )
         notes.append(_row_name(row, y, colours, words, difference=difference))
         for label, values in lines.items():
