@@ -10,6 +10,9 @@ if __name__ == "__main__":
 else:
     from threading import Thread
 
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
     from streamlit.starlette import App
 
     def load() -> None:
@@ -18,5 +21,11 @@ else:
 
         make_ready()
 
+    async def follow(request: Request) -> Response:
+        """What follows the hand on a page: see rnnviz/ui/following.py."""
+        from rnnviz.ui.following import answer
+
+        return await answer(request)
+
     Thread(target=load, daemon=True).start()
-    app = App(__file__)
+    app = App(__file__, routes=[Route("/rnnviz/follow", follow, methods=["POST"])])

@@ -2,11 +2,11 @@
 
 from rnnviz.ui.compare_controls import input_comparison
 from rnnviz.ui.comparing import follow_step, show_input
-from rnnviz.ui.frame import input_language, open_page, show_part
-from rnnviz.ui.sections import follow_comparison, input_part
+from rnnviz.ui.frame import input_language, live, open_page, show_part
+from rnnviz.ui.sections import input_part
 
 words = open_page("compare")
-settings = input_comparison(words, follow_comparison(words))
+settings = input_comparison(words, live("compare"))
 input_language(words)
 show_part(show_input, settings, words)
 follow_step()

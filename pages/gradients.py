@@ -3,8 +3,7 @@
 from functools import partial
 
 from rnnviz.experiment import NetworkSettings
-from rnnviz.ui.following import follow
-from rnnviz.ui.frame import input_language, open_page, show_part, write_address
+from rnnviz.ui.frame import input_language, live, open_page, show_part, write_address
 from rnnviz.ui.network_controls import input_network
 from rnnviz.ui.scenes import show_scenes
 from rnnviz.ui.stability import show_stability
@@ -12,12 +11,12 @@ from rnnviz.ui.through_time import show_claim, show_contributions, show_norms
 from rnnviz.ui.weights import show_weights
 
 words = open_page("gradients")
-live = follow(words)
-settings = input_network(words, live)
+followed = live("gradients")
+settings = input_network(words, followed)
 input_language(words)
 write_address(settings, NetworkSettings)
 show_scenes(settings, words)
 if settings.claim:
     show_part(show_claim, settings, words)
-for part in (show_norms, partial(show_weights, live=live), show_stability, show_contributions):
+for part in (show_norms, partial(show_weights, live=followed), show_stability, show_contributions):
     show_part(part, settings, words)

@@ -34,7 +34,7 @@ def main() -> None:
         values[place] = value
     words = labels(asked.get("language", "en"))
     numbers = Numbers(values, of, own)
-    input_grid("N", lambda: numbers, words, key="grid", on_change=take, dark=is_dark())
+    input_grid("N", numbers, words, key="grid", on_change=take, dark=is_dark())
     time.sleep(float(asked.get("slow", 0)))
     state.runs = state.get("runs", 0) + 1  # that came so far
     st.html("<div style='height: 900px'></div>")

@@ -1,4 +1,4 @@
-"""A chart driven by a slider: the page that tests/test_live.py drives. It is no part of the app."""
+"""A chart driven by a slider: tests/test_live.py drives it, served by tests/live_app.py."""
 
 import time
 from functools import partial
@@ -60,12 +60,6 @@ def reset(gain: float) -> None:
     st.session_state.gain = gain
 
 
-FOLLOWS = Live(
-    {"figure_lines": lambda: lines(st.session_state.gain)},
-    {"said": lambda: f"<b>{st.session_state.gain!r}</b>"},
-)
-
-
 def main() -> None:
     st.set_page_config(layout="wide")
     state, asked = st.session_state, st.query_params
@@ -82,7 +76,7 @@ def main() -> None:
             step=0.01,
             format="{:.2f}".format,
             help="What the lines are multiplied by.",
-            live=FOLLOWS if "live" in asked else None,
+            live=Live("waves", "en", is_dark()) if "live" in asked else None,
         )
         input_slider(
             "Clip",

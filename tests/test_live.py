@@ -5,17 +5,12 @@ from collections.abc import Iterator
 from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
 from typing import Any
 
-import plotly.graph_objects as go
 import pytest
 from playwright.sync_api import Browser, BrowserContext, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from rnnviz.errors import RnnvizError
-from rnnviz.ui.live import follow
-from rnnviz.ui.live.chart import written
-from rnnviz.ui.live.follow import Live
 from rnnviz.ui.live.promptly import send_promptly
 from rnnviz.ui.live.slider import place, tick
 from tests.browser import Visit, served, visiting, windows
@@ -23,7 +18,7 @@ from tests.live_page import FAILED, NOTCHES, grid, lines, waves
 
 pytestmark = pytest.mark.browser
 
-PAGE = "tests/live_page.py"
+PAGE = "tests/live_app.py"
 LINES = ".st-key-figure_lines .js-plotly-plot"
 MAP = ".st-key-figure_map .js-plotly-plot"
 
@@ -518,25 +513,6 @@ def test_it_follows_python_but_not_under_the_hand(visit: Visit):
     assert visit.key("gain").locator("output").inner_text() == "1.00"
 
 
-def test_what_is_forged_as_seen_follows_nothing():
-    made: list[str] = []
-
-    def refused() -> go.Figure:
-        raise RnnvizError("error.empty_text")
-
-    live = Live(
-        {"lines": lambda: lines(1.0), "not yet": lambda: None, "refused": refused},
-        {"said": lambda: made.append("said") or "<b>1</b>", "nothing": lambda: None},
-    )
-    assert follow._made(live, [["lines"], {"lines": 1}, None, 3, "other"]) == ({}, {})
-    assert made == []
-    seen = ["said", "lines", "lines", "nothing", "not yet", "refused"]
-    figures, words = follow._made(live, seen)
-    assert words == {"said": "<b>1</b>"}
-    assert made == ["said"]
-    assert figures == {"lines": written(lines(1.0)), "not yet": "", "refused": ""}
-
-
 FORGED = (
     '{"at": 301, "number": 2}',
     '{"at": -1, "number": 2}',
@@ -546,7 +522,7 @@ FORGED = (
     '{"at": "7", "number": NaN}',
     '{"at": null, "number": {}}',
     '{"at": [1]}',
-    '{"at": 101.0, "seen": [["figure_lines"], {}]}',
+    '{"at": 101.0}',
     "{}",
     "[]",
     "3",

@@ -176,7 +176,7 @@ class Settings(ComparisonSettings, ReadingSettings, NetworkSettings):
         """
         first = Settings(language=language)
         return {
-            name: _written(value)
+            name: write_value(value)
             for name, value in self
             if value is not None
             and value != getattr(first, name)
@@ -184,7 +184,10 @@ class Settings(ComparisonSettings, ReadingSettings, NetworkSettings):
         }
 
 
-def _written(value: Any) -> str:
+def write_value(value: Any) -> str:
+    """A setting's value as the address has it; "" for None, which it leaves out."""
+    if value is None:
+        return ""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, bool):
@@ -224,14 +227,14 @@ def _problem(field: str, came: str, cell: CellName) -> RnnvizError:
         choices = GATES_AS_READ[cell]
         return _not_among(field, came, choices, choices[0])
     if field in _CHOICES:
-        return _not_among(field, came, _CHOICES[field], _written(shown))
+        return _not_among(field, came, _CHOICES[field], write_value(shown))
     low, high = limits_of(field)
     limits = {"field": field, "came": came, "low": low, "high": high}
     if shown is None:
         return RnnvizError("error.query_as_drawn", **limits)
     if isinstance(shown, int):
         return RnnvizError("error.query_whole", **limits, shown=shown)
-    return RnnvizError("error.query_range", **limits, shown=_written(shown))
+    return RnnvizError("error.query_range", **limits, shown=write_value(shown))
 
 
 def _not_among(field: str, came: str, choices: tuple[str, ...], shown: str) -> RnnvizError:

@@ -40,6 +40,7 @@ def plot_saturation(
     check_shown(traces)
     words, colours = labels(language), palette(dark=dark)
     names: list[str] = []
+    shares: list[str] = []
     rows: list[np.ndarray] = []
     for label, trace in traces.items():
         found = (diagnoses or {}).get(label)
@@ -49,7 +50,8 @@ def plot_saturation(
         for gate in GATES_AS_READ[trace.cell]:
             share = 100 * float(saturated[gate].mean())
             name = f"{label}, {words[f'gate.{gate}']}"
-            names.append(f"{name}  <b>{share:.0f} %</b>")
+            names.append(name)
+            shares.append(f"{name}  <b>{share:.0f} %</b>")
             rows.append(np.sort(saturated[gate])[::-1])
     width = max(map(len, rows))
     z = np.full((len(rows), width), np.nan)
@@ -75,7 +77,7 @@ def plot_saturation(
             "tickfont": {"size": 10, "color": colours.muted},
         },
     }
-    down = axis(colours, autorange="reversed", automargin=True)
+    down = axis(colours, autorange="reversed", tickvals=names, ticktext=shares)
     figure = layout(
         colours,
         height=height,

@@ -4,6 +4,7 @@ Gates are 0–1 on teal; states, candidates and sums are signed, blue through th
 colour to orange, centred on 0. Both scales differ in lightness, so they read without colour.
 """
 
+import math
 from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,22 @@ def layout(colours: Palette, **rest: Any) -> dict[str, Any]:
         "showlegend": False,
         **rest,
     }
+
+
+def end_of_scale(most: float) -> float:
+    """The end of a scale that holds ``most``: a handy number, not much above it; 1 for 0.
+
+    While numbers are changed by hand the scale seldom changes, so that colours can be compared.
+
+    >>> end_of_scale(0.23), end_of_scale(0.3), end_of_scale(72.0), end_of_scale(0.0)
+    (0.3, 0.3, 100.0, 1.0)
+    """
+    if not most:
+        return 1.0
+    power = math.floor(math.log10(most))
+    # written out, since 3 × 10⁻¹ is not 0.3
+    ends = (float(f"{digits}e{power}") for digits in ("1", "1.5", "2", "3", "5", "7", "10"))
+    return next(end for end in ends if most <= end)
 
 
 def check_shown(networks: Sized) -> None:

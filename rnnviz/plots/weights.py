@@ -7,7 +7,7 @@ from rnnviz.gradients.backpropagation import parameter
 from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
-from rnnviz.plots.style import axis, layout, palette, titled
+from rnnviz.plots.style import axis, end_of_scale, layout, palette, titled
 from rnnviz.trace import Trace
 
 
@@ -22,7 +22,7 @@ def plot_recurrent_weights(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """U of one gate, signed colours centred on 0: how unit (column) enters unit (row).
+    """U of one gate, signed colours centred on 0, to a handy number: how unit (column) enters unit (row).
 
     gate: by its name; the first of the packed weights where none is given. RnnvizError for a gate,
     layer or direction that there is not.
@@ -39,7 +39,7 @@ def plot_recurrent_weights(
     packed = parameter(trace, "weight_hh", layer, check_part(trace, layer, direction, 0))
     assert packed is not None
     u = np.split(packed, len(names))[names.index(gate or names[0])]
-    most = float(np.abs(u).max()) or 1.0
+    most = end_of_scale(float(np.abs(u).max()))
     heatmap = {
         "type": "heatmap",
         "z": u,

@@ -1,39 +1,96 @@
-"""What follows a slider while it is dragged: all figures of a page and their words."""
+"""What follows the hand on each page, and the server's answer to who asks for it."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, NamedTuple
 
-import plotly.graph_objects as go
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
 
-from rnnviz.experiment import Settings
-from rnnviz.locale import Labels
-from rnnviz.plots.drawing import Drawing
-from rnnviz.ui import stability, through_time, weights
-from rnnviz.ui.frame import current
-from rnnviz.ui.live.follow import Live
+from rnnviz.experiment import LanguageName, Settings
+from rnnviz.locale import Labels, labels
+from rnnviz.ui import comparing, interventions, stability, through_time, weights
+from rnnviz.ui.frame import seen_by
+from rnnviz.ui.live.follow import Followed
 
-Made = TypeVar("Made")
+MOST_BYTES = 100_000  # of a question
 
-
-def follow(words: Labels) -> Live:
-    """Those of the gradients page."""
-    figures = through_time.FIGURES | weights.FIGURES | stability.FIGURES
-    said = through_time.WORDS | weights.WORDS | stability.WORDS
-    return followed_by(figures, said, words)
+# One at a time and in turn: each is over in milliseconds, and together they take no less.
+WORKER = ThreadPoolExecutor(1, thread_name_prefix="follow")
 
 
-def followed_by(
-    figures: Mapping[str, Callable[[Settings, Labels], go.Figure | Drawing | None]],
-    said: Mapping[str, Callable[[Settings, Labels], str | None]],
-    words: Labels,
-) -> Live:
-    """Figures and words as the session's settings have them when they are asked for."""
-    return Live(
-        {f"figure_{name}": partial(_now, make, words) for name, make in figures.items()},
-        {name: partial(_now, make, words) for name, make in said.items()},
-    )
+class Makers(NamedTuple):
+    """What makes the figures, by name, and the words, by key, that follow on a page."""
+
+    figures: Mapping[str, Any]
+    words: Mapping[str, Any]
+
+    def of(self, settings: Settings, words: Labels) -> Followed:
+        """They, for a reader who sees these settings."""
+        return Followed(
+            {f"figure_{n}": partial(make, settings, words) for n, make in self.figures.items()},
+            {n: partial(make, settings, words) for n, make in self.words.items()},
+        )
 
 
-def _now(make: Callable[[Settings, Labels], Made], words: Labels) -> Made:
-    return make(current(), words)
+PAGES = {
+    "gradients": Makers(
+        through_time.FIGURES | weights.FIGURES | stability.FIGURES,
+        through_time.WORDS | weights.WORDS | stability.WORDS,
+    ),
+    "compare": Makers(comparing.FIGURES | interventions.FIGURES, interventions.WORDS),
+}
+
+
+class Question(BaseModel):
+    """What a browser asks while a hand moves: the address as it would be, and what is in sight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    page: str
+    query: dict[str, str]
+    language: LanguageName
+    dark: bool
+    seen: list[str]
+
+    def parts(self) -> Iterator[str] | None:
+        """A line for each part; None where there are no such page or settings."""
+        settings, problems = Settings.from_query(self.query, self.language)
+        if problems or self.page not in PAGES:
+            return None
+        return PAGES[self.page].of(settings, labels(settings.language)).parts(self.seen)
+
+
+async def answer(request: Request) -> Response:
+    """The lines of ``Followed.parts``, each sent as soon as it is made."""
+    body = b""
+    with suppress(ClientDisconnect):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MOST_BYTES:
+                return Response(status_code=413)
+    try:
+        question = Question.model_validate_json(body)
+    except ValidationError:
+        return Response(status_code=422)
+    parts = question.parts()
+    if parts is None:
+        return Response(status_code=422)
+    # named, or it would be held back to be compressed, which takes longer than to send it
+    plain = {"Content-Encoding": "identity", "Cache-Control": "no-store"}
+    return StreamingResponse(_made(parts, question.dark), media_type="text/plain", headers=plain)
+
+
+async def _made(parts: Iterator[str], dark: bool) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(WORKER, _next, parts, dark):
+        yield line
+
+
+def _next(parts: Iterator[str], dark: bool) -> str:
+    with seen_by(dark=dark):
+        return next(parts, "")

@@ -1,7 +1,9 @@
 """What every page stands in: its title, the look, the language, and what the address asked for."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from html import escape
 from pathlib import Path
 
@@ -14,9 +16,11 @@ from rnnviz.experiment import LanguageName, NetworkSettings, Settings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import ASSETS
+from rnnviz.ui.live.follow import Live
 from rnnviz.ui.live.wake import wake_up
 
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
+_dark: ContextVar[bool | None] = ContextVar("dark", default=None)
 
 
 MAY_BE_NONE = [name for name, value in Settings() if value is None]
@@ -170,4 +174,20 @@ def show_part(part: Callable[[Settings, Labels], None], settings: Settings, word
 
 def is_dark() -> bool:
     """Whether the reader's theme is dark."""
-    return st.context.theme.type == "dark"
+    known = _dark.get()
+    return st.context.theme.type == "dark" if known is None else known
+
+
+@contextmanager
+def seen_by(*, dark: bool) -> Iterator[None]:
+    """Makes figures for a reader whose page is not run meanwhile."""
+    before = _dark.set(dark)
+    try:
+        yield
+    finally:
+        _dark.reset(before)
+
+
+def live(page: str) -> Live:
+    """What a slider is told whose page follows it."""
+    return Live(page, st.session_state.language, is_dark())

@@ -8,15 +8,14 @@ from rnnviz.counting import Size, read_size
 from rnnviz.experiment import Settings, keys_of
 from rnnviz.experiment.comparison import sizes_of
 from rnnviz.locale import Labels
-from rnnviz.ui import comparing, interventions
+from rnnviz.ui import comparing
 from rnnviz.ui.cache import character_model, compared
 from rnnviz.ui.compare_controls import input_network, labels_of
 from rnnviz.ui.conventions import show_conventions
 from rnnviz.ui.cost import show_cost
-from rnnviz.ui.following import followed_by
+from rnnviz.ui.frame import live
 from rnnviz.ui.interventions import show_hold
 from rnnviz.ui.keras_words import show_keras
-from rnnviz.ui.live.follow import Live
 
 Part = Callable[[Settings, Labels], None]
 
@@ -35,12 +34,6 @@ def input_part(words: Labels) -> Part:
         label_visibility="collapsed",
     )
     return PARTS[state.part]
-
-
-def follow_comparison(words: Labels) -> Live:
-    """What follows the sliders while they are dragged."""
-    figures = comparing.FIGURES | interventions.FIGURES
-    return followed_by(figures, interventions.WORDS, words)
 
 
 def _show_cost(settings: Settings, words: Labels) -> None:
@@ -65,7 +58,7 @@ def _show_keras(settings: Settings, words: Labels) -> None:
 
 
 def _show_hold(settings: Settings, words: Labels) -> None:
-    show_hold(settings, words, follow_comparison(words))
+    show_hold(settings, words, live("compare"))
 
 
 PARTS: dict[str, Part] = {

@@ -14,7 +14,7 @@ from rnnviz.stability import pascanu_bound
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import networks
 from rnnviz.ui.figures import heading, note, show_figure, small_print
-from rnnviz.ui.frame import current, is_dark
+from rnnviz.ui.frame import is_dark
 from rnnviz.ui.live.follow import Live
 from rnnviz.ui.live.grid import Numbers, input_grid
 from rnnviz.ui.live.words import show_words
@@ -82,18 +82,18 @@ def _bound(trace: Trace, words: Labels) -> str:
 def _input_weights(settings: Settings, words: Labels, live: Live) -> None:
     """The grid, and how many of its weights were set by hand."""
     label, dark = words["weights.grid"], is_dark()
-    input_grid(label, _numbers, words, key="grid", on_change=_edit, live=live, dark=dark)
+    numbers = _numbers(settings)
+    input_grid(label, numbers, words, key="grid", on_change=_edit, live=live, dark=dark)
     if settings.edit:
         columns = st.columns([0.7, 0.3], vertical_alignment="center")
         with columns[0]:
-            note(words("weights.edited", n=len(_numbers().changed)))
+            note(words("weights.edited", n=len(numbers.changed)))
         with columns[1]:
             st.button(words["weights.reset"], key="reset_edits", on_click=_reset, width="stretch")
 
 
-def _numbers() -> Numbers:
+def _numbers(settings: Settings) -> Numbers:
     """U as it now is, and which of its weights were set by hand."""
-    settings = current()
     trace, gate = _shown(settings)
     own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
     places = [(edit.row, edit.column) for edit in own]

@@ -69,7 +69,7 @@ class Chart {
   update(data, header, end) {
     this.bytes = data;
     this.figure = text(data.subarray(end + 1));
-    this.live = undefined;
+    if (!window.rnnvizAhead?.size) this.live = undefined; // else until the page has caught up
     this.header = header;
     this.root.dataset.rnnvizFollows = header.key;
     this.plot.setAttribute("aria-label", header.alt);
@@ -114,16 +114,12 @@ class Chart {
 
   // A slider that is dragged brings figures of its own, until the page's stands for the value.
   heard({ type, detail }) {
-    if (type === "rnnviz-live") {
-      const figure = detail.figures[this.header.key];
-      // none: what stands there is not of the value under the hand
-      if (!figure) return this.root.classList.toggle("rnnviz-chart-waits", figure === "");
-      this.live = figure;
-      const atOnce = Object.keys(detail.figures)[0] === this.header.key;
-      return this.show({ atOnce });
-    }
-    this.live = undefined;
-    this.show();
+    const figure = detail?.[this.header.key];
+    if (type === "rnnviz-live" && figure === undefined) return;
+    // none: what stands there is not of the value under the hand
+    if (figure === "") return this.root.classList.add("rnnviz-chart-waits");
+    this.live = figure;
+    this.show({ atOnce: Boolean(figure) });
   }
 
   async react(Plotly) {
@@ -131,6 +127,14 @@ class Chart {
     if (written === this.stands && this.width === this.root.clientWidth) return;
     const figure = JSON.parse(written);
     this.keep(figure);
+    const now = apart(figure);
+    if (this.live !== undefined && this.width === this.root.clientWidth && this.listening) {
+      const done = retouch(Plotly, this.plot, this.parts, now);
+      this.parts = now;
+      if (done) this.stands = written;
+      if (done) return this.reset();
+    }
+    this.parts = undefined; // until it is drawn
     this.width = this.root.clientWidth;
     Object.assign(figure.layout, { width: this.width, height: this.header.height, autosize: false });
     this.message.hidden = true;
@@ -141,6 +145,7 @@ class Chart {
     if (this.stopped) return Plotly.purge(this.plot);
     this.reset();
     this.stands = written;
+    this.parts = now;
     if (!this.listening) {
       this.listening = true;
       this.plot.on("plotly_relayout", (change) => this.relayouted(change));

@@ -1,6 +1,14 @@
-// For what is moved by hand and followed by figures and words elsewhere on the page.
+// For what is moved by hand and followed by figures and words elsewhere on the page. While the hand
+// moves, they are asked for in one request of their own, which Streamlit and the page's script know
+// nothing of; the page follows when the hand rests.
 
 const STATE = "[data-test-script-state]";
+const OFTEN = 300; // milliseconds between two times that all that is in sight follows
+const SLOW = 80; // milliseconds from which on what is in sight takes turns
+const RESTS = 150; // milliseconds until a hand that has left is taken to rest
+
+// By name, what was moved and stands in the address not yet; for all of the page.
+const ahead = (window.rnnvizAhead ??= new Map());
 
 // Whether the page's script runs, as Streamlit itself knows it.
 function runs() {
@@ -25,19 +33,81 @@ function inSight() {
   return seen.map((part) => part.dataset.rnnvizFollows);
 }
 
-// A line of JSON, and a figure's in each line after it.
-function unpacked(bytes) {
-  const [header, ...figures] = new TextDecoder().decode(bytes).split("\n");
-  const data = JSON.parse(header);
-  return { ...data, figures: Object.fromEntries(data.figures.map((name, k) => [name, figures[k]])) };
+// What a setting is now: as moved, or as the address has it.
+function setting(name) {
+  return ahead.get(name) ?? new URLSearchParams(location.search).get(name) ?? "";
 }
 
-// Hands figures and words to their places.
-function lead({ figures, words }) {
-  window.dispatchEvent(new CustomEvent("rnnviz-live", { detail: { figures, words } }));
+// Asks for what follows. One request is under way at most; the next one is for the last value.
+class Follower {
+  constructor() {
+    this.slow = false; // whether all that is in sight takes too long for every value
+    this.whole = -Infinity; // when all of it was asked for
+  }
+
+  // name: of the setting that was moved. live: whose figures follow, as Python gave it.
+  follow(name, value, live) {
+    ahead.set(name, value);
+    this.live = live;
+    this.due = true;
+    clearTimeout(this.later);
+    if (!this.asking) this.ask();
+  }
+
+  async ask() {
+    this.asking = true;
+    while (this.due) {
+      this.due = false;
+      const begun = performance.now();
+      const brief = this.slow && begun - this.whole < OFTEN;
+      const seen = brief ? inSight().slice(0, 1) : inSight();
+      if (!brief) this.whole = begun;
+      // a server that is away, or that fails: the page says it when the hand rests
+      if (seen.length) await this.bring(seen).catch(() => undefined);
+      if (!brief) this.slow = performance.now() - begun > SLOW;
+      else if (!this.due) this.later = setTimeout(() => this.again(), RESTS);
+    }
+    this.asking = false;
+  }
+
+  // What was left out while the hand moved fast.
+  again() {
+    if (!ahead.size || this.asking) return;
+    this.due = true;
+    this.whole = -Infinity;
+    this.ask();
+  }
+
+  async bring(seen) {
+    const query = Object.fromEntries([...new URLSearchParams(location.search), ...ahead]);
+    for (const [name, value] of ahead) if (value === "") delete query[name];
+    const body = JSON.stringify({ ...this.live, query, seen });
+    const answer = await fetch("/rnnviz/follow", { method: "POST", body });
+    if (!answer.ok) return;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let unread = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (unread + value).split("\n");
+      unread = lines.pop();
+      if (ahead.size) lead(lines); // else the page has caught up meanwhile
+    }
+  }
 }
 
-// The page has caught up: their own stand again.
-function settle() {
-  window.dispatchEvent(new CustomEvent("rnnviz-settled"));
+// Hands figures and words to their places, each line a key and what it now is.
+function lead(lines) {
+  const parts = lines.map((line) => {
+    const end = line.indexOf(" ");
+    return [line.slice(0, end), line.slice(end + 1)];
+  });
+  if (parts.length)
+    window.dispatchEvent(new CustomEvent("rnnviz-live", { detail: Object.fromEntries(parts) }));
+}
+
+// The page has caught up with what was moved: when that is all, its own stand again.
+function settle(name) {
+  ahead.delete(name);
+  if (!ahead.size) window.dispatchEvent(new CustomEvent("rnnviz-settled"));
 }

@@ -1,7 +1,7 @@
 // A table of numbers. One of them is under the hand: it is dragged sideways, or an input stands in
 // its cell. What the hand does is shown at once; one message is under way at most. While a number is
-// dragged what is in sight follows, and the whole page when the hand leaves it: see slider.js. Cells
-// are made once for a shape.
+// dragged what is in sight follows by itself (see follow.js), and the page when the hand leaves it.
+// Cells are made once for a shape.
 
 const instances = new WeakMap();
 let unsent = new Map(); // what was wanted while the server was away
@@ -47,6 +47,7 @@ class Grid {
     this.hand = null; // a pointer on a cell: {index, pointer, x, exact, first, value}
     this.typing = null; // the cell with the input, and its text there: {index, before}
     this.refusal = null; // {key, row, column, came, kept}
+    this.follower = new Follower();
     this.listen();
   }
 
@@ -65,7 +66,7 @@ class Grid {
 
   update(bytes) {
     const before = this.data;
-    const data = unpacked(bytes);
+    const data = JSON.parse(new TextDecoder().decode(bytes));
     this.data = data;
     if (this.number === undefined) this.wanted = unsent;
     this.number ??= data.answered; // of the last message sent
@@ -74,23 +75,21 @@ class Grid {
     const reshaped = rows !== this.rows || columns !== this.columns;
     if (before && (reshaped || before.of !== data.of)) {
       this.refusal = this.hand = null;
+      if (ahead.has("edit")) settle("edit");
       this.close();
     }
     if (reshaped) this.make(rows, columns);
     this.table.setAttribute("aria-label", data.label);
     this.root.style.setProperty("--selected", data.selected);
     this.hint.textContent = data.hint;
-    const answered = this.flying && data.answered === this.number;
-    const live = answered && this.flying.partly;
-    if (answered) {
+    if (this.flying && data.answered === this.number) {
       this.flying.answered = true;
       this.again = false;
       unsent = new Map();
     }
     this.show();
     this.flush();
-    this.landed(); // the next message first: Python works while the page draws
-    if (live) lead(data);
+    this.landed();
   }
 
   make(rows, columns) {
@@ -155,10 +154,19 @@ class Grid {
   // A number for a cell, or null to put the first one back.
   change(index, value) {
     this.refusal = null;
+    clearTimeout(this.settling);
     const message = { of: this.data.of, row: this.row(index), column: this.column(index), value };
-    this.wanted.set(`${message.of} ${index}`, message);
+    if (this.data.live && this.hand?.value !== undefined) this.lead(message);
+    else this.wanted.set(`${message.of} ${index}`, message);
     this.show();
     this.flush();
+  }
+
+  // Under the hand: the edits as the address will have them.
+  lead({ of, row, column, value }) {
+    const place = `${of}.${row}.${column}:`;
+    const others = setting("edit").split(",").filter((edit) => edit && !edit.startsWith(place));
+    this.follower.follow("edit", [...others, `${place}${value}`].join(), this.data.live);
   }
 
   pressed(event) {
@@ -190,17 +198,10 @@ class Grid {
   }
 
   released() {
+    const { index, value } = this.hand ?? {};
     this.hand = null;
-    this.rest();
-    this.show();
-  }
-
-  // What was sent under the hand is followed by what is in sight only: the page follows now.
-  rest() {
-    if (this.hand?.value !== undefined || !this.partly) return;
-    const { place, message } = this.partly;
-    if (!this.wanted.has(place)) this.wanted.set(place, message);
-    this.flush();
+    if (value === undefined) this.show();
+    else this.change(index, value);
   }
 
   clicked(event) {
@@ -327,12 +328,9 @@ class Grid {
     const [[place, message]] = this.wanted;
     this.wanted.delete(place);
     clearTimeout(this.settling);
-    const breaks = runs() && !this.partly; // only a run of the whole page breaks off another
-    const partly = this.data.follows && this.hand?.value !== undefined && !breaks;
-    this.partly = partly && { place, message };
-    this.flying = { place, message, partly, answered: false, since: performance.now() };
+    this.flying = { place, message, answered: false, since: performance.now() };
     this.number += 1;
-    this.send({ ...message, number: this.number, seen: partly ? inSight() : null });
+    this.send({ ...message, number: this.number });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);
@@ -341,18 +339,17 @@ class Grid {
   // The message under way is done with, or not yet.
   landed() {
     if (!this.flying?.answered) return;
-    const { partly, since } = this.flying;
-    if (!partly && runs() && performance.now() - since < LONG) return;
-    if (this.data.follows && !partly) this.settling = setTimeout(settle, SETTLED);
+    if (runs() && performance.now() - this.flying.since < LONG) return;
+    if (this.data.live && !this.wanted.size && this.hand?.value === undefined)
+      this.settling = setTimeout(() => settle("edit"), SETTLED);
     this.free();
   }
 
   free() {
     this.flying = null;
-    this.stop();
+    this.unwatch();
     this.show();
     this.flush();
-    this.rest();
   }
 
   checked() {
@@ -372,6 +369,11 @@ class Grid {
   }
 
   stop() {
+    if (ahead.has("edit")) settle("edit");
+    this.unwatch();
+  }
+
+  unwatch() {
     this.watcher.disconnect();
     clearInterval(this.clock);
     this.clock = undefined;

@@ -13,7 +13,7 @@ from streamlit.components.v2 import component
 
 from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
-from rnnviz.ui.live.follow import SCRIPT, Live, Made, draw_followed, take_hand
+from rnnviz.ui.live.follow import SCRIPT, Live
 from rnnviz.ui.live.packing import packed
 from rnnviz.ui.live.promptly import send_promptly
 
@@ -39,7 +39,7 @@ _grid = component(
 
 def input_grid(
     label: str,
-    numbers: Callable[[], Numbers],
+    numbers: Numbers,
     words: Labels,
     *,
     key: str,
@@ -49,39 +49,20 @@ def input_grid(
 ) -> None:
     """Draws the numbers on signed colours; each can be dragged, typed over and put back.
 
-    numbers: from the session's state. on_change: called before the script runs with what ``of`` was
+    on_change: called before the script runs with what ``of`` was
     when the hand was there, row, column and the new number, or None to put the first one back; a
     visitor can send any ``of``. live: what follows while a number is dragged, as far as it is in
     sight; the rest of the page waits until the hand leaves.
     """
     send_promptly()
-    draw = partial(_draw, label, numbers, words, key, on_change, dark, live is not None)
-    with st.container(key=key):
-        if live is None:
-            draw(Made({}, {}))
-        else:
-            draw_followed(key, live, draw)
-
-
-def _draw(
-    label: str,
-    numbers: Callable[[], Numbers],
-    words: Labels,
-    key: str,
-    on_change: Changed,
-    dark: bool,
-    follows: bool,
-    made: Made,
-) -> None:
     colours = palette(dark=dark)
-    found = numbers()
     header = {
         "label": label,
-        "values": found.values.tolist(),
-        "of": found.of,
-        "changed": [f"{row} {column}" for row, column in found.changed],
+        "values": numbers.values.tolist(),
+        "of": numbers.of,
+        "changed": [f"{row} {column}" for row, column in numbers.changed],
         "answered": st.session_state.get(_answered(key), 0),
-        "follows": follows,
+        "live": live and live._asdict(),
         "scale": colours.signed,
         "ink": colours.ink,
         "selected": colours.selected,
@@ -89,14 +70,13 @@ def _draw(
         "marked": words["grid.marked"],
         "refused": words["grid.refused"],
         "emptied": words["grid.emptied"],
-        "figures": list(made.figures),
-        "words": made.words,
     }
-    _grid(
-        key=f"{key}_grid",
-        data=packed(header, *made.figures.values()),
-        on_changed_change=partial(_take, key, found.values.shape, on_change),
-    )
+    with st.container(key=key):
+        _grid(
+            key=f"{key}_grid",
+            data=packed(header),
+            on_changed_change=partial(_take, key, numbers.values.shape, on_change),
+        )
 
 
 def _take(key: str, shape: tuple[int, int], on_change: Changed) -> None:
@@ -108,7 +88,6 @@ def _take(key: str, shape: tuple[int, int], on_change: Changed) -> None:
     row, column = message.get("row"), message.get("column")
     if type(number) is int:
         st.session_state[_answered(key)] = number
-    take_hand(key, message)
     if not (isinstance(of, str) and (value is None or _is_finite(value))):
         return
     if _is_place(row, shape[0]) and _is_place(column, shape[1]):

@@ -2,17 +2,14 @@
 // when Python has answered this one, so that it works while the page draws. Under the hand, the last
 // value goes when the hand leaves at the latest.
 //
-// A slider that others follow says with each message which of them are in sight. The answer brings
-// their figures and words, which are handed to their places on the page. When the hand has rested
-// for a moment, the whole page follows, and its own stand again ("settled").
+// A slider that others follow has what is in sight follow by itself (see follow.js), and sends its
+// value when the hand has rested for a moment.
 
 const instances = new WeakMap();
 const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
-const OFTEN = 300; // milliseconds between two times that all that is in sight follows
-const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -47,8 +44,8 @@ class Slider {
     this.flying = null; // {answered, since} of the one under way
     this.wanted = null; // the notch to send next
     this.again = false; // whether what is under way was lost before
-    this.asked = -Infinity; // when all that is in sight was to follow
-    this.partly = false; // whether the page has yet to follow the last value sent
+    this.owes = false; // whether the page is still to hear of the last value
+    this.follower = new Follower();
     this.hands = new Set(); // what holds the thumb: a pointer, keys
     this.listen();
   }
@@ -77,8 +74,9 @@ class Slider {
   }
 
   update(bytes) {
-    const data = unpacked(bytes);
+    const data = JSON.parse(new TextDecoder().decode(bytes));
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
+    if (this.data?.values !== data.values) this.values = data.values?.split("\n");
     this.data = data;
     if (this.number === undefined && unsent.has(data.key)) this.wanted = this.at = unsent.get(data.key);
     this.number ??= data.answered; // of the last message sent
@@ -95,9 +93,7 @@ class Slider {
       unsent.delete(data.key);
       this.again = false;
       this.flying.answered = true;
-      const live = this.partly;
-      this.landed(); // the next message first: Python works while the page draws
-      if (live) lead(data);
+      this.landed();
     }
     if (this.wanted !== null) this.show();
     this.flush();
@@ -107,7 +103,7 @@ class Slider {
   // Python's value, unless the visitor's own is on its way.
   follow() {
     if (this.hands.size && this.at !== undefined) return;
-    if (this.flying || this.wanted !== null) return;
+    if (this.flying || this.owes || this.wanted !== null) return;
     this.at = this.data.at;
     this.show();
   }
@@ -129,7 +125,18 @@ class Slider {
     if (at === this.at) return this.show();
     this.at = at;
     this.show();
-    this.wanted = at;
+    this.owes = true;
+    clearTimeout(this.settling);
+    if (this.data.live) this.follower.follow(this.data.key, this.values[at], this.data.live);
+    else this.hurry();
+    this.rest();
+  }
+
+  // Has the page follow.
+  hurry() {
+    if (!this.owes) return;
+    this.owes = false;
+    this.wanted = this.at;
     this.flush();
   }
 
@@ -164,52 +171,31 @@ class Slider {
     this.follow();
   }
 
-  // What was sent under the hand is followed by what is in sight only, or by the first of that: the
-  // rest follows when the hand rests, and the page when it has left.
   rest() {
     clearTimeout(this.resting);
-    if (!this.partly || (this.hands.size && !this.brief)) return;
-    this.resting = setTimeout(() => {
-      if (!this.partly) return;
-      this.wanted ??= this.at;
-      this.flush();
-    }, RESTS);
+    if (this.owes && !this.hands.size) this.resting = setTimeout(() => this.hurry(), RESTS);
   }
 
   flush() {
     if (this.flying || this.wanted === null) return;
     clearTimeout(this.settling);
-    clearTimeout(this.resting);
-    const breaks = runs() && !this.partly; // only a run of the whole page breaks off another
-    const last = !this.hands.size && this.wanted === this.sent;
-    this.partly = this.data.follows && !breaks && !last;
     this.sent = this.wanted;
     this.wanted = null;
     this.flying = { answered: false, since: performance.now() };
     this.number += 1;
-    this.send({ at: this.sent, number: this.number, seen: this.partly ? this.followers() : null });
+    this.send({ at: this.sent, number: this.number });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);
   }
 
-  // What is to follow: all that is in sight, but while the hand moves fast, most times the first only.
-  followers() {
-    const now = performance.now();
-    this.brief = now - this.asked < OFTEN;
-    if (this.brief) return inSight().slice(0, 1);
-    this.asked = now;
-    return inSight();
-  }
-
   // The message under way is done with, or not yet: a run of the whole page is let finish, but not
-  // for long, and not once the hand has left a slider that nothing else follows.
+  // for long, and not once the hand has left a slider that nothing follows.
   landed() {
     if (!this.flying?.answered) return;
     const late = performance.now() - this.flying.since > LONG;
-    const waits = !this.partly && (this.hands.size || this.data.follows);
-    if (waits && runs() && !late) return;
-    if (this.data.follows && !this.partly) this.settling = setTimeout(settle, SETTLED);
+    if ((this.hands.size || this.data.live) && runs() && !late) return;
+    if (this.data.live && !this.owes) this.settling = setTimeout(() => settle(this.data.key), SETTLED);
     this.free();
     this.follow();
   }
@@ -220,7 +206,6 @@ class Slider {
     clearInterval(this.clock);
     this.clock = undefined;
     this.flush();
-    this.rest();
   }
 
   checked() {
@@ -250,6 +235,7 @@ class Slider {
 
   stop() {
     clearTimeout(this.resting);
+    if (ahead.has(this.data.key)) settle(this.data.key);
     this.watcher.disconnect();
     clearInterval(this.clock);
     this.clock = undefined;

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
-from rnnviz.ui.live.follow import SCRIPT, Live, Made, draw_followed, take_hand
+from rnnviz.experiment.settings import write_value
+from rnnviz.ui.live.follow import SCRIPT, Live
 from rnnviz.ui.live.packing import packed
 from rnnviz.ui.live.promptly import send_promptly
 
@@ -42,44 +43,32 @@ def input_slider(
     else for low, low + step … high. A value from elsewhere that is between two notches stands
     between them, until the visitor moves it.
 
-    format: the text of a value. help: a plain text. live: what follows while the slider is dragged,
-    as far as it is in sight; the rest of the page waits until the hand rests. Without it every
-    value runs the whole script.
+    format: the text of a value. help: a plain text. live: whose figures and words follow while the
+    slider is dragged, as far as they are in sight, ``key`` being the setting's name; the page waits
+    until the hand rests. Without it every value runs the script.
     """
     send_promptly()
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
     texts = _with_minus("\n".join(map(format, notches)))
-    look = {"key": key, "label": label, "help": help or "", "texts": texts}
-    draw = partial(_draw, key, notches, format, look | {"follows": live is not None})
-    with st.container(key=key):
-        if live is None:
-            draw(Made({}, {}))
-        else:
-            draw_followed(key, live, draw)
-
-
-def _draw(
-    key: str,
-    notches: Sequence[Any],
-    format: Callable[[Any], str],
-    look: Mapping[str, object],
-    made: Made,
-) -> None:
     value = st.session_state[key]
     header = {
-        **look,
+        "key": key,
+        "label": label,
+        "help": help or "",
+        "texts": texts,
         "at": place(value, notches),
         "text": _with_minus(format(value)),
         "answered": st.session_state.get(_answered(key), 0),
-        "figures": list(made.figures),
-        "words": made.words,
+        "live": live and live._asdict(),
+        "values": live and "\n".join(map(write_value, notches)),
     }
-    _slider(
-        key=f"{key}_slider",
-        data=packed(header, *made.figures.values()),
-        on_moved_change=partial(_take, key, notches),
-    )
+    with st.container(key=key):
+        _slider(
+            key=f"{key}_slider",
+            data=packed(header),
+            on_moved_change=partial(_take, key, notches),
+        )
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:
@@ -129,7 +118,6 @@ def _take(key: str, notches: Sequence[Any]) -> None:
         st.session_state[key] = notches[at]
     if type(number) is int:
         st.session_state[_answered(key)] = number
-    take_hand(key, message)
 
 
 def _answered(key: str) -> str:

@@ -12,7 +12,8 @@ export default function (component) {
   }
   words.data = data;
   words.root.dataset.rnnvizFollows = data.key;
-  words.show(data.html);
+  if (!window.rnnvizAhead?.size) words.live = undefined; // else until the page has caught up
+  words.show();
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => words.root.isConnected || words.stop());
 }
@@ -23,13 +24,16 @@ class Words {
     this.root.setAttribute("aria-live", "polite");
     parent.appendChild(this.root);
     this.hears = ({ detail }) => {
-      const html = detail ? detail.words[this.data.key] : this.data.html;
-      if (html !== undefined) this.show(html);
+      const said = detail?.[this.data.key]; // JSON; nothing where it cannot be had
+      if (detail && !said) return;
+      this.live = said && JSON.parse(said);
+      this.show();
     };
     for (const name of HEARD) window.addEventListener(name, this.hears);
   }
 
-  show(html) {
+  show() {
+    const html = this.live ?? this.data.html;
     if (html !== this.html) this.root.innerHTML = html;
     this.html = html;
   }

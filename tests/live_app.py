@@ -1,0 +1,16 @@
+"""The server of tests/live_page.py, with the route by which its figure follows the slider."""
+
+from pathlib import Path
+
+from starlette.routing import Route
+from streamlit.starlette import App
+
+from rnnviz.ui.following import PAGES, Makers, answer
+from rnnviz.ui.live.follow import ADDRESS
+from tests.live_page import lines
+
+PAGES["waves"] = Makers(
+    {"lines": lambda settings, words: lines(settings.gain)},
+    {"said": lambda settings, words: f"<b>{settings.gain!r}</b>"},
+)
+app = App(Path(__file__).with_name("live_page.py"), routes=[Route(ADDRESS, answer, methods=["POST"])])
