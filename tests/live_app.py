@@ -13,4 +13,6 @@ PAGES["waves"] = Makers(
     {"lines": lambda settings, words: lines(settings.gain)},
     {"said": lambda settings, words: f"<b>{settings.gain!r}</b>"},
 )
-app = App(Path(__file__).with_name("live_page.py"), routes=[Route(ADDRESS, answer, methods=["POST"])])
+app = App(
+    Path(__file__).with_name("live_page.py"), routes=[Route(ADDRESS, answer, methods=["POST"])]
+)

@@ -44,7 +44,7 @@ FRESH = """async figure => {
     const plot = document.querySelector(`.st-key-figure_${figure} .js-plotly-plot`);
     const seen = (gd) => {
         const parts = [...gd.querySelectorAll(
-            ".scatterlayer path, .heatmaplayer image, .shapelayer path")];
+            ".scatterlayer path, .heatmaplayer image, .shapelayer path, .legend .traces")];
         const texts = [...gd.querySelectorAll("text")].map(text => text.textContent);
         const axes = Object.entries(gd._fullLayout).filter(([name]) => /^[xy]axis/.test(name));
         const place = ["d", "x", "y", "width", "height", "transform", "href", "style"];
@@ -52,6 +52,7 @@ FRESH = """async figure => {
             axes.map(([name, { range, domain }]) => [name, ...range, ...domain]),
             texts.sort(),
             parts.map(part => place.map(name => part.getAttribute(name))),
+            gd.calcdata.map(points => points.map(({ x, y, z }) => [x, y, z && z.map(row => Array.from(row))])),
         ]);
     };
     const fresh = document.body.appendChild(document.createElement("div"));
@@ -265,6 +266,44 @@ def test_nothing_overflows(visit: Visit, width: int):
         assert box["x"] + box["width"] <= width
     wide = visit.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"cell": "rnn", "gain": 0.9, "input_scale": 3},
+        {"hidden": 8, "loss": "all", "forget_bias": 2, "input_scale": 4},
+    ],
+)
+def test_what_follows_is_drawn_as_if_it_were_new_and_not_laid_out_anew(
+    visit: Visit, query: dict[str, Any]
+):
+    visit.open("/gradients", **query)
+    figures = (*FIGURES, "jacobian_norms", "lyapunov")
+    for figure in figures:
+        lines(visit, figure)
+    visit.page.evaluate(
+        """() => {
+            const { react } = Plotly;
+            window.anew = [];
+            Plotly.react = function (plot) {
+                window.anew.push(plot.closest("[class*=st-key-figure]").className);
+                return react.apply(this, arguments);
+            };
+        }"""
+    )
+    before = {figure: visit.page.evaluate(FRESH, figure)[0] for figure in figures}
+    slider = visit.key("gain").locator("input")
+    for _ in range(8):
+        slider.press("ArrowRight")
+        visit.page.wait_for_timeout(80)  # under the hand
+    visit.settle()
+    visit.page.wait_for_timeout(600)  # the page's own figures stand again
+    assert visit.page.evaluate("() => window.anew") == []
+    for figure in figures:
+        drawn, fresh = visit.page.evaluate(FRESH, figure)
+        assert drawn != before[figure], figure
+        assert rounded(drawn) == rounded(fresh), figure
 
 
 def test_what_was_moved_is_drawn_as_if_it_were_new(visit: Visit):

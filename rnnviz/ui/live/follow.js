@@ -3,8 +3,8 @@
 // nothing of; the page follows when the hand rests.
 
 const STATE = "[data-test-script-state]";
-const OFTEN = 300; // milliseconds between two times that all that is in sight follows
-const SLOW = 80; // milliseconds from which on what is in sight takes turns
+const SLOW = 80; // milliseconds from which on the first figure follows more often than the rest
+const SHARE = 3; // how much longer it then does so than all of them take
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 
 // By name, what was moved and stands in the address not yet; for all of the page.
@@ -41,8 +41,8 @@ function setting(name) {
 // Asks for what follows. One request is under way at most; the next one is for the last value.
 class Follower {
   constructor() {
-    this.slow = false; // whether all that is in sight takes too long for every value
-    this.whole = -Infinity; // when all of it was asked for
+    this.whole = 0; // milliseconds that all that is in sight took last
+    this.came = -Infinity; // when it came
   }
 
   // name: of the setting that was moved. live: whose figures follow, as Python gave it.
@@ -56,48 +56,58 @@ class Follower {
 
   async ask() {
     this.asking = true;
+    let last = []; // lines to be shown while the server is at work on the next
     while (this.due) {
       this.due = false;
       const begun = performance.now();
-      const brief = this.slow && begun - this.whole < OFTEN;
+      const brief = this.whole > SLOW && begun - this.came < SHARE * this.whole;
       const seen = brief ? inSight().slice(0, 1) : inSight();
-      if (!brief) this.whole = begun;
       // a server that is away, or that fails: the page says it when the hand rests
-      if (seen.length) await this.bring(seen).catch(() => undefined);
-      if (!brief) this.slow = performance.now() - begun > SLOW;
-      else if (!this.due) this.later = setTimeout(() => this.again(), RESTS);
+      const coming = seen.length && !isAway() ? this.bring(seen).catch(() => []) : [];
+      lead(last);
+      last = await coming;
+      if (brief && !this.due) this.later = setTimeout(() => this.again(), RESTS);
+      if (brief) continue;
+      this.came = performance.now();
+      this.whole = this.came - begun;
     }
     this.asking = false;
+    lead(last);
   }
 
   // What was left out while the hand moved fast.
   again() {
     if (!ahead.size || this.asking) return;
     this.due = true;
-    this.whole = -Infinity;
+    this.came = -Infinity;
     this.ask();
   }
 
+  // Hands parts on as they come, but for the last ones, which it returns.
   async bring(seen) {
     const query = Object.fromEntries([...new URLSearchParams(location.search), ...ahead]);
     for (const [name, value] of ahead) if (value === "") delete query[name];
     const body = JSON.stringify({ ...this.live, query, seen });
     const answer = await fetch("/rnnviz/follow", { method: "POST", body });
-    if (!answer.ok) return;
+    if (!answer.ok) return [];
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let unread = "";
+    let left = seen.length;
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) return [];
       const lines = (unread + value).split("\n");
       unread = lines.pop();
-      if (ahead.size) lead(lines); // else the page has caught up meanwhile
+      left -= lines.length;
+      if (left <= 0) return lines;
+      lead(lines);
     }
   }
 }
 
 // Hands figures and words to their places, each line a key and what it now is.
 function lead(lines) {
+  if (!ahead.size) return; // the page has caught up meanwhile
   const parts = lines.map((line) => {
     const end = line.indexOf(" ");
     return [line.slice(0, end), line.slice(end + 1)];
