@@ -5,7 +5,7 @@ words that are to be seen in a window of 1,440 × 900. all: every figure of the 
 high that all are seen. A change is one press of an arrow key on the gain's slider; painted is the
 frame after Plotly is done. live: updates a second of the first figure while the slider is dragged
 for 4 s, an input event every 10 ms. blank: frames of that time in which the figure had no line.
-bytes: through the WebSocket, both ways, for one change. Milliseconds, p50/p95. step: an arrow key
+bytes: all that is sent and received for one change. Milliseconds, p50/p95. step: an arrow key
 on the first page → the frame in which its instrument says the next step. Cold start: from the start
 of the server's process, with a browser that asks for the page all the while, to the first painting.
 """
@@ -16,14 +16,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from socket import socket
 from statistics import median
 from threading import Barrier, Thread
 
-from playwright.sync_api import Browser, Error, Page, WebSocket
+from playwright.sync_api import Browser, Error, Page, Request, WebSocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -37,6 +39,7 @@ VISITORS = (1, 10, 30)
 MAIN = "figure_gradient_norms"
 FIRST = {"/gradients": f".st-key-{MAIN} .scatterlayer .js-line", "/": ".strip button"}
 STARTS = 5
+RESTS = 0.15  # seconds until the page follows
 
 RECORD = """() => {
     window.painted = {};
@@ -132,7 +135,10 @@ class Visit:
         self.page = browser.new_page(viewport={"width": 1440, "height": height})
         self.sent: list[bytes] = []
         self.received: list[bytes] = []
+        self.asked: list[str] = []  # beside the WebSocket
+        self.answered = 0  # bytes
         self.page.on("websocket", self._opened)
+        self.page.on("requestfinished", self._asked)
         knock(self.page, address)
         self.page.wait_for_selector(ready, timeout=120_000)
         rest(self.page)
@@ -144,10 +150,16 @@ class Visit:
     def _kept(self, frames: list[bytes], frame: bytes | str) -> None:
         frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
+    def _asked(self, request: Request) -> None:
+        if request.url.endswith("/follow") and request.post_data:
+            self.asked.append(request.post_data)
+            self.answered += request.sizes()["responseBodySize"]
+
     @property
     def bytes(self) -> int:
         """All that went through, both ways."""
-        return sum(map(len, self.sent)) + sum(map(len, self.received))
+        wire = sum(map(len, self.sent)) + sum(map(len, self.received))
+        return wire + sum(map(len, self.asked)) + self.answered
 
 
 def knock(page: Page, address: str) -> None:
@@ -241,16 +253,26 @@ def resident(pid: int) -> float:
 
 
 class Replayed:
-    """A visitor without a browser: what a browser sent, over a WebSocket of its own."""
+    """A visitor without a browser: asks what follows, then has the page follow, as one does."""
 
-    def __init__(self, address: str, first: bytes, change: bytes, number: int) -> None:
-        host = address.replace("http", "ws")
+    def __init__(self, address: str, visit: Visit, number: int) -> None:
+        """visit: of a browser that has made changes."""
+        runs = {frame: BackMsg.FromString(frame).rerun_script for frame in visit.sent}
+        moved = [
+            frame
+            for frame, run in runs.items()
+            if any(_is_moved(widget) for widget in run.widget_states.widgets)
+        ]
         self.wire: ClientConnection = connect(
-            f"{host}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], max_size=None
+            f"{address.replace('http', 'ws')}/_stcore/stream",
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
         )
-        self.change = BackMsg.FromString(change)
+        self.http = HTTPConnection(address.partition("//")[2])
+        self.question = json.loads(visit.asked[-1])
+        self.change = BackMsg.FromString(moved[-1])
         self.number = 7 * number  # each at another value
-        self.wire.send(first)
+        self.wire.send(next(frame for frame, run in runs.items() if run.ByteSize()))
         self._finish()
 
     def _finish(self) -> None:
@@ -261,33 +283,36 @@ class Replayed:
                 return
 
     def moves(self) -> float:
-        """Milliseconds from a change to the end of its run."""
+        """Milliseconds from a change to the last of what follows it; then the page follows, too."""
         self.number += 1
-        for state in self.change.rerun_script.widget_states.widgets:
-            if "gain_slider" in state.id and state.json_trigger_value:
-                (event,) = json.loads(state.json_trigger_value)
-                event["value"] |= {"at": 80 + self.number % 60, "number": 10_000 + self.number}
-                state.json_trigger_value = json.dumps([event])
+        at = 80 + self.number % 60
+        self.question["query"]["gain"] = str(at / 100)
         begun = time.perf_counter()
+        self.http.request("POST", "/rnnviz/follow", json.dumps(self.question))
+        answer = self.http.getresponse()
+        assert answer.status == 200
+        assert answer.read().count(b"\n") == len(self.question["seen"])
+        took = 1000 * (time.perf_counter() - begun)
+        time.sleep(RESTS)
+        for widget in filter(_is_moved, self.change.rerun_script.widget_states.widgets):
+            value = {"at": at, "number": 10_000 + self.number, "followed": True}
+            widget.json_trigger_value = json.dumps([{"event": "moved", "value": value}])
         self.wire.send(self.change.SerializeToString())
         self._finish()
-        return 1000 * (time.perf_counter() - begun)
+        return took
+
+
+def _is_moved(widget: WidgetState) -> bool:
+    return "gain_slider" in widget.id and bool(widget.json_trigger_value)
 
 
 def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[float]:
     """Milliseconds of each change of so many visitors, each of whom makes one a second."""
-    runs = {frame: BackMsg.FromString(frame).rerun_script for frame in visit.sent}
-    first = next(frame for frame, run in runs.items() if run.ByteSize())
-    held = [
-        frame
-        for frame, run in runs.items()
-        if any('"seen":[' in w.json_trigger_value for w in run.widget_states.widgets)
-    ]
     found: list[float] = []
     start = Barrier(count)
 
     def one(number: int) -> None:
-        client = Replayed(address, first, held[-1], number)
+        client = Replayed(address, visit, number)
         start.wait()
         time.sleep(number / count)
         for _ in range(seconds):
@@ -295,6 +320,7 @@ def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[
             found.append(client.moves())
             time.sleep(max(0.0, 1 - (time.perf_counter() - begun)))
         client.wire.close()
+        client.http.close()
 
     threads = [Thread(target=one, args=(number,)) for number in range(count)]
     for thread in threads:
@@ -355,7 +381,7 @@ def main() -> None:
                 "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
             )
             changes(visit.page, ".st-key-gain input", 4)
-            print("\nA change a second under the hand, message → end of the run (ms, p50/p95):")
+            print("\nA change a second, question → all that is in sight (ms, p50/p95):")
             for count in VISITORS:
                 print(f"{count} visitors: {quantiles(visitors(address, visit, count))}", flush=True)
             memory = [resident(pid)]

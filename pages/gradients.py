@@ -5,13 +5,13 @@ from functools import partial
 from rnnviz.experiment import NetworkSettings
 from rnnviz.ui.frame import input_language, live, open_page, show_part, write_address
 from rnnviz.ui.network_controls import input_network
-from rnnviz.ui.scenes import show_scenes
+from rnnviz.ui.scenes import moved_alone, show_scenes
 from rnnviz.ui.stability import show_stability
 from rnnviz.ui.through_time import show_claim, show_contributions, show_norms
 from rnnviz.ui.weights import show_weights
 
 words = open_page("gradients")
-followed = live("gradients")
+followed = live("gradients", NetworkSettings, moved_alone)
 settings = input_network(words, followed)
 input_language(words)
 write_address(settings, NetworkSettings)

@@ -10,8 +10,8 @@ from rnnviz.ui.live.follow import ADDRESS
 from tests.live_page import lines
 
 PAGES["waves"] = Makers(
-    {"lines": lambda settings, words: lines(settings.gain)},
-    {"said": lambda settings, words: f"<b>{settings.gain!r}</b>"},
+    {"lines": lambda settings, _: lines(settings.gain)},
+    {"said": lambda settings, _: f"<b>{settings.gain!r}</b>"},
 )
 app = App(
     Path(__file__).with_name("live_page.py"), routes=[Route(ADDRESS, answer, methods=["POST"])]

@@ -60,6 +60,12 @@ def reset(gain: float) -> None:
     st.session_state.gain = gain
 
 
+def _followed() -> Live:
+    """With ?live=alone the page need not be run for the slider."""
+    alone = st.query_params["live"] == "alone"
+    return Live("waves", "en", is_dark(), st.session_state.runs, lambda _: alone)
+
+
 def main() -> None:
     st.set_page_config(layout="wide")
     state, asked = st.session_state, st.query_params
@@ -76,7 +82,7 @@ def main() -> None:
             step=0.01,
             format="{:.2f}".format,
             help="What the lines are multiplied by.",
-            live=Live("waves", "en", is_dark()) if "live" in asked else None,
+            live=_followed() if "live" in asked else None,
         )
         input_slider(
             "Clip",

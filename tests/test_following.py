@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
@@ -132,7 +131,7 @@ def test_what_is_not_there_is_left_out_and_what_cannot_be_had_is_empty():
     assert made == ["said"]
 
 
-WRONG: list[Mapping[str, Any]] = [
+WRONG: list[dict[str, Any]] = [
     {"page": "elsewhere"},
     {"page": 3},
     {"query": {"gain": "99"}},
@@ -148,7 +147,7 @@ WRONG: list[Mapping[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", WRONG)
-def test_a_question_that_is_none_is_refused(change: Mapping[str, Any]):
+def test_a_question_that_is_none_is_refused(change: dict[str, Any]):
     assert ask(QUESTION | change) == (422, "")
 
 

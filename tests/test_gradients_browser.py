@@ -52,7 +52,8 @@ FRESH = """async figure => {
             axes.map(([name, { range, domain }]) => [name, ...range, ...domain]),
             texts.sort(),
             parts.map(part => place.map(name => part.getAttribute(name))),
-            gd.calcdata.map(points => points.map(({ x, y, z }) => [x, y, z && z.map(row => Array.from(row))])),
+            gd.calcdata.map(points => points.map(
+                ({ x, y, z }) => [x, y, z && z.map(row => Array.from(row))])),
         ]);
     };
     const fresh = document.body.appendChild(document.createElement("div"));

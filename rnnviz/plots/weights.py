@@ -22,8 +22,9 @@ def plot_recurrent_weights(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """U of one gate, signed colours centred on 0, to a handy number: how unit (column) enters unit (row).
+    """U of one gate, signed colours centred on 0: how unit (column) enters unit (row).
 
+    The colours end at a handy number, so that they can be compared while weights are changed.
     gate: by its name; the first of the packed weights where none is given. RnnvizError for a gate,
     layer or direction that there is not.
 

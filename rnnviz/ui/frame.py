@@ -1,7 +1,7 @@
 """What every page stands in: its title, the look, the language, and what the address asked for."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from html import escape
@@ -66,7 +66,8 @@ def open_page(page: str) -> Labels:
         st.session_state.setdefault(name, before)
     language = st.session_state.language
     words = labels(language)
-    wake_up()
+    st.session_state.run = st.session_state.get("run", 0) + 1
+    wake_up(st.session_state.run)
     st.html(f"<style>{_colours()}{CSS}</style>")
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
     # What the address got wrong stands there until the reader changes something.
@@ -188,6 +189,21 @@ def seen_by(*, dark: bool) -> Iterator[None]:
         _dark.reset(before)
 
 
-def live(page: str) -> Live:
-    """What a slider is told whose page follows it."""
-    return Live(page, st.session_state.language, is_dark())
+def live(
+    page: str, of: type[BaseModel], alone: Callable[[Settings], Collection[str]] = lambda _: ()
+) -> Live:
+    """What a slider is told whose page follows it; ``of``: the settings that the page has.
+
+    alone: the settings by which nothing changes on the page but what follows them by itself.
+    """
+    before = alone(current()) if not st.session_state.problems else ()
+
+    def keep(name: str) -> bool:
+        settings = current()
+        if name not in before or name not in alone(settings):
+            return False
+        write_address(settings, of)
+        return True
+
+    state = st.session_state
+    return Live(page, state.language, is_dark(), state.run, keep)

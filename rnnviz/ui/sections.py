@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from rnnviz.counting import Size, read_size
-from rnnviz.experiment import Settings, keys_of
+from rnnviz.experiment import ComparisonSettings, Settings, keys_of
 from rnnviz.experiment.comparison import sizes_of
 from rnnviz.locale import Labels
 from rnnviz.ui import comparing
@@ -58,7 +58,7 @@ def _show_keras(settings: Settings, words: Labels) -> None:
 
 
 def _show_hold(settings: Settings, words: Labels) -> None:
-    show_hold(settings, words, live("compare"))
+    show_hold(settings, words, live("compare", ComparisonSettings))
 
 
 PARTS: dict[str, Part] = {

@@ -69,7 +69,7 @@ class Chart {
   update(data, header, end) {
     this.bytes = data;
     this.figure = text(data.subarray(end + 1));
-    if (!window.rnnvizAhead?.size) this.live = undefined; // else until the page has caught up
+    if (!window.rnnvizPage?.ahead.size) this.live = undefined; // else until the page has caught up
     this.header = header;
     this.root.dataset.rnnvizFollows = header.key;
     this.plot.setAttribute("aria-label", header.alt);

@@ -1,123 +1,168 @@
 // For what is moved by hand and followed by figures and words elsewhere on the page. While the hand
 // moves, they are asked for in one request of their own, which Streamlit and the page's script know
-// nothing of; the page follows when the hand rests.
+// nothing of: first what is in sight, the rest when the hand has been still for a while.
 
-const STATE = "[data-test-script-state]";
 const SLOW = 80; // milliseconds from which on the first figure follows more often than the rest
 const SHARE = 3; // how much longer it then does so than all of them take
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
+const LATE = 1000; // milliseconds until what is out of sight follows
+const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
+const LONGEST = 2000; // milliseconds that a hand's rest waits for what follows it
 
-// By name, what was moved and stands in the address not yet; for all of the page.
-const ahead = (window.rnnvizAhead ??= new Map());
+// One for all of the page. ahead: by name, what was moved and stands in the address not yet; behind:
+// the names of what was moved since the page was run. moves: how often anything was; told: by key,
+// the moves that a part stands for; base: those that the page itself does; runs: how often it ran.
+const page = (window.rnnvizPage ??= {
+  ahead: new Map(),
+  behind: new Set(),
+  moves: 0,
+  told: new Map(),
+  base: 0,
+  runs: 0,
+});
 
-// Whether the page's script runs, as Streamlit itself knows it.
-function runs() {
-  const state = document.querySelector(STATE)?.dataset.testScriptState;
-  return state === "running" || state === "rerunRequested";
-}
-
-// The server that is away knows the page only when it has run it anew (see wake.js): what is sent
-// before that is lost, and what stands on the page may be put there anew.
-function isAway() {
-  const app = document.querySelector("[data-test-connection-state]");
-  return Boolean(app) && app.dataset.testConnectionState !== "CONNECTED";
-}
-
-// The keys of all that can follow and that is to be seen now.
-function inSight() {
-  const all = [...document.querySelectorAll("[data-rnnviz-follows]")];
-  const seen = all.filter((part) => {
+// The keys of all that can follow and, unless all is true, that is to be seen now.
+function parts(all) {
+  const found = [...document.querySelectorAll("[data-rnnviz-follows]")].filter((part) => {
     const { top, bottom, width } = part.getBoundingClientRect();
-    return width && bottom > 0 && top < innerHeight;
+    return width && (all || (bottom > 0 && top < innerHeight));
   });
-  return seen.map((part) => part.dataset.rnnvizFollows);
+  return found.map((part) => part.dataset.rnnvizFollows);
+}
+
+function isStale(key) {
+  return (page.told.get(key) ?? page.base) < page.moves;
 }
 
 // What a setting is now: as moved, or as the address has it.
 function setting(name) {
-  return ahead.get(name) ?? new URLSearchParams(location.search).get(name) ?? "";
+  return page.ahead.get(name) ?? new URLSearchParams(location.search).get(name) ?? "";
 }
 
 // Asks for what follows. One request is under way at most; the next one is for the last value.
 class Follower {
-  constructor() {
+  // lacks: called when something cannot follow, so that the page has to.
+  constructor(lacks) {
+    this.lacks = lacks;
     this.whole = 0; // milliseconds that all that is in sight took last
     this.came = -Infinity; // when it came
+    addEventListener("scroll", (this.scrolled = () => this.later(RESTS)), { capture: true, passive: true });
   }
 
   // name: of the setting that was moved. live: whose figures follow, as Python gave it.
   follow(name, value, live) {
-    ahead.set(name, value);
+    page.ahead.set(name, value);
+    page.behind.add(name);
+    page.moves += 1;
     this.live = live;
     this.due = true;
-    clearTimeout(this.later);
-    if (!this.asking) this.ask();
+    this.complete = false;
+    if (!this.asking) this.asking = this.ask();
+  }
+
+  // Resolves when what is in sight has followed, or takes too long.
+  rests() {
+    return Promise.race([this.asking, new Promise((done) => setTimeout(done, LONGEST))]);
   }
 
   async ask() {
-    this.asking = true;
-    let last = []; // lines to be shown while the server is at work on the next
+    clearTimeout(this.timer);
+    let last = () => {}; // shows what came last, while the server is at work on the next
     while (this.due) {
       this.due = false;
       const begun = performance.now();
       const brief = this.whole > SLOW && begun - this.came < SHARE * this.whole;
-      const seen = brief ? inSight().slice(0, 1) : inSight();
-      // a server that is away, or that fails: the page says it when the hand rests
-      const coming = seen.length && !isAway() ? this.bring(seen).catch(() => []) : [];
-      lead(last);
+      const coming = this.bring(brief ? parts().slice(0, 1) : parts());
+      last();
       last = await coming;
-      if (brief && !this.due) this.later = setTimeout(() => this.again(), RESTS);
       if (brief) continue;
       this.came = performance.now();
       this.whole = this.came - begun;
     }
-    this.asking = false;
-    lead(last);
+    last();
+    this.asking = undefined;
+    this.complete = !this.lacking && !parts().some(isStale);
+    this.later(RESTS);
   }
 
-  // What was left out while the hand moved fast.
-  again() {
-    if (!ahead.size || this.asking) return;
-    this.due = true;
-    this.came = -Infinity;
-    this.ask();
+  // What was left out while the hand moved fast, and after a while what is out of sight.
+  later(time) {
+    clearTimeout(this.timer);
+    if (!this.live || page.base === page.moves) return;
+    this.timer = setTimeout(async () => {
+      if (this.asking) return;
+      const stale = parts(time === LATE).filter(isStale);
+      if (stale.length) (await this.bring(stale))();
+      this.complete &&= !this.lacking;
+      if (this.lacking) this.lacks();
+      else if (time !== LATE) this.later(LATE);
+    }, time);
   }
 
-  // Hands parts on as they come, but for the last ones, which it returns.
+  // Hands parts on as they come, but for the last ones: returns what does that.
   async bring(seen) {
-    const query = Object.fromEntries([...new URLSearchParams(location.search), ...ahead]);
-    for (const [name, value] of ahead) if (value === "") delete query[name];
-    const body = JSON.stringify({ ...this.live, query, seen });
-    const answer = await fetch("/rnnviz/follow", { method: "POST", body });
-    if (!answer.ok) return [];
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    let unread = "";
+    const { moves, runs } = page;
+    this.lacking = false;
     let left = seen.length;
+    const lead = (lines) => {
+      if (runs !== page.runs) return; // the page itself has followed meanwhile
+      left -= lines.length;
+      const detail = {};
+      for (const line of lines) {
+        const end = line.indexOf(" ");
+        const key = line.slice(0, end);
+        detail[key] = line.slice(end + 1);
+        this.lacking ||= !detail[key];
+        page.told.set(key, moves);
+      }
+      if (lines.length) window.dispatchEvent(new CustomEvent("rnnviz-live", { detail }));
+    };
+    let unread = "";
+    // a server that is away, or that fails: the page says it when the hand rests
+    if (!left || isAway()) this.lacking = left > 0;
+    else
+      try {
+        for await (const text of this.answer(seen)) {
+          const lines = (unread + text).split("\n");
+          unread = lines.pop();
+          if (left <= lines.length) return () => lead(lines);
+          lead(lines);
+        }
+        this.lacking = true;
+      } catch {
+        this.lacking = true;
+      }
+    return () => {};
+  }
+
+  async *answer(seen) {
+    const { page: name, language, dark } = this.live;
+    const query = Object.fromEntries([...new URLSearchParams(location.search), ...page.ahead]);
+    for (const [key, value] of page.ahead) if (value === "") delete query[key];
+    const body = JSON.stringify({ page: name, language, dark, query, seen });
+    const { ok, body: stream } = await fetch("/rnnviz/follow", { method: "POST", body });
+    if (!ok) return;
+    const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return [];
-      const lines = (unread + value).split("\n");
-      unread = lines.pop();
-      left -= lines.length;
-      if (left <= 0) return lines;
-      lead(lines);
+      if (done) return;
+      yield value;
     }
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    removeEventListener("scroll", this.scrolled, { capture: true });
   }
 }
 
-// Hands figures and words to their places, each line a key and what it now is.
-function lead(lines) {
-  if (!ahead.size) return; // the page has caught up meanwhile
-  const parts = lines.map((line) => {
-    const end = line.indexOf(" ");
-    return [line.slice(0, end), line.slice(end + 1)];
-  });
-  if (parts.length)
-    window.dispatchEvent(new CustomEvent("rnnviz-live", { detail: Object.fromEntries(parts) }));
-}
-
-// The page has caught up with what was moved: when that is all, its own stand again.
+// The address has caught up with what was moved, or name is none; where the page has, too, its own
+// figures and words stand again.
 function settle(name) {
-  ahead.delete(name);
-  if (!ahead.size) window.dispatchEvent(new CustomEvent("rnnviz-settled"));
+  page.ahead.delete(name);
+  if (page.ahead.size || page.behind.size) return;
+  page.base = page.moves;
+  page.told.clear();
+  page.runs += 1;
+  window.dispatchEvent(new CustomEvent("rnnviz-settled"));
 }

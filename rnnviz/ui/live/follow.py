@@ -4,24 +4,55 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
+import streamlit as st
 
 from rnnviz.errors import RnnvizError
 from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.live.chart import written
 
-SCRIPT = Path(__file__).with_name("follow.js").read_text(encoding="utf-8")
+HERE = Path(__file__).parent
+SERVER = (HERE / "server.js").read_text(encoding="utf-8")
+SCRIPT = SERVER + (HERE / "follow.js").read_text(encoding="utf-8")
 ADDRESS = "/rnnviz/follow"
 
 
 class Live(NamedTuple):
-    """Whose figures follow, and how its reader sees them; the address says the rest."""
+    """Whose figures follow, and how its reader sees them; the address says the rest.
+
+    run: the number of the page's run. keep: takes over the setting of this name, all that follows
+    it having followed; whether the page need not be run for it.
+    """
 
     page: str
     language: str
     dark: bool
+    run: int
+    keep: Callable[[str], bool]
+
+    def told(self) -> dict[str, object]:
+        """What the browser is to say when it asks."""
+        return {"page": self.page, "language": self.language, "dark": self.dark}
+
+
+@st.fragment
+def draw_moved(key: str, live: Live, draw: Callable[[], None]) -> None:
+    """Draws by itself what is moved, and runs the page when the hand rests and it has to."""
+    draw()
+    followed = st.session_state.pop(_rest(key), None)
+    if followed is not None and not (followed and live.keep(key)):
+        st.rerun()
+
+
+def take_rest(key: str, message: Mapping[str, Any]) -> None:
+    """Takes from a message of what is moved whether all that is in sight has followed."""
+    st.session_state[_rest(key)] = message.get("followed") is True
+
+
+def _rest(key: str) -> str:
+    return f"{key}_rests"
 
 
 class Followed(NamedTuple):

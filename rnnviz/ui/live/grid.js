@@ -7,7 +7,6 @@ const instances = new WeakMap();
 let unsent = new Map(); // what was wanted while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const LONG = 5000; // milliseconds that a run may take before the next number breaks it off
-const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
 const STILL = 4; // pixels within which a press is a click
 
 export default function (component) {
@@ -47,7 +46,7 @@ class Grid {
     this.hand = null; // a pointer on a cell: {index, pointer, x, exact, first, value}
     this.typing = null; // the cell with the input, and its text there: {index, before}
     this.refusal = null; // {key, row, column, came, kept}
-    this.follower = new Follower();
+    this.follower = new Follower(() => undefined); // the page follows in any case
     this.listen();
   }
 
@@ -75,7 +74,7 @@ class Grid {
     const reshaped = rows !== this.rows || columns !== this.columns;
     if (before && (reshaped || before.of !== data.of)) {
       this.refusal = this.hand = null;
-      if (ahead.has("edit")) settle("edit");
+      this.settle();
       this.close();
     }
     if (reshaped) this.make(rows, columns);
@@ -341,7 +340,7 @@ class Grid {
     if (!this.flying?.answered) return;
     if (runs() && performance.now() - this.flying.since < LONG) return;
     if (this.data.live && !this.wanted.size && this.hand?.value === undefined)
-      this.settling = setTimeout(() => settle("edit"), SETTLED);
+      this.settling = setTimeout(() => this.settle(), SETTLED);
     this.free();
   }
 
@@ -368,8 +367,14 @@ class Grid {
     }
   }
 
+  settle() {
+    page.behind.delete("edit");
+    settle("edit");
+  }
+
   stop() {
-    if (ahead.has("edit")) settle("edit");
+    this.follower.stop();
+    this.settle();
     this.unwatch();
   }
 

@@ -62,7 +62,7 @@ def input_grid(
         "of": numbers.of,
         "changed": [f"{row} {column}" for row, column in numbers.changed],
         "answered": st.session_state.get(_answered(key), 0),
-        "live": live and live._asdict(),
+        "live": live and live.told(),
         "scale": colours.signed,
         "ink": colours.ink,
         "selected": colours.selected,

@@ -2,13 +2,12 @@
 // when Python has answered this one, so that it works while the page draws. Under the hand, the last
 // value goes when the hand leaves at the latest.
 //
-// A slider that others follow has what is in sight follow by itself (see follow.js), and sends its
-// value when the hand has rested for a moment.
+// A slider that others follow has them follow by themselves (see follow.js), and sends its value when
+// the hand has rested for a moment; with it, whether they have: then the page need not be run.
 
 const instances = new WeakMap();
 const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
-const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
 
 export default function (component) {
@@ -45,7 +44,7 @@ class Slider {
     this.wanted = null; // the notch to send next
     this.again = false; // whether what is under way was lost before
     this.owes = false; // whether the page is still to hear of the last value
-    this.follower = new Follower();
+    this.follower = new Follower(() => this.hurry());
     this.hands = new Set(); // what holds the thumb: a pointer, keys
     this.listen();
   }
@@ -77,6 +76,7 @@ class Slider {
     const data = JSON.parse(new TextDecoder().decode(bytes));
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
     if (this.data?.values !== data.values) this.values = data.values?.split("\n");
+    if (data.run !== this.data?.run) this.ranWith = data.answered; // a run of the page, not of this
     this.data = data;
     if (this.number === undefined && unsent.has(data.key)) this.wanted = this.at = unsent.get(data.key);
     this.number ??= data.answered; // of the last message sent
@@ -95,9 +95,15 @@ class Slider {
       this.flying.answered = true;
       this.landed();
     }
+    this.catchUp();
     if (this.wanted !== null) this.show();
     this.flush();
     this.follow();
+  }
+
+  // Whether the page has been run with the last value.
+  catchUp() {
+    if (this.ranWith === this.number && !this.owes && this.wanted === null) page.behind.delete(this.data.key);
   }
 
   // Python's value, unless the visitor's own is on its way.
@@ -132,9 +138,8 @@ class Slider {
     this.rest();
   }
 
-  // Has the page follow.
+  // Tells Python.
   hurry() {
-    if (!this.owes) return;
     this.owes = false;
     this.wanted = this.at;
     this.flush();
@@ -143,7 +148,7 @@ class Slider {
   keyed(event) {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     const last = this.texts.length - 1;
-    const page = Math.max(1, Math.round(last / 10));
+    const far = Math.max(1, Math.round(last / 10));
     const up = Math.floor(this.at) + 1;
     const down = Math.ceil(this.at) - 1;
     const to = {
@@ -151,8 +156,8 @@ class Slider {
       ArrowDown: down,
       ArrowRight: up,
       ArrowUp: up,
-      PageDown: down + 1 - page,
-      PageUp: up - 1 + page,
+      PageDown: down + 1 - far,
+      PageUp: up - 1 + far,
       Home: 0,
       End: last,
     }[event.key];
@@ -173,7 +178,11 @@ class Slider {
 
   rest() {
     clearTimeout(this.resting);
-    if (this.owes && !this.hands.size) this.resting = setTimeout(() => this.hurry(), RESTS);
+    if (!this.owes || this.hands.size) return;
+    this.resting = setTimeout(async () => {
+      await this.follower.rests();
+      if (this.owes && !this.hands.size) this.hurry();
+    }, RESTS);
   }
 
   flush() {
@@ -183,7 +192,7 @@ class Slider {
     this.wanted = null;
     this.flying = { answered: false, since: performance.now() };
     this.number += 1;
-    this.send({ at: this.sent, number: this.number });
+    this.send({ at: this.sent, number: this.number, followed: Boolean(this.follower.complete) });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);
@@ -195,7 +204,9 @@ class Slider {
     if (!this.flying?.answered) return;
     const late = performance.now() - this.flying.since > LONG;
     if ((this.hands.size || this.data.live) && runs() && !late) return;
-    if (this.data.live && !this.owes) this.settling = setTimeout(() => settle(this.data.key), SETTLED);
+    this.catchUp();
+    if (this.data.live && !this.owes && this.wanted === null)
+      this.settling = setTimeout(() => settle(this.data.key), SETTLED);
     this.free();
     this.follow();
   }
@@ -235,7 +246,9 @@ class Slider {
 
   stop() {
     clearTimeout(this.resting);
-    if (ahead.has(this.data.key)) settle(this.data.key);
+    this.follower.stop();
+    page.behind.delete(this.data.key);
+    settle(this.data.key);
     this.watcher.disconnect();
     clearInterval(this.clock);
     this.clock = undefined;

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from rnnviz.experiment.settings import write_value
-from rnnviz.ui.live.follow import SCRIPT, Live
+from rnnviz.ui.live.follow import SCRIPT, Live, draw_moved, take_rest
 from rnnviz.ui.live.packing import packed
 from rnnviz.ui.live.promptly import send_promptly
 
@@ -51,24 +51,33 @@ def input_slider(
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
     texts = _with_minus("\n".join(map(format, notches)))
+    look = {"key": key, "label": label, "help": help or "", "texts": texts}
+    if live is not None:
+        values = "\n".join(map(write_value, notches))
+        look |= {"live": live.told(), "run": live.run, "values": values}
+    draw = partial(_draw, key, notches, format, look)
+    with st.container(key=key):
+        if live is None:
+            draw()
+        else:
+            draw_moved(key, live, draw)
+
+
+def _draw(
+    key: str, notches: Sequence[Any], format: Callable[[Any], str], look: Mapping[str, object]
+) -> None:
     value = st.session_state[key]
     header = {
-        "key": key,
-        "label": label,
-        "help": help or "",
-        "texts": texts,
+        **look,
         "at": place(value, notches),
         "text": _with_minus(format(value)),
         "answered": st.session_state.get(_answered(key), 0),
-        "live": live and live._asdict(),
-        "values": live and "\n".join(map(write_value, notches)),
     }
-    with st.container(key=key):
-        _slider(
-            key=f"{key}_slider",
-            data=packed(header),
-            on_moved_change=partial(_take, key, notches),
-        )
+    _slider(
+        key=f"{key}_slider",
+        data=packed(header),
+        on_moved_change=partial(_take, key, notches),
+    )
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:
@@ -118,6 +127,7 @@ def _take(key: str, notches: Sequence[Any]) -> None:
         st.session_state[key] = notches[at]
     if type(number) is int:
         st.session_state[_answered(key)] = number
+    take_rest(key, message)
 
 
 def _answered(key: str) -> str:

@@ -1,11 +1,14 @@
 // A server that comes back after it was away knows nothing of this page until it runs it, and what is
-// a part of the page cannot ask for that: this does.
+// a part of the page cannot ask for that: this does. It also hears of every run of the page.
 
 let asked = 0;
+let run;
 
 export default function (component) {
-  const { parentElement, setTriggerValue } = component;
-  const app = document.querySelector(STATE);
+  const { data, parentElement, setTriggerValue } = component;
+  if (data.run !== run) setTimeout(settle, SETTLED);
+  run = data.run;
+  const app = document.querySelector(CONNECTION);
   let away = false;
   const watcher = new MutationObserver(() => {
     if (!parentElement.isConnected) return watcher.disconnect();
@@ -17,4 +20,4 @@ export default function (component) {
   return () => watcher.disconnect();
 }
 
-const STATE = "[data-test-connection-state]";
+const CONNECTION = "[data-test-connection-state]";

@@ -4,16 +4,22 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
-_wake = component("rnnviz_wake", js=Path(__file__).with_name("wake.js").read_text(encoding="utf-8"))
+from rnnviz.ui.live.follow import SCRIPT
+
+_wake = component(
+    "rnnviz_wake", js=SCRIPT + Path(__file__).with_name("wake.js").read_text(encoding="utf-8")
+)
 
 
-def wake_up() -> None:
+def wake_up(run: int) -> None:
     """Has the page run anew, from its address, when a server that was away is there again.
+
+    run: the number of the page's run, by which what was moved knows that the page has followed.
 
     Streamlit connects again by itself, to a new session if the server is a new one, and waits for
     the next change; that of a fragment means nothing to a session which has not run its page.
     """
-    _wake(key="wake", on_woken_change=_do_nothing)
+    _wake(key="wake", data={"run": run}, on_woken_change=_do_nothing)
 
 
 def _do_nothing() -> None:

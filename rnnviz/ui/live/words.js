@@ -12,7 +12,7 @@ export default function (component) {
   }
   words.data = data;
   words.root.dataset.rnnvizFollows = data.key;
-  if (!window.rnnvizAhead?.size) words.live = undefined; // else until the page has caught up
+  if (!window.rnnvizPage?.ahead.size) words.live = undefined; // else until the page has caught up
   words.show();
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => words.root.isConnected || words.stop());

@@ -28,7 +28,7 @@ from rnnviz.plots.gates import largest
 from rnnviz.plots.states import UNBOUNDED
 from rnnviz.plots.style import palette
 from rnnviz.trace import Trace
-from rnnviz.ui.live.follow import SCRIPT as FOLLOW
+from rnnviz.ui.live.follow import SERVER
 from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
@@ -72,7 +72,7 @@ WORDS = (
 _instrument = component(
     "rnnviz_instrument",
     css=(HERE / "instrument.css").read_text(encoding="utf-8"),
-    js="\n".join([FOLLOW, *((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]),
+    js="\n".join([SERVER, *((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]),
     isolate_styles=False,
 )
 
