@@ -57,7 +57,7 @@ def plot_eigenvalues(
                     x=values.real,
                     y=values.imag,
                     name=name,
-                    uid=f"{label} {gate}",  # the name says numbers, too
+                    meta=f"{label} {gate}",  # which line it is: its name says numbers, too
                     mode="markers",
                     marker=marker | {"opacity": 0.75},
                     hovertemplate="%{x:+.4f} %{y:+.4f}i<extra></extra>",

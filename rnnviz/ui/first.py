@@ -9,8 +9,8 @@ from rnnviz.ui.cache import measured
 
 PARTS = ("frame", "controls", "following", "network_controls", "scenes", "sections", "stepping")
 
-# Seconds until a thread lets another have its turn. With Python's 5 ms, what takes the messages in and
-# out waits that long, many times over, for whatever is at work: 30 visitors had 25 times as long.
+# Seconds until a thread lets another have its turn. With Python's 5 ms, what takes messages in and
+# out waits that long, many times over, for whatever is at work: 30 visitors waited 25 times longer.
 TURN = 0.0005
 
 

@@ -165,7 +165,7 @@ class Chart {
     this.shown = new Map();
     const names = new Map();
     for (const trace of data) {
-      const name = trace.uid ?? trace.name ?? "";
+      const name = trace.meta ?? trace.uid ?? trace.name ?? "";
       const again = names.get(name) ?? 0;
       names.set(name, again + 1);
       trace.uid = this.uid(`${name} ${again}`);

@@ -45,7 +45,8 @@ def show_chart(
 
     What was clicked stands in ``st.session_state[key].picked``: {"curve": …, "x": …, "y": …,
     "customdata": …}; a visitor can send anything there. Zoom, and lines hidden in the legend, stay
-    over updates, those lines by their names, until ``layout.uirevision`` changes.
+    over updates, those lines by their ``meta`` or else their names, until ``layout.uirevision``
+    changes.
 
     The figure names its own colours: in Streamlit plotly's default template holds none.
     alt: the text that stands for the figure. failed: what to show where it cannot be drawn, else
