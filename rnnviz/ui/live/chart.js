@@ -69,7 +69,7 @@ class Chart {
   update(data, header, end) {
     this.bytes = data;
     this.figure = text(data.subarray(end + 1));
-    if (!window.rnnvizPage?.ahead.size) this.live = undefined; // else until the page has caught up
+    if (!isNewest(header.key)) this.live = undefined;
     this.header = header;
     this.root.dataset.rnnvizFollows = header.key;
     this.plot.setAttribute("aria-label", header.alt);
@@ -128,7 +128,7 @@ class Chart {
     const figure = JSON.parse(written);
     this.keep(figure);
     const now = apart(figure);
-    if (this.live !== undefined && this.width === this.root.clientWidth && this.listening) {
+    if (this.listening && this.width === this.root.clientWidth) {
       const done = retouch(Plotly, this.plot, this.parts, now);
       this.parts = now;
       if (done) this.stands = written;
@@ -254,6 +254,12 @@ class Chart {
     if (!this.drawing) window.Plotly?.purge(this.plot);
     this.bytes = this.figure = undefined;
   }
+}
+
+// Whether what followed the hand is of its last move, which the page may not know yet.
+function isNewest(key) {
+  const { ahead, told, moves } = window.rnnvizPage ?? {};
+  return Boolean(ahead?.size) && told.get(key) === moves;
 }
 
 // One a task, so that a newer figure of the first need not wait for all.

@@ -7,7 +7,6 @@ const SHARE = 3; // how much longer it then does so than all of them take
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 const LATE = 1000; // milliseconds until what is out of sight follows
 const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
-const LONGEST = 2000; // milliseconds that a hand's rest waits for what follows it
 
 // One for all of the page. ahead: by name, what was moved and stands in the address not yet; behind:
 // the names of what was moved since the page was run. moves: how often anything was; told: by key,
@@ -54,18 +53,21 @@ class Follower {
     page.ahead.set(name, value);
     page.behind.add(name);
     page.moves += 1;
+    this.moves = page.moves;
     this.live = live;
     this.due = true;
     this.complete = false;
-    if (!this.asking) this.asking = this.ask();
+    if (!this.asking) this.ask();
   }
 
-  // Resolves when what is in sight has followed, or takes too long.
-  rests() {
-    return Promise.race([this.asking, new Promise((done) => setTimeout(done, LONGEST))]);
+  // The page follows: nothing is left to ask for.
+  leave() {
+    clearTimeout(this.timer);
+    this.moves = undefined;
   }
 
   async ask() {
+    this.asking = true;
     clearTimeout(this.timer);
     let last = () => {}; // shows what came last, while the server is at work on the next
     while (this.due) {
@@ -80,23 +82,27 @@ class Follower {
       this.whole = this.came - begun;
     }
     last();
-    this.asking = undefined;
-    this.complete = !this.lacking && !parts().some(isStale);
+    this.asking = false;
+    this.check();
     this.later(RESTS);
   }
 
   // What was left out while the hand moved fast, and after a while what is out of sight.
   later(time) {
     clearTimeout(this.timer);
-    if (!this.live || page.base === page.moves) return;
+    if (this.moves !== page.moves || page.base === page.moves) return; // others', or the page's own
     this.timer = setTimeout(async () => {
       if (this.asking) return;
       const stale = parts(time === LATE).filter(isStale);
       if (stale.length) (await this.bring(stale))();
-      this.complete &&= !this.lacking;
+      this.check();
       if (this.lacking) this.lacks();
       else if (time !== LATE) this.later(LATE);
     }, time);
+  }
+
+  check() {
+    this.complete = !this.lacking && !parts().some(isStale);
   }
 
   // Hands parts on as they come, but for the last ones: returns what does that.
@@ -151,7 +157,7 @@ class Follower {
   }
 
   stop() {
-    clearTimeout(this.timer);
+    this.leave();
     removeEventListener("scroll", this.scrolled, { capture: true });
   }
 }

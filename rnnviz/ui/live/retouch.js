@@ -63,6 +63,7 @@ function alike(a, b) {
 function retouch(Plotly, plot, before, now) {
   if (!before || before.rest !== now.rest || !plot.calcdata) return false;
   const full = plot._fullData;
+  if (!full.every(isPlain)) return false;
   const changed = now.numbers.map((numbers, k) =>
     Object.keys(numbers).filter((name) => !alike(numbers[name], before.numbers[k][name])),
   );
@@ -98,6 +99,12 @@ function retouch(Plotly, plot, before, now) {
   // Plotly itself draws them where a range changes
   if (!Object.keys(layout).some((key) => key.endsWith(".range"))) drawTraces(plot);
   return plot._fullLayout.legend?._height === height; // else it wants other margins
+}
+
+// Whether a trace is drawn by its own numbers alone, on scales that are given.
+function isPlain(trace) {
+  if (trace.type === "heatmap") return trace.zauto === false && !trace.coloraxis;
+  return trace.type === "scatter" && !trace.stackgroup;
 }
 
 function drawTraces(plot) {

@@ -44,7 +44,7 @@ class Slider {
     this.wanted = null; // the notch to send next
     this.again = false; // whether what is under way was lost before
     this.owes = false; // whether the page is still to hear of the last value
-    this.follower = new Follower(() => this.hurry());
+    this.follower = new Follower(() => this.owe());
     this.hands = new Set(); // what holds the thumb: a pointer, keys
     this.listen();
   }
@@ -176,13 +176,16 @@ class Slider {
     this.follow();
   }
 
+  // Something cannot follow by itself.
+  owe() {
+    this.owes = true;
+    this.rest();
+  }
+
   rest() {
     clearTimeout(this.resting);
     if (!this.owes || this.hands.size) return;
-    this.resting = setTimeout(async () => {
-      await this.follower.rests();
-      if (this.owes && !this.hands.size) this.hurry();
-    }, RESTS);
+    this.resting = setTimeout(() => this.hurry(), RESTS);
   }
 
   flush() {
@@ -192,7 +195,9 @@ class Slider {
     this.wanted = null;
     this.flying = { answered: false, since: performance.now() };
     this.number += 1;
-    this.send({ at: this.sent, number: this.number, followed: Boolean(this.follower.complete) });
+    const followed = Boolean(this.follower.complete);
+    if (!followed) this.follower.leave();
+    this.send({ at: this.sent, number: this.number, followed });
     const app = document.querySelector(STATE);
     if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
     this.clock ??= setInterval(() => this.checked(), 250);

@@ -12,7 +12,9 @@ export default function (component) {
   }
   words.data = data;
   words.root.dataset.rnnvizFollows = data.key;
-  if (!window.rnnvizPage?.ahead.size) words.live = undefined; // else until the page has caught up
+  const { ahead, told, moves } = window.rnnvizPage ?? {};
+  // what followed the hand stays where it is of its last move, which the page may not know yet
+  if (!ahead?.size || told.get(data.key) !== moves) words.live = undefined;
   words.show();
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => words.root.isConnected || words.stop());
