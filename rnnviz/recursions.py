@@ -50,6 +50,10 @@ def cell_states(s: Any, c_0: Any, c: Any) -> None:
 # 2^300. Where weights are larger than that, rows are kept lower.
 KEPT, AROUND, ROOM = 600, 100, 300
 MOST = 1200  # binary places that one step may grow by; rows would be kept too low for more
+# Entries of U from which the BLAS shares the product of one row out among threads, and up to which
+# that costs more than it saves: for each of them another one waits, and keeps its core busy. Not in
+# float32, near whose end the order of a sum shows (``plain_pass``).
+SHARED_FROM, SHARED_UP_TO = 9216, 2**16
 RNN_FORMS = ("tanh", "relu", "sigmoid", "identity")  # of rnn_gradients, by number
 
 
@@ -102,10 +106,16 @@ def _align(
 @compiled
 def _pass_back(d_a: Any, u: Any, d_h: Any) -> None:
     """Uᵀ δa into d_h; where δa has come to be all 0 without reading U, which is finite."""
-    if d_a.any():
-        np.dot(d_a, u, d_h)
-    else:
+    if not d_a.any():
         d_h[:] = 0
+    elif len(d_a) == 1 and u.itemsize == 8 and SHARED_FROM < u.size <= SHARED_UP_TO:
+        d_h[:] = 0
+        for k in range(len(u)):
+            by = d_a[0, k]
+            for j in range(u.shape[1]):
+                d_h[0, j] += by * u[k, j]
+    else:
+        np.dot(d_a, u, d_h)
 
 
 @compiled

@@ -480,3 +480,31 @@ def test_a_saved_trace_has_the_same_norms(tmp_path: Path):
         loaded = rnnviz.load_trace(tmp_path / f"trace{ending}")
         assert loaded == trace
         assert rnnviz.gradient_norms(loaded).identical(rnnviz.gradient_norms(trace))
+
+
+def test_labels_are_shared_and_yet_each_datasets_own():
+    trace = rnnviz.trace(nn.GRU(1, 2, bidirectional=True), torch.ones(4, 3, 1), loss="all")
+    first, second = rnnviz.gradient_norms(trace), rnnviz.gradient_norms(trace)
+    labels = {"layer": [0], "direction": ["forward", "backward"], "time": range(4)}
+    labels = {name: list(values) for name, values in labels.items()} | {"batch": [0, 1, 2]}
+    assert {str(name): values.values.tolist() for name, values in second.coords.items()} == labels
+    first["time"].attrs["unit"] = "steps"
+    first["time"].encoding["dtype"] = "int16"
+    first["layer"] = [7]
+    assert second["time"].attrs == second["time"].encoding == {}
+    assert rnnviz.gradient_norms(trace).identical(second)
+
+
+@pytest.mark.parametrize("stack", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("hidden", [50, 100])  # where one row's product is no library's
+def test_gradients_of_layers_too_small_to_share_out(stack: Any, hidden: int):
+    module = stack(1, hidden, dtype=torch.float64)
+    x = torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None].requires_grad_()
+    h = torch.zeros(1, hidden, dtype=torch.float64, requires_grad=True)
+    state = (h, torch.zeros_like(h)) if stack is nn.LSTM else h
+    module(x, state)[0].sum().backward()
+    assert h.grad is not None
+    found = rnnviz.trace(module, x.detach(), loss="all").initial_state["grad_hidden_state"]
+    expected = h.grad.numpy()
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found.values[0, 0], expected, rtol=0, atol=1e-13 * scale)

@@ -32,6 +32,7 @@ from rnnviz.experiment import (
 from rnnviz.experiment.claim import CLAIMED, VARIANTS, claimed_of, holds
 from rnnviz.experiment.edits import read_edits, write_edits
 from rnnviz.experiment.names import InitName, NonlinearityName
+from rnnviz.experiment.networks import of_each
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
 from rnnviz.inputs.signals import SIGNALS, make_signal
 from rnnviz.locale import labels
@@ -216,6 +217,26 @@ def test_all_three_run_on_the_same_input_with_the_same_loss(loss: Any):
         assert trace.loss is not None
         assert abs(trace.loss - expected) < 1e-12
         assert np.abs(trace["hidden_state"].values[0, 0, :, 0] - y.detach().numpy()).max() < 1e-12
+
+
+def test_two_at_a_time_is_the_same_as_one_after_another():
+    settings = NetworkSettings(hidden=50, length=80, init="orthogonal", gain=1.3)
+    traces = run_networks(settings)
+    assert list(traces) == ["rnn", "lstm", "gru"]
+    for cell, found in traces.items():
+        module, x = build_network(settings, cell), make_inputs(settings)
+        assert found == rnnviz.trace(module, x, loss=settings.loss)
+
+
+def test_the_first_of_several_errors_comes_out():
+    def fail(value: int) -> int:
+        if value > 1:
+            raise ValueError(value)
+        return value
+
+    assert list(of_each(fail, {"b": 1, "a": 0}).items()) == [("b", 1), ("a", 0)]
+    with pytest.raises(ValueError, match=r"^2$"):
+        of_each(fail, {"a": 1, "b": 2, "c": 3})
 
 
 def test_the_weights_are_not_drawn_from_the_numbers_of_the_noise():

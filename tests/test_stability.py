@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from torch import nn
 
 import rnnviz
-from rnnviz.stability import closed_form, products
+from rnnviz.stability import closed_form, exponents, products
 from tests import reference
 from tests.cases import Case, cases, plain_case
 
@@ -211,6 +211,22 @@ def test_a_direction_that_dies_among_tiny_ones():
     found = rnnviz.lyapunov_exponents(turned[None])
     assert np.abs(found[:2] - [0, np.log(np.abs(turned[1:, 1]).max())]).max() < 1
     assert found[2] == -np.inf
+
+
+def test_compiled_steps_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch):
+    jacobians = np.random.default_rng(0).standard_normal((50, 8, 8)) / 4
+    jacobians[20, :, 3] = 0  # a direction dies
+    expected = [
+        rnnviz.lyapunov_exponents(jacobians),
+        rnnviz.lyapunov_exponents(jacobians, leading=3),
+    ]
+    sizes = rnnviz.log_singular_values(jacobians)
+    monkeypatch.setattr(exponents, "SMALL", 0)
+    found = [rnnviz.lyapunov_exponents(jacobians), rnnviz.lyapunov_exponents(jacobians, leading=3)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(rnnviz.log_singular_values(jacobians), sizes, rtol=0, atol=1e-12)
+    assert found[0][-1] == -np.inf
 
 
 @pytest.mark.parametrize("states", [5, 70])

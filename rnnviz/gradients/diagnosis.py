@@ -144,12 +144,11 @@ def _verdict(
 
 def _lost(norms: NDArray[np.float64], times: NDArray[np.intp], name: str) -> Lost | None:
     smallest, largest = RANGES[name]
-    for step in reversed(range(len(norms))):
-        if norms[step] <= smallest:
-            return Lost(int(times[step]), "0")
-        if norms[step] >= largest:
-            return Lost(int(times[step]), "inf")
-    return None
+    gone = np.flatnonzero((norms <= smallest) | (norms >= largest))
+    if not len(gone):
+        return None
+    step = gone[-1]
+    return Lost(int(times[step]), "0" if norms[step] <= smallest else "inf")
 
 
 def _not_finite(
@@ -162,10 +161,13 @@ def _not_finite(
     first: NotFinite | None = None
     place = len(times)
     for name in names:
-        bad = ~np.isfinite(trace.array(name)[layer, number, times, batch])
-        steps = np.flatnonzero(bad.any(-1))
-        if len(steps) and steps[0] < place:
-            place = int(steps[0])
+        finite = np.isfinite(trace.array(name)[layer, number, : len(times), batch])
+        if finite.all():
+            continue
+        bad = ~finite[times]
+        step = int(np.argmax(bad.any(-1)))
+        if step < place:
+            place = step
             first = NotFinite(int(times[place]), name, int(np.flatnonzero(bad[place])[0]))
     return first
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,11 +51,14 @@ def hidden_norms(
     return backpropagate(trace)[layer][number].norms["hidden_state"][:, batch]
 
 
-def labels_of(shape: tuple[int, ...]) -> dict[str, list[str] | np.ndarray]:
-    """Coordinates of (layer, direction, …) as a trace labels them."""
+@lru_cache(maxsize=8)  # always the same, and to make them takes longer than to work the norms out
+def labels_of(shape: tuple[int, ...]) -> xarray.Coordinates:
+    """Coordinates of (layer, direction, …) as a trace labels them; a Dataset takes copies."""
+    import xarray
+
     names = ("layer", "direction", "time", "batch", "unit")
     labels: dict[str, list[str] | np.ndarray] = {
         name: np.arange(n) for name, n in zip(names, shape, strict=False)
     }
     labels["direction"] = ["forward", "backward"][: shape[1]]
-    return labels
+    return xarray.Coordinates(labels)

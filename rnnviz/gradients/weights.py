@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import (
@@ -16,6 +17,7 @@ from rnnviz.gradients.backpropagation import (
     valid_lengths,
 )
 from rnnviz.gradients.norms import labels_of
+from rnnviz.running import few_threads
 from rnnviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -96,12 +98,16 @@ def _of_part(
     alive = np.any([d.any(-1) & x.any(-1) for d, x in products], axis=0)
     largest = int(scale[alive].max(initial=-(1 << 40)))
     shift = np.where(alive, np.clip(scale - largest, -5000, 0), -5000)[..., None]
-    sums = [
-        np.linalg.norm(np.ldexp(d, shift).reshape(-1, d.shape[-1]).T @ x.reshape(-1, x.shape[-1]))
-        for d, x in products
-    ]
+    sums = [_norm_of_sum(np.ldexp(d, shift), x) for d, x in products]
     with np.errstate(divide="ignore"):
         total = np.log10(np.linalg.norm(sums)) + largest * np.log10(2.0)
     padded = np.arange(len(logs))[:, None] >= valid_lengths(trace)
     back = own_order(trace, logs[..., None], direction)[..., 0]
     return np.where(padded, np.nan, back), float(total)
+
+
+def _norm_of_sum(d: NDArray[np.float64], x: NDArray[np.float64]) -> float:
+    """‖Σ δ_t x_tᵀ‖, by torch: its threads can be told to be few."""
+    rows, columns = (torch.from_numpy(part).flatten(0, 1) for part in (d, x))
+    with few_threads(d[0].size * x.shape[-1]):
+        return float(torch.linalg.vector_norm(rows.T @ columns))

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rnnviz.errors import RnnvizError
 from rnnviz.stability.products import (
+    SMALL,
     Progress,
     Shifts,
     Values,
@@ -146,18 +146,23 @@ def _sweep(
 
 def _run(factors: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
     """Q and all R of the steps before the one at which a column dies; or of that one, the first."""
-    bases, found = [torch.from_numpy(q)], list[Tensor]()
-    for factor in torch.from_numpy(factors):
-        basis, r = torch.linalg.qr(factor @ bases[-1])
-        bases.append(basis)
-        found.append(r)
-    r = torch.stack(found).numpy()
+    from rnnviz.stability.kernels import factorise
+
+    steps, states, wanted = len(factors), factors.shape[1], q.shape[1]
+    bases, r = np.empty((steps, states, wanted)), np.empty((steps, wanted, wanted))
+    before = [q, *bases[:-1]]
+    if states <= SMALL and wanted:
+        factorise(factors, np.ascontiguousarray(q), bases, r)
+    else:
+        for t in range(steps):
+            product = torch.from_numpy(multiply(factors[t], before[t]))
+            bases[t], r[t] = (part.numpy() for part in torch.linalg.qr(product))
     diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
-    dead = np.any(_dead(diagonal, factors, torch.stack(bases[:-1]).numpy()), axis=1)
+    dead = np.any(_dead(diagonal, factors, np.stack(before)), axis=1)
     if dead[0]:
         return _bury(factors[0], q)
     steps = int(np.argmax(dead)) if dead.any() else len(r)
-    return bases[steps].numpy(), r[:steps], np.arange(q.shape[1])
+    return bases[steps - 1], r[:steps], np.arange(wanted)
 
 
 def _bury(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:

@@ -157,8 +157,7 @@ def log_norms(
     for k in range(len(shifts) - 1, -1, -1):
         if factors is not None:
             unit[:] = product
-            for i in range(states):
-                _combine(unit[i], factors[k], product[i])
+            np.dot(unit, factors[k], product)
         scale = keep(product, scale + shifts[k])
         exponent = _exponent(product)
         by = math.ldexp(1.0, -exponent)  # squares stay in range then
@@ -171,6 +170,14 @@ def log_norms(
         if norm > 0:
             found[k] = math.log10(norm) + (scale + exponent) * math.log10(2.0)
     return scale
+
+
+@compiled
+def factorise(factors: Any, q: Any, bases: Any, found: Any) -> None:
+    """Q_t into bases and R_t into found, F_t Q_{t−1} = Q_t R_t from this first Q on."""
+    for t in range(len(factors)):
+        bases[t], found[t] = np.linalg.qr(np.dot(factors[t], q))
+        q = bases[t]
 
 
 @compiled

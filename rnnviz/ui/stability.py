@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from rnnviz.experiment import NetworkSettings, Settings
+from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.sizes import EXACT, Stability, cost_of, measure_stability, seconds_of
 from rnnviz.locale import Labels
 from rnnviz.plots.drawing import Drawing
@@ -52,7 +53,7 @@ def _found(settings: Settings, most: float) -> Found | None:
     if found is None:
         traces = labelled(network)
         if sum(map(cost_of, traces.values())) <= most:
-            found = {label: measure_stability(trace) for label, trace in traces.items()}
+            found = of_each(measure_stability, traces)
             keep(stabilities(), network.model_dump_json(), found)
     return found
 
