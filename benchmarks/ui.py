@@ -43,6 +43,16 @@ RESTS = 0.15  # seconds until the page follows
 
 RECORD = """() => {
     window.painted = {};
+    window.asked = 0;
+    const { fetch } = window;
+    window.fetch = (...asked) => {
+        window.asked += 1;
+        const done = () => setTimeout(() => { window.asked -= 1; }, 50);
+        return fetch(...asked).then(async (answer) => {
+            answer.clone().text().then(done, done);
+            return answer;
+        });
+    };
     const pressed = (event) => { window.painted = {at: event.timeStamp}; };
     document.addEventListener("keydown", pressed, true);
     const note = (part) => requestAnimationFrame(() => {
@@ -197,13 +207,13 @@ def cold_start(browser: Browser, path: str) -> float:
 
 
 def rest(page: Page) -> None:
-    """Waits until script and drawing have been still for a while."""
-    still = 0
+    """Waits until script, questions and drawing have been still for a while."""
+    still, looked = 0, "() => [window.painted?.any, window.asked]"
     while still < 3:
         page.wait_for_selector(DONE, state="attached", timeout=120_000)
-        before = page.evaluate("() => window.painted?.any")
+        before = page.evaluate(looked)
         page.wait_for_timeout(100)
-        same = page.evaluate("() => window.painted?.any") == before
+        same = page.evaluate(looked) == before and not before[1]
         still = still + 1 if same and page.locator(DONE).count() else 0
 
 

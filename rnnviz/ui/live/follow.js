@@ -2,7 +2,7 @@
 // moves, they are asked for in one request of their own, which Streamlit and the page's script know
 // nothing of: first what is in sight, the rest when the hand has been still for a while.
 
-const SLOW = 80; // milliseconds from which on the first figure follows more often than the rest
+const SLOW = 50; // milliseconds from which on the first figure follows more often than the rest
 const SHARE = 3; // how much longer it then does so than all of them take
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 const LATE = 1000; // milliseconds until what is out of sight follows
