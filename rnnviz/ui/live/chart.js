@@ -129,10 +129,12 @@ class Chart {
     this.keep(figure);
     const now = apart(figure);
     if (this.listening && this.width === this.root.clientWidth) {
-      const done = retouch(Plotly, this.plot, this.parts, now);
+      const before = this.parts;
       this.parts = now;
-      if (done) this.stands = written;
-      if (done) return this.reset();
+      if (retouch(Plotly, this.plot, before, now)) {
+        this.stands = written;
+        return this.reset();
+      }
     }
     this.parts = undefined; // until it is drawn
     this.width = this.root.clientWidth;

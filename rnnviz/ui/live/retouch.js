@@ -60,7 +60,15 @@ function alike(a, b) {
 }
 
 // Brings a drawn figure from before to now, both as apart() gives them; whether it could.
-function retouch(Plotly, plot, before, now) {
+function retouch(...given) {
+  try {
+    return renewed(...given);
+  } catch {
+    return false; // another Plotly, which keeps other things
+  }
+}
+
+function renewed(Plotly, plot, before, now) {
   if (!before || before.rest !== now.rest || !plot.calcdata) return false;
   const full = plot._fullData;
   if (!full.every(isPlain)) return false;
