@@ -13,6 +13,7 @@ else:
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
+    from streamlit import get_option
     from streamlit.starlette import App
 
     def load() -> None:
@@ -28,4 +29,6 @@ else:
         return await answer(request)
 
     Thread(target=load, daemon=True).start()
-    app = App(__file__, routes=[Route("/rnnviz/follow", follow, methods=["POST"])])
+    below = get_option("server.baseUrlPath").strip("/")
+    address = f"/{below}/rnnviz/follow".replace("//", "/")
+    app = App(__file__, routes=[Route(address, follow, methods=["POST"])])

@@ -6,7 +6,6 @@ from starlette.routing import Route
 from streamlit.starlette import App
 
 from rnnviz.ui.following import PAGES, Makers, answer
-from rnnviz.ui.live.follow import ADDRESS
 from tests.live_page import lines
 
 PAGES["waves"] = Makers(
@@ -14,5 +13,6 @@ PAGES["waves"] = Makers(
     {"said": lambda settings, _: f"<b>{settings.gain!r}</b>"},
 )
 app = App(
-    Path(__file__).with_name("live_page.py"), routes=[Route(ADDRESS, answer, methods=["POST"])]
+    Path(__file__).with_name("live_page.py"),
+    routes=[Route("/rnnviz/follow", answer, methods=["POST"])],
 )

@@ -296,7 +296,8 @@ def test_a_figure_that_cannot_be_drawn_shows_a_sentence(visit: Visit):
     visit.page.evaluate(
         """() => { window.react = window.Plotly.react;
             window.Plotly.react = () => { throw new Error("no"); };
-            for (const plot of document.querySelectorAll(".js-plotly-plot")) delete plot.calcdata; }"""
+            const plots = document.querySelectorAll(".js-plotly-plot");
+            for (const plot of plots) delete plot.calcdata; }"""
     )
     type_gain(visit, "ArrowRight")
     failed = visit.key("figure_lines").get_by_role("status")

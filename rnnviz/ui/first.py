@@ -19,9 +19,9 @@ def make_ready() -> None:
 
     All of it stays, so the garbage collector need not look at it again.
     """
+    sys.setswitchinterval(TURN)
     for part in PARTS:
         import_module(f"rnnviz.ui.{part}")
     measured(Settings().network())
-    sys.setswitchinterval(TURN)
     gc.collect()
     gc.freeze()

@@ -8,7 +8,6 @@ const waiting = new Set(); // charts without a Plotly to draw them
 const PATIENCE = 20000; // milliseconds until it is asked for again
 const IDLE = 1500; // milliseconds until what is out of sight is drawn in any case
 let asked = -Infinity;
-let imported;
 
 const CONFIG = {
   displaylogo: false,
@@ -286,16 +285,6 @@ const giveUp = window.cancelIdleCallback ?? clearTimeout;
 const HEARD = ["rnnviz-live", "rnnviz-settled"];
 const AXIS = /^[xy]axis\d*$/;
 const RANGE = /^([xy]axis\d*)\.(?:auto)?range/;
-
-// Streamlit's own copy, there already or imported from where its scripts are.
-function library(chunk) {
-  if (window.Plotly?.react) return window.Plotly;
-  if (!chunk) return undefined;
-  const script = document.querySelector('script[src*="static/js/"]');
-  const folder = new URL(script ? "." : "static/js/", script ? script.src : document.baseURI);
-  imported ??= import(new URL(chunk, folder).href).catch(() => undefined);
-  return imported.then(() => (window.Plotly?.react ? window.Plotly : undefined));
-}
 
 // No copy of Streamlit's: Python is asked for plotly's, by one chart for all of the page.
 function ask(chart) {

@@ -27,7 +27,10 @@ CHUNK = next((path.name for path in SCRIPTS.glob("PlotlyChart.*.js")), "")
 _chart = component(
     "rnnviz_chart",
     css=(HERE / "chart.css").read_text(encoding="utf-8"),
-    js="".join((HERE / f"{name}.js").read_text("utf-8") for name in ("chart", "retouch")),
+    js="".join(
+        (HERE / f"{name}.js").read_text("utf-8")
+        for name in ("server", "library", "chart", "retouch")
+    ),
     isolate_styles=False,
 )
 

@@ -146,7 +146,7 @@ class Follower {
     const query = Object.fromEntries([...new URLSearchParams(location.search), ...page.ahead]);
     for (const [key, value] of page.ahead) if (value === "") delete query[key];
     const body = JSON.stringify({ page: name, language, dark, query, seen });
-    const { ok, body: stream } = await fetch("/rnnviz/follow", { method: "POST", body });
+    const { ok, body: stream } = await fetch(new URL("rnnviz/follow", served()), { method: "POST", body });
     if (!ok) return;
     const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {

@@ -16,7 +16,6 @@ from rnnviz.ui.live.chart import written
 HERE = Path(__file__).parent
 SERVER = (HERE / "server.js").read_text(encoding="utf-8")
 SCRIPT = SERVER + (HERE / "follow.js").read_text(encoding="utf-8")
-ADDRESS = "/rnnviz/follow"
 
 
 class Live(NamedTuple):

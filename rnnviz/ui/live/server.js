@@ -2,6 +2,12 @@
 
 const STATE = "[data-test-script-state]";
 
+// Where the server's own addresses begin, which a page's address need not tell.
+function served() {
+  const script = document.querySelector('script[src*="static/js/"]');
+  return new URL(script ? "../../" : "/", script ? script.src : document.baseURI);
+}
+
 // Whether the page's script runs, as Streamlit itself knows it.
 function runs() {
   const state = document.querySelector(STATE)?.dataset.testScriptState;

@@ -1,5 +1,6 @@
 // A server that comes back after it was away knows nothing of this page until it runs it, and what is
-// a part of the page cannot ask for that: this does. It also hears of every run of the page.
+// a part of the page cannot ask for that: this does. It also hears of every run of the page, and
+// has Plotly loaded while the first is under way.
 
 let asked = 0;
 let run;
@@ -8,6 +9,7 @@ export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   if (data.run !== run) setTimeout(settle, SETTLED);
   run = data.run;
+  library(data.chunk);
   const app = document.querySelector(CONNECTION);
   let away = false;
   const watcher = new MutationObserver(() => {

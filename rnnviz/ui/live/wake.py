@@ -4,10 +4,13 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
+from rnnviz.ui.live.chart import CHUNK
 from rnnviz.ui.live.follow import SCRIPT
 
+HERE = Path(__file__).parent
 _wake = component(
-    "rnnviz_wake", js=SCRIPT + Path(__file__).with_name("wake.js").read_text(encoding="utf-8")
+    "rnnviz_wake",
+    js=SCRIPT + "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("library", "wake")),
 )
 
 
@@ -18,8 +21,9 @@ def wake_up(run: int) -> None:
 
     Streamlit connects again by itself, to a new session if the server is a new one, and waits for
     the next change; that of a fragment means nothing to a session which has not run its page.
+    Plotly is loaded meanwhile, before there is anything to draw.
     """
-    _wake(key="wake", data={"run": run}, on_woken_change=_do_nothing)
+    _wake(key="wake", data={"run": run, "chunk": CHUNK}, on_woken_change=_do_nothing)
 
 
 def _do_nothing() -> None:
