@@ -40,19 +40,10 @@ MAIN = "figure_gradient_norms"
 FIRST = {"/gradients": f".st-key-{MAIN} .scatterlayer .js-line", "/": ".strip button"}
 STARTS = 5
 RESTS = 0.15  # seconds until the page follows
+ASKING: dict[Page, int] = {}  # questions under way
 
 RECORD = """() => {
     window.painted = {};
-    window.asked = 0;
-    const { fetch } = window;
-    window.fetch = (...asked) => {
-        window.asked += 1;
-        const done = () => setTimeout(() => { window.asked -= 1; }, 50);
-        return fetch(...asked).then(async (answer) => {
-            answer.clone().text().then(done, done);
-            return answer;
-        });
-    };
     const pressed = (event) => { window.painted = {at: event.timeStamp}; };
     document.addEventListener("keydown", pressed, true);
     const note = (part) => requestAnimationFrame(() => {
@@ -148,7 +139,9 @@ class Visit:
         self.asked: list[str] = []  # beside the WebSocket
         self.answered = 0  # bytes
         self.page.on("websocket", self._opened)
-        self.page.on("requestfinished", self._asked)
+        self.page.on("request", lambda request: self._asks(request, +1))
+        self.page.on("requestfinished", lambda request: self._asks(request, -1))
+        self.page.on("requestfailed", lambda request: self._asks(request, -1))
         knock(self.page, address)
         self.page.wait_for_selector(ready, timeout=120_000)
         rest(self.page)
@@ -160,9 +153,12 @@ class Visit:
     def _kept(self, frames: list[bytes], frame: bytes | str) -> None:
         frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
-    def _asked(self, request: Request) -> None:
-        if request.url.endswith("/follow") and request.post_data:
-            self.asked.append(request.post_data)
+    def _asks(self, request: Request, more: int) -> None:
+        if not request.url.endswith("/follow"):
+            return
+        ASKING[self.page] = ASKING.get(self.page, 0) + more
+        if more < 0:
+            self.asked.append(request.post_data or "")
             self.answered += request.sizes()["responseBodySize"]
 
     @property
@@ -208,12 +204,12 @@ def cold_start(browser: Browser, path: str) -> float:
 
 def rest(page: Page) -> None:
     """Waits until script, questions and drawing have been still for a while."""
-    still, looked = 0, "() => [window.painted?.any, window.asked]"
+    still, looked = 0, "() => window.painted?.any"
     while still < 3:
         page.wait_for_selector(DONE, state="attached", timeout=120_000)
         before = page.evaluate(looked)
         page.wait_for_timeout(100)
-        same = page.evaluate(looked) == before and not before[1]
+        same = page.evaluate(looked) == before and not ASKING.get(page)
         still = still + 1 if same and page.locator(DONE).count() else 0
 
 

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from rnnviz.experiment import LanguageName, Settings
 from rnnviz.locale import Labels, labels
-from rnnviz.ui import comparing, interventions, stability, through_time, weights
+from rnnviz.ui import comparing, interventions, scenes, stability, through_time, weights
 from rnnviz.ui.frame import seen_by
 from rnnviz.ui.live.follow import Followed
 
@@ -41,7 +41,7 @@ class Makers(NamedTuple):
 PAGES = {
     "gradients": Makers(
         through_time.FIGURES | weights.FIGURES | stability.FIGURES,
-        through_time.WORDS | weights.WORDS | stability.WORDS,
+        scenes.WORDS | through_time.WORDS | weights.WORDS | stability.WORDS,
     ),
     "compare": Makers(comparing.FIGURES | interventions.FIGURES, interventions.WORDS),
 }

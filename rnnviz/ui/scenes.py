@@ -8,31 +8,36 @@ import streamlit as st
 
 from rnnviz.experiment import MOST_EDITED, SCENES, NetworkSettings, Settings
 from rnnviz.locale import Labels
+from rnnviz.ui.live.words import show_words
 
 ALONE = ("gain", "spectral_radius", "forget_bias", "input_scale", "clip")
 
 
 def show_scenes(settings: Settings, words: Labels) -> None:
     """All scenes as links, and the words of the one that is on."""
-    on = scene_of(settings)
     with st.container(horizontal=True, gap="xxsmall", key="scenes"):
         for name in SCENES:
-            with st.container(key=f"scene_{'on_' * (name == on)}{name}", width="content"):
+            with st.container(key=f"scene_{name}", width="content"):
                 st.page_link(
                     "pages/gradients.py",
                     label=words[f"scene.{name}"],
                     query_params=scene_query(name, settings),
                 )
-    # there also when it says nothing: what stands below keeps its place, and so its drawing
-    said = "" if on is None else words[f"scene.{on}_words"]
-    st.html(f"<p class='rnnviz-scene'>{escape(said)}</p>")
+    show_words(_said(settings, words), key="scene_words")
+
+
+def _said(settings: Settings, words: Labels) -> str:
+    """What the scene shows that is on, and the mark on its link; settings may leave it by hand."""
+    on = scene_of(settings)
+    if on is None:
+        return f"<p class='rnnviz-scene'>{escape(words['scenes.own'])}</p>"
+    mark = f"<style>.st-key-scene_{on} a {{--on: var(--rnnviz-selected)}}</style>"
+    return f"{mark}<p class='rnnviz-scene'>{escape(words[f'scene.{on}_words'])}</p>"
 
 
 def moved_alone(settings: Settings) -> Collection[str]:
     """The settings by which nothing changes on the page but figures and words that follow them."""
-    if settings.claim or settings.hidden <= MOST_EDITED or scene_of(settings):
-        return ()
-    return ALONE
+    return () if settings.claim or settings.hidden <= MOST_EDITED else ALONE
 
 
 def scene_query(name: str, settings: Settings) -> dict[str, str]:
@@ -56,3 +61,6 @@ def _scenes() -> dict[str, tuple[NetworkSettings, bool]]:
         name: (Settings.model_validate(dict(scene)).network(), scene.claim)
         for name, scene in SCENES.items()
     }
+
+
+WORDS = {"scene_words": _said}

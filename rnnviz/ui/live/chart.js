@@ -82,9 +82,9 @@ class Chart {
     this.root.classList.remove("rnnviz-chart-waits");
     giveUp(this.idle);
     this.due = true;
+    if (atOnce) return this.draw();
     const { top, bottom } = this.root.getBoundingClientRect();
-    if (atOnce) this.draw();
-    else if (bottom > 0 && top < innerHeight) lineUp(this);
+    if (bottom > 0 && top < innerHeight) lineUp(this);
     else this.idle = whenIdle(() => this.due && this.draw(), { timeout: IDLE });
   }
 
@@ -93,7 +93,7 @@ class Chart {
     this.due = true;
     if (this.drawing) return;
     this.drawing = true;
-    while (this.due && !this.stopped && this.root.clientWidth) {
+    while (this.due && !this.stopped && this.room) {
       this.due = false;
       try {
         const Plotly = window.Plotly?.react ? window.Plotly : await library(this.header.chunk);
@@ -123,11 +123,11 @@ class Chart {
 
   async react(Plotly) {
     const written = this.live ?? this.figure;
-    if (written === this.stands && this.width === this.root.clientWidth) return;
+    if (written === this.stands && this.width === this.room) return;
     const figure = JSON.parse(written);
     this.keep(figure);
     const now = apart(figure);
-    if (this.listening && this.width === this.root.clientWidth) {
+    if (this.listening && this.width === this.room) {
       const before = this.parts;
       this.parts = now;
       if (retouch(Plotly, this.plot, before, now)) {
@@ -136,7 +136,7 @@ class Chart {
       }
     }
     this.parts = undefined; // until it is drawn
-    this.width = this.root.clientWidth;
+    this.width = this.room;
     Object.assign(figure.layout, { width: this.width, height: this.header.height, autosize: false });
     this.message.hidden = true;
     this.plot.hidden = false;
@@ -223,14 +223,19 @@ class Chart {
     this.send("picked", { curve, x: plain(x), y: plain(y), customdata: plain(customdata) });
   }
 
+  // The width there is. It is observed: to ask for it has the browser lay out all that was drawn.
+  get room() {
+    return this.observed ?? this.root.clientWidth;
+  }
+
   resized() {
-    const width = this.root.clientWidth;
+    const width = (this.observed = this.root.clientWidth);
     if (!width || width === this.width || this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       if (this.due || !this.listening) this.draw();
-      else if (!this.drawing && this.root.clientWidth) {
-        this.width = this.root.clientWidth;
+      else if (!this.drawing && this.room) {
+        this.width = this.room;
         Promise.resolve(window.Plotly.relayout(this.plot, { width: this.width })).catch(() => this.fail());
       }
     });

@@ -74,7 +74,9 @@ class Follower {
       this.due = false;
       const begun = performance.now();
       const brief = this.whole > SLOW && begun - this.came < SHARE * this.whole;
-      const coming = this.bring(brief ? parts().slice(0, 1) : parts());
+      const seen = parts();
+      const first = seen.find((key) => key.startsWith("figure_")) ?? seen[0];
+      const coming = this.bring(brief ? [first] : seen);
       last();
       last = await coming;
       if (brief) continue;
@@ -117,6 +119,7 @@ class Follower {
       for (const line of lines) {
         const end = line.indexOf(" ");
         const key = line.slice(0, end);
+        if (page.told.get(key) > moves) continue; // it stands for a later move
         detail[key] = line.slice(end + 1);
         this.lacking ||= !detail[key];
         page.told.set(key, moves);
@@ -149,10 +152,14 @@ class Follower {
     const { ok, body: stream } = await fetch(new URL("rnnviz/follow", served()), { method: "POST", body });
     if (!ok) return;
     const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        yield value;
+      }
+    } finally {
+      reader.read().catch(() => undefined); // the end, too, or the answer stays open
     }
   }
 
