@@ -106,7 +106,8 @@ def test_a_weight_is_typed_and_everything_follows(visit: Visit):
     changed, _ = Settings.from_query(visit.query)
     check_page(visit, changed, "hidden")
     expect(cell(visit, 0, 1)).to_be_focused()
-    assert not visit.page.locator(".rnnviz-scene").is_visible()  # the scene is another one now
+    own = labels("en")["scenes.own"]  # the scene is another one now
+    assert visit.page.locator(".rnnviz-scene").inner_text() == own
     for key in ("ArrowDown", "ArrowLeft", "-", ".", "5", "Tab"):
         visit.page.keyboard.press(key)
     expect(cell(visit, 1, 1)).to_be_focused()
