@@ -7,7 +7,7 @@ let run;
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  if (data.run !== run) setTimeout(settle, SETTLED);
+  if (data.run !== run) settleWhenDone();
   run = data.run;
   library(data.chunk);
   const app = document.querySelector(CONNECTION);
@@ -20,6 +20,16 @@ export default function (component) {
   });
   if (app) watcher.observe(app, { attributes: true, attributeFilter: ["data-test-connection-state"] });
   return () => watcher.disconnect();
+}
+
+// When the script has ended, and its figures have had the time to reach their places: those of the
+// run before may be of settings that have been moved since.
+function settleWhenDone(ended = false) {
+  setTimeout(() => {
+    if (runs()) settleWhenDone();
+    else if (!ended) settleWhenDone(true);
+    else settle();
+  }, SETTLED);
 }
 
 const CONNECTION = "[data-test-connection-state]";
