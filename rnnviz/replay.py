@@ -60,8 +60,7 @@ def replay(
         return _lstm(weights, x, before, c_0, hidden)
     if network.kind == "gru":
         return _gru(weights, x, before, hidden)
-    a = _affine(x, weights.ih, weights.bias_ih)
-    a += _affine(before, weights.hh, weights.bias_hh)
+    a = _preactivations(weights, x, before)
     h = torch.tanh(a) if network.nonlinearity == "tanh" else torch.relu(a)
     return Steps(hidden, {"hidden_preactivation": a.numpy()}, h.numpy(), ())
 
@@ -88,12 +87,20 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return torch.nn.functional.linear(x, weight, bias)
 
 
+def _preactivations(weights: Weights, x: Tensor, before: Tensor) -> Tensor:
+    """W x + U h_{t−1} + b of all steps, in one array."""
+    a = _affine(x, weights.ih, weights.bias_ih)
+    if weights.bias_hh is not None:
+        a += weights.bias_hh
+    a.flatten(0, 1).addmm_(before.flatten(0, 1), weights.hh.T)
+    return a
+
+
 def _lstm(weights: Weights, x: Tensor, before: Tensor, c_0: Tensor, hidden: Tensor) -> Steps:
     from rnnviz.recursions import cell_states
 
     n = c_0.shape[-1]
-    a = _affine(x, weights.ih, weights.bias_ih)
-    a += _affine(before, weights.hh, weights.bias_hh)
+    a = _preactivations(weights, x, before)
     s = torch.sigmoid(a)
     torch.tanh(a[..., 2 * n : 3 * n], out=s[..., 2 * n : 3 * n])
     c = torch.empty(*a.shape[:2], n, dtype=a.dtype)

@@ -13,6 +13,7 @@ from rnnviz.cells import GATE_NAMES, ElmanCell
 from rnnviz.experiment.settings import NetworkSettings
 from rnnviz.initialise import KEEPING
 from rnnviz.inputs.signals import make_signal
+from rnnviz.running import few_threads
 from rnnviz.trace import Trace, trace
 
 TORCH_FORMS = ("tanh", "relu")  # of torch.nn.RNN; the others are this project's own
@@ -32,21 +33,31 @@ def run_networks(settings: NetworkSettings) -> dict[str, Trace]:
     """
     x = make_inputs(settings)
     modules = {cell: build_network(settings, cell) for cell in GATE_NAMES}
-    run = partial(trace, inputs=x, loss=settings.loss)
-    if settings.length * settings.hidden < LONG:
-        return {cell: run(module) for cell, module in modules.items()}
-    return of_each(run, modules)
+    return of_each(partial(trace, inputs=x, loss=settings.loss), modules, settings)
 
 
-def of_each(make: Callable[[Given], Made], given: Mapping[str, Given]) -> dict[str, Made]:
+def of_each(
+    make: Callable[[Given], Made],
+    given: Mapping[str, Given],
+    settings: NetworkSettings | None = None,
+) -> dict[str, Made]:
     """What ``make`` gives for each, under the same names, worked out two at a time.
 
-    Of use where most of the time goes by in compiled code, two parts of which run at once.
+    Of use where most of the time goes by in compiled code, two parts of which run at once, each in
+    a thread of its own alone. settings: of networks that this depends on; one after another where
+    these are small. ``make`` must not come back here.
 
     >>> of_each(abs, {"rnn": -1, "lstm": 2})
     {'rnn': 1, 'lstm': 2}
     """
-    return dict(zip(given, _POOL.map(make, given.values()), strict=True))
+    if settings and settings.length * settings.hidden < LONG:
+        return {name: make(value) for name, value in given.items()}
+
+    def alone(value: Given) -> Made:
+        with few_threads(0):
+            return make(value)
+
+    return dict(zip(given, _POOL.map(alone, given.values()), strict=True))
 
 
 def make_inputs(settings: NetworkSettings) -> Tensor:

@@ -65,9 +65,9 @@ def differentiated(trace: Trace) -> list[str]:
     return [name.removeprefix("grad_") for name in trace if name.startswith("grad_")]
 
 
-def own_order(trace: Trace, values: Array, direction: int) -> NDArray[np.float64]:
+def own_order(trace: Trace, values: Array, direction: int, dtype: Any = np.float64) -> Array:
     """(time, batch, …) from the input's order to the direction's, or back; 0 where padded."""
-    turned = np.asarray(turn(values, direction, _lengths(trace)), np.float64)
+    turned = np.asarray(turn(values, direction, _lengths(trace)), dtype)
     if trace.lengths is not None:
         turned = turned.copy()
         turned[np.arange(len(turned))[:, None] >= trace.lengths] = 0
@@ -232,7 +232,8 @@ def recurse(
 
     def read(*names: str) -> Array:
         parts = [trace.array(name)[layer, direction] for name in names]
-        return cast(own_order(trace, np.concatenate(parts, -1), direction))
+        together = np.concatenate(parts, -1, dtype=dtype, casting="same_kind")
+        return cast(own_order(trace, together, direction, dtype))
 
     def start(name: str) -> Array:
         return cast(trace.initial_array(name)[layer, direction])
@@ -247,7 +248,7 @@ def recurse(
         extra = read(*GATE_NAMES["gru"]), *m, start("hidden_state")
     names = ("weight_hh", "weight_hr", "weight_peephole")
     u, v, p = (cast(parameter(trace, name, layer, direction)) for name in names)
-    g = cast(own_order(trace, injected, direction))
+    g = cast(own_order(trace, injected, direction, dtype))
     h, held = read("hidden_state"), held_steps(trace, layer, direction)
     found = pass_back(form, h, extra, g, (u, v, p), held, *scaled)
     return {name: values for name, values in found.items() if not name.startswith("initial_")}

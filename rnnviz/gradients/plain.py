@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -61,10 +62,16 @@ def plain_pass(
     >>> plain_pass(rnnviz.trace(module, torch.ones(200, 1), loss="last"))
     PlainPass(wrong_from=49, lost=Lost(time=49, shows='0'))
     """
+    from rnnviz.recursions import log_norms
+
     number = check_part(trace, layer, direction, batch)
     exact = hidden_norms(trace, layer, number, batch, norms)
     with np.errstate(all="ignore"):  # that it leaves the range is what is to be seen
-        plain = _log_norms(_hidden_gradients(trace, np.dtype(dtype), layer)[number][:, batch])
+        d_h = _hidden_gradients(trace, np.dtype(dtype), layer)[number][:, [batch]]
+        plain = np.empty((len(d_h), 1))
+        every = 0.0, math.inf  # sizes
+        log_norms(d_h, np.zeros(plain.shape, int), np.array([len(d_h)]), False, True, *every, plain)
+        plain = plain[:, 0]
         alike = (plain == exact) | np.isnan(exact) | (np.abs(plain - exact) <= APART)
     steps = np.arange(int(valid_lengths(trace)[batch]))
     steps = steps if number else steps[::-1]
@@ -84,18 +91,6 @@ def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
     return "inf" if norm > 0 else "0"
 
 
-def _log_norms(values: Array) -> NDArray[np.float64]:
-    """log₁₀ of every row's norm, (time,)."""
-    exact = values.astype(np.float64)
-    largest = np.abs(exact).max(-1, keepdims=True)
-    unit = exact / np.where((largest > 0) & np.isfinite(largest), largest, 1)
-    norms = np.log10(np.linalg.norm(unit, axis=-1)) + np.log10(largest[..., 0])
-    norms[np.isinf(exact).any(-1)] = np.inf
-    norms[np.isnan(exact).any(-1)] = np.nan
-    norms[~exact.any(-1)] = -np.inf
-    return norms
-
-
 def _hidden_gradients(trace: Trace, dtype: np.dtype[Any], layer: int) -> list[Array]:
     """δh of one layer by direction, (time, batch, unit), in the order of the input."""
     assert trace.injected is not None
@@ -107,13 +102,14 @@ def _hidden_gradients(trace: Trace, dtype: np.dtype[Any], layer: int) -> list[Ar
         found = []
         for direction in range(directions):
             g = injected[..., direction * width : (direction + 1) * width]
-            d = {
-                name: own_order(trace, values, direction).astype(dtype)
-                for name, values in recurse(trace, at, direction, g, dtype).items()
-            }
-            found.append(d["hidden_state"])
-            w = parameter(trace, "weight_ih", at, direction)
-            assert w is not None
-            by_x.append(d["preactivation"] @ w.astype(dtype))
-        injected = np.sum(by_x, axis=0, dtype=dtype)
+            d = recurse(trace, at, direction, g, dtype)
+            found.append(own_order(trace, d["hidden_state"], direction, dtype))
+            if at > layer:
+                w = parameter(trace, "weight_ih", at, direction)
+                assert w is not None
+                by_x.append(
+                    own_order(trace, d["preactivation"], direction, dtype) @ w.astype(dtype)
+                )
+        if by_x:
+            injected = np.sum(by_x, axis=0, dtype=dtype)
     return found

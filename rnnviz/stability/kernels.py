@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.recursions import compiled
+from rnnviz.recursions.compiling import compiled
 
 TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
 KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry

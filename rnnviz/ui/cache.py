@@ -20,6 +20,7 @@ from rnnviz.experiment import (
 )
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
 from rnnviz.experiment.memory import sensitivities_of
+from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.sizes import Stability
 from rnnviz.formats.characters import CharacterModel, load_character_model
 from rnnviz.gradients import (
@@ -84,17 +85,18 @@ class Measured(NamedTuple):
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_FIELDS)
 def measured(settings: NetworkSettings) -> dict[str, Measured]:
     """Norms, verdict and plain pass of the three networks, by cell."""
-    found: dict[str, Measured] = {}
-    for cell, trace in networks(settings).items():
-        norms = gradient_norms(trace)
-        found[cell] = Measured(norms, diagnose(trace, norms=norms), plain_pass(trace, norms=norms))
-    return found
+    return of_each(_measure, networks(settings), settings)
+
+
+def _measure(trace: Trace) -> Measured:
+    norms = gradient_norms(trace)
+    return Measured(norms, diagnose(trace, norms=norms), plain_pass(trace, norms=norms))
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def contributions(settings: NetworkSettings) -> dict[str, xarray.Dataset]:
     """What each step adds to ∂L/∂U in the three networks, by cell."""
-    return {cell: weight_gradient_norms(trace) for cell, trace in networks(settings).items()}
+    return of_each(weight_gradient_norms, networks(settings), settings)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=_BY_FIELDS)

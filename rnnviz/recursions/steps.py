@@ -16,21 +16,11 @@ where nothing is held.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """The function as machine code, kept on disk where some place can be written."""
-    try:
-        return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
-    except RuntimeError:  # numba: no locator available; nowhere to keep a cache
-        return cast(F, njit(nogil=True, error_model="numpy")(function))
+from rnnviz.recursions.compiling import compiled
 
 
 @compiled
@@ -50,10 +40,11 @@ def cell_states(s: Any, c_0: Any, c: Any) -> None:
 # 2^300. Where weights are larger than that, rows are kept lower.
 KEPT, AROUND, ROOM = 600, 100, 300
 MOST = 1200  # binary places that one step may grow by; rows would be kept too low for more
-# Entries of U from which the BLAS shares the product of one row out among threads, and up to which
-# that costs more than it saves: for each of them another one waits, and keeps its core busy. Not in
-# float32, near whose end the order of a sum shows (``plain_pass``).
-SHARED_FROM, SHARED_UP_TO = 9216, 2**16
+# Entries of U up to which the BLAS, which shares a product out among threads, costs more than it
+# saves where one row is multiplied: for each product another thread waits and keeps its core busy,
+# and only one product at a time is shared out. Not in float32, near whose end the order of a sum
+# shows (``plain_pass``).
+SHARED_FROM = 2**18
 RNN_FORMS = ("tanh", "relu", "sigmoid", "identity")  # of rnn_gradients, by number
 
 
@@ -104,16 +95,27 @@ def _align(
 
 
 @compiled
+def _multiply_row(row: Any, u: Any, found: Any) -> None:
+    """Row times u into found, four rows of u at a time."""
+    whole = len(u) - len(u) % 4
+    found[:] = 0
+    for k in range(0, whole, 4):
+        a, b, c, d = row[k], row[k + 1], row[k + 2], row[k + 3]
+        for j in range(len(found)):
+            sum_ = found[j] + a * u[k, j] + b * u[k + 1, j]
+            found[j] = sum_ + c * u[k + 2, j] + d * u[k + 3, j]
+    for k in range(whole, len(u)):
+        for j in range(len(found)):
+            found[j] += row[k] * u[k, j]
+
+
+@compiled
 def _pass_back(d_a: Any, u: Any, d_h: Any) -> None:
     """Uᵀ δa into d_h; where δa has come to be all 0 without reading U, which is finite."""
     if not d_a.any():
         d_h[:] = 0
-    elif len(d_a) == 1 and u.itemsize == 8 and SHARED_FROM < u.size <= SHARED_UP_TO:
-        d_h[:] = 0
-        for k in range(len(u)):
-            by = d_a[0, k]
-            for j in range(u.shape[1]):
-                d_h[0, j] += by * u[k, j]
+    elif len(d_a) == 1 and u.itemsize == 8 and u.size <= SHARED_FROM:
+        _multiply_row(d_a[0], u, d_h[0])
     else:
         np.dot(d_a, u, d_h)
 
@@ -377,28 +379,6 @@ def lstm_gradients(
 
 
 @compiled
-def stays_within(values: Any, smallest: float, largest: float) -> bool:
-    """Whether every (time, batch) row's largest entry is of a size between the two.
-
-    Or 0 in the last time steps of all: earlier ones can be 0 because they fell below the range.
-    """
-    steps, batch, units = values.shape
-    for b in range(batch):
-        alive = False
-        for t in range(steps - 1, -1, -1):
-            top = 0.0
-            for j in range(units):
-                size = abs(values[t, b, j])
-                if not size <= largest:
-                    return False
-                top = max(top, size)
-            if (alive or top > 0) and top < smallest:
-                return False
-            alive = top > 0
-    return True
-
-
-@compiled
 def forget_path(f: Any, source: Any, source_scale: Any, d: Any, scale: Any) -> None:
     """D_t = source_t + f_{t+1} D_{t+1}, as rows of d · 2^scale; source: rows · 2^source_scale."""
     steps, batch, hidden = source.shape
@@ -412,49 +392,3 @@ def forget_path(f: Any, source: Any, source_scale: Any, d: Any, scale: Any) -> N
             for j in range(hidden):
                 d[t, b, j] = by * source[t, b, j] + carried[b, j]
                 carried[b, j] = f[t, b, j] * d[t, b, j]
-
-
-@compiled
-def log_norms(
-    values: Any,
-    scale: Any,
-    lengths: Any,
-    backward: bool,
-    zeros: bool,
-    smallest: float,
-    largest: float,
-    out: Any,
-) -> bool:
-    """log₁₀ of the norm of every row values · 2^scale, (time, batch), into out; NaN where padded.
-
-    Says whether all largest entries are of a size between the two; a row of zeros is where
-    ``zeros`` says so, and in the last time steps.
-    lengths: (batch,) valid steps. backward: the recursion went from the first step to the last.
-    """
-    batch, units = values.shape[1:]
-    safe = True
-    for b in range(batch):
-        alive = False
-        out[lengths[b] :, b] = math.nan
-        for step in range(lengths[b] - 1, -1, -1):
-            t = lengths[b] - 1 - step if backward else step
-            top = 0.0
-            for j in range(units):
-                size = abs(float(values[t, b, j]))
-                top = size if not size <= top else top
-            if not smallest <= top <= largest and (top != 0 or (alive and not zeros)):
-                safe = False
-            alive = top > 0
-            if top == 0:
-                out[t, b] = -math.inf
-            elif not top < math.inf:
-                out[t, b] = top
-            else:
-                total = 0.0
-                for j in range(units):
-                    part = values[t, b, j] / top
-                    total += part * part
-                part, exponent = math.frexp(top)
-                out[t, b] = math.log10(part) + 0.5 * math.log10(total)
-                out[t, b] += (exponent + scale[t, b]) * math.log10(2.0)
-    return safe
