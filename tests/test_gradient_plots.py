@@ -95,9 +95,9 @@ def test_the_limits_of_the_float_types_stand_where_they_are_reached(
     low, high = figure.layout.yaxis.range
     assert low < expected.min()
     assert high > expected.max()
-    reached = {end for ends in LIMITS.values() for end in ends if low <= end <= high}
-    assert {shape.y0 for shape in figure.layout.shapes} == reached
-    assert reached, "each of these leaves float32"
+    ends = {end for ends in LIMITS.values() for end in ends}
+    assert {shape.y0 for shape in figure.layout.shapes} == ends
+    assert any(low <= end <= high for end in ends), "each of these leaves float32"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -252,7 +252,7 @@ def test_a_direction_that_dies_is_a_cross_at_the_foot(
     assert cross.x.tolist() == [3, 4]
     assert cross.y.tolist() == [low, low]
     assert cross.marker.symbol == "x"
-    assert (low, high) == (-1.1, 0.35)
+    assert (low, high) == (-1.2, 0.4)
     assert len(figure.data) == 5
 
 

@@ -7,7 +7,15 @@ import numpy as np
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, scatter
-from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
+from rnnviz.plots.style import (
+    axis,
+    check_shown,
+    ends_of_axis,
+    layout,
+    legend_above,
+    palette,
+    titled,
+)
 from rnnviz.stability import recurrent_spectra
 from rnnviz.trace import Trace
 
@@ -65,7 +73,11 @@ def plot_eigenvalues(
             )
     circle = {"type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
     line = {"color": colours.muted, "width": 1.5}
-    ends = {"range": [-1.1 * reach, 1.1 * reach], "zeroline": True, "constrain": "domain"}
+    ends = {
+        "range": ends_of_axis(-1.05 * reach, 1.05 * reach, parts=16),
+        "zeroline": True,
+        "constrain": "domain",
+    }
     figure = layout(
         colours,
         height=height,

@@ -1,7 +1,7 @@
 """Lines over time on a log axis, one a network: what the norm figures share."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.gradients.plain import APART, PlainPass
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.drawing import Drawing
-from rnnviz.plots.style import Palette, axis, layout, legend_above, palette, titled
+from rnnviz.plots.style import Palette, axis, ends_of_axis, layout, legend_above, palette, titled
 
 DASHES = {"lstm": "solid", "gru": "dot", "rnn": "dash"}
 OVER = ("solid", "dot", "dash")  # a line with gaps lies over one without, which shows through
@@ -60,8 +60,8 @@ def draw_lines(
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines.values()])
     top = float(finite.max(initial=0.0))
     bottom = float(finite.min(initial=top - 1))
-    room = max(0.5, 0.06 * (top - bottom))
-    low, high = bottom - room, top + room
+    room = max(0.25, 0.03 * (top - bottom))
+    low, high = ends_of_axis(bottom - room, top + room)
     drawn: list[Drawn] = []
     looks = looks or looks_of({label: line.cell for label, line in lines.items()}, colours)
     for label, line in lines.items():
@@ -84,12 +84,12 @@ def draw_lines(
         if line.plain is not None:
             drawn += _plain(label, line, line.plain, look, words)
     text = words["plot.limit"]
-    shapes, notes = _limits(low, high, colours, text) if limits else ([], [])
+    shapes, notes = _limits(colours, text) if limits else ([], [])
     figure = layout(
         colours,
         height=height,
         margin={"l": 64, "r": 24, "t": 8, "b": 44},
-        xaxis=axis(colours, title=titled(x_title, colours)),
+        xaxis=axis(colours, title=titled(x_title, colours), range=_ends(lines.values())),
         yaxis=axis(
             colours,
             title=titled(y_title, colours),
@@ -212,6 +212,14 @@ def _plain(
     return drawn
 
 
+def _ends(lines: Iterable[Line]) -> list[float]:
+    """All steps, with room for a mark at either end: the same whether or not there is one."""
+    steps = np.concatenate([line.steps for line in lines])
+    first, last = float(steps.min(initial=1)), float(steps.max(initial=1))
+    room = 0.012 * (last - first) or 0.5
+    return [first - room, last + room]
+
+
 def _alone(there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     beside = np.zeros_like(there)
     beside[1:] |= there[:-1]
@@ -219,15 +227,12 @@ def _alone(there: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return there & ~beside
 
 
-def _limits(
-    low: float, high: float, colours: Palette, text: str
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _limits(colours: Palette, text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Lines and their names, wherever they are: Plotly leaves out what is not in view."""
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for name, ends in LIMITS.items():
         for end in ends:
-            if not low <= end <= high:
-                continue
             line = {"color": colours.muted, "width": 1, "dash": "dot"}
             shapes.append(
                 {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": end, "y1": end}
@@ -236,9 +241,9 @@ def _limits(
             notes.append(
                 {
                     "xref": "paper",
-                    "x": 0,
-                    "xanchor": "left",
-                    "xshift": 6,
+                    "x": 1,  # where lines are near 0
+                    "xanchor": "right",
+                    "xshift": -6,
                     "y": end,
                     "yanchor": "bottom",
                     "showarrow": False,

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, dashes_of, scatter
-from rnnviz.plots.style import axis, check_shown, layout, legend_above, palette, titled
+from rnnviz.plots.style import (
+    axis,
+    check_shown,
+    ends_of_axis,
+    layout,
+    legend_above,
+    palette,
+    titled,
+)
 from rnnviz.stability import JacobianBlocks, lyapunov_exponents
 from rnnviz.trace import Trace
 
@@ -48,7 +56,8 @@ def plot_lyapunov(
         spectra[label] = values
     finite = np.concatenate([values[np.isfinite(values)] for values in spectra.values()])
     top, bottom = float(finite.max(initial=0.0)), float(finite.min(initial=-0.1))
-    room = 0.08 * (top - bottom)
+    room = 0.04 * (top - bottom)
+    low, high = ends_of_axis(bottom - room, top + room)
     drawn: list[Drawn] = []
     dashes = dashes_of({label: trace.cell for label, trace in traces.items()})
     for label, values in spectra.items():
@@ -72,7 +81,7 @@ def plot_lyapunov(
             drawn.append(
                 scatter(
                     x=number[dead],
-                    y=np.full(int(dead.sum()), bottom - room),
+                    y=np.full(int(dead.sum()), low),
                     name=name,
                     mode="markers",
                     marker={"symbol": "x", "size": 6, "color": colour},
@@ -83,7 +92,7 @@ def plot_lyapunov(
     y = axis(
         colours,
         title=titled(words["plot.exponent"], colours),
-        range=[bottom - room, top + room],
+        range=[low, high],
         showgrid=True,
         gridcolor=colours.line,
         zeroline=True,

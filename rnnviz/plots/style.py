@@ -94,6 +94,19 @@ def end_of_scale(most: float) -> float:
     return next(end for end in ends if most <= end)
 
 
+def ends_of_axis(low: float, high: float, parts: int = 8) -> list[float]:
+    """A range that holds both, and seldom changes while numbers are changed by hand.
+
+    Whole multiples of a handy step, ``parts`` of which or fewer hold what is shown.
+
+    >>> ends_of_axis(-12.3, 0.7)
+    [-14.0, 2.0]
+    """
+    step = end_of_scale((high - low) / parts)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(step * first, 12), round(step * last, 12)]
+
+
 def check_shown(networks: Sized) -> None:
     """RnnvizError if a figure was given nothing to show."""
     if len(networks) == 0:

@@ -3,7 +3,7 @@
 // nothing of: first what is in sight, the rest when the hand has been still for a while.
 
 const SLOW = 50; // milliseconds from which on the first figure follows more often than the rest
-const SHARE = 3; // how much longer it then does so than all of them take
+const SHARE = 4; // how much longer it then does so than all of them take
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 const LATE = 1000; // milliseconds until what is out of sight follows
 const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places

@@ -99,14 +99,28 @@ function renewed(Plotly, plot, before, now) {
       if (!alike(value, before.axes[axis][name])) layout[`${axis}.${name}`] = value;
     }
   }
-  const named = now.names.map((_, k) => k).filter((k) => now.names[k] !== before.names[k]);
   const { legend } = plot._fullLayout;
+  const named = now.names.map((_, k) => k).filter((k) => now.names[k] !== before.names[k] && !renamed(plot, k, now.names[k]));
   const height = legend?._height;
   if (named.length) Plotly.update(plot, { name: named.map((k) => now.names[k]) }, layout, named);
   else if (Object.keys(layout).length) Plotly.relayout(plot, layout);
   // Plotly itself draws them where a range changes
   if (!Object.keys(layout).some((key) => key.endsWith(".range"))) drawTraces(plot);
   return plot._fullLayout.legend?._height === height; // else it wants other margins
+}
+
+// A name with other digits in it, written over the one in the legend: Plotly would measure all of
+// them anew, and digits are as wide as one another there (chart.css). Whether it could be.
+function renamed(plot, k, name) {
+  const trace = plot._fullData[k];
+  if (name.replace(/\d/g, "0") !== trace.name.replace(/\d/g, "0")) return false;
+  const entries = [...plot.querySelectorAll(".legendtext")];
+  const entry = entries.find((text) => text.__data__?.[0]?.trace === trace);
+  if (entry?.textContent !== trace.name || entry.childElementCount) return false;
+  entry.textContent = name;
+  entry.setAttribute("data-unformatted", name);
+  trace.name = plot.data[k].name = name;
+  return true;
 }
 
 // Whether a trace is drawn by its own numbers alone, on scales that are given.
