@@ -1,0 +1,202 @@
+"""The app in a real browser: what a change takes until it is painted (``make bench-ui``).
+
+floor: st.slider → one st.html. first: the figure that a slider is about. in sight: all figures and
+words that are to be seen in a window of 1,440 × 900. all: every figure of the page, in a window so
+high that all are seen. A change is one press of an arrow key on the gain's slider; painted is the
+frame after Plotly is done. live: updates a second of the first figure while the slider is dragged
+for 4 s, an input event every 10 ms. blank: frames of that time in which the figure had no line.
+bytes: all that is sent and received for one change. Milliseconds, p50/p95. step: an arrow key
+on the first page → the frame in which its instrument says the next step. playing: from one frame to
+the next while a text is played as fast as it goes. Cold start: from the start of the server's
+process, with a browser that asks for the page all the while, to the first painting.
+"""
+
+import time
+from statistics import median
+from urllib.parse import urlencode
+
+from playwright.sync_api import Browser, Page
+
+from benchmarks.ui.scripts import COMPARED, DRAG, MAIN, PLAY, RECORD, STEP
+from benchmarks.ui.visit import Visit, knock, resident, rest, served
+from benchmarks.ui.visitors import visitors
+from rnnviz.experiment import FASTEST
+from tests.browser import launched
+
+SIZES = ((100, 16), (1000, 64), (2000, 256))
+CHANGES = 40
+HIGH = 2600  # pixels, where every figure of the page is in sight
+VISITORS = (1, 10, 30)
+FIRST = {"/gradients": f".st-key-{MAIN} .scatterlayer .js-line", "/": ".strip button"}
+STARTS = 5
+READ = "def add(a, b):\n    return a + b\n" * 63  # 2,016 characters
+PLAYED, SECONDS = (100, 1000, 2000), 5
+TEXTS = 6  # of 200 characters that no cache knows
+
+
+def new_texts(page: Page) -> list[float]:
+    """Milliseconds from a new text of 200 characters to its painted heatmaps, side by side."""
+    found: list[float] = []
+    for number in range(TEXTS):
+        page.locator("textarea").first.fill(READ[number : number + 200])
+        page.evaluate(COMPARED)
+        page.keyboard.press("Control+Enter")
+        page.wait_for_function("() => window.compared.took", timeout=60_000)
+        rest(page)
+        found.append(page.evaluate("() => window.compared.took"))
+    return found
+
+
+def cold_start(browser: Browser, path: str) -> float:
+    """Seconds from the start of a fresh server to the first painting, in a window of its own."""
+    begun = time.perf_counter()
+    with served("app.py") as (address, _), browser.new_context() as context:
+        page = context.new_page()
+        knock(page, address + path)
+        page.wait_for_selector(FIRST[path], state="attached", timeout=120_000)
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        return time.perf_counter() - begun
+
+
+def quantiles(values: list[float], digits: int = 0) -> str:
+    return f"{median(values):.{digits}f}/{late(values):.{digits}f}"
+
+
+def late(values: list[float]) -> float:
+    """p95."""
+    return sorted(values)[int(0.95 * (len(values) - 1))]
+
+
+def changes(page: Page, slider: str, count: int) -> tuple[list[float], list[float]]:
+    """Milliseconds to the first figure and to all that is in sight, for so many key presses."""
+    page.evaluate(RECORD)
+    first: list[float] = []
+    sight: list[float] = []
+    page.locator(slider).focus()
+    for number in range(count):
+        page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+        rest(page)
+        found = page.evaluate("() => window.painted")
+        sight.append(found["sight"])
+        first.append(found.get("first", found["sight"]))
+    return first, sight
+
+
+def steps(page: Page, count: int) -> list[float]:
+    """Milliseconds until the instrument has painted the next step, for so many key presses."""
+    page.evaluate(STEP)
+    page.keyboard.press("Home")
+    rest(page)
+    found: list[float] = []
+    for number in range(count):
+        page.keyboard.press("ArrowLeft" if number % 2 else "ArrowRight")
+        rest(page)
+        found.append(page.evaluate("() => window.painted.any"))
+    return found
+
+
+def measure_floor(browser: Browser) -> list[float]:
+    """Milliseconds of each change of the floor's page."""
+    with served("benchmarks/ui/floor_page.py") as (address, _):
+        visit = Visit(browser, address, ".floor")
+        _, floor = changes(visit.page, ".st-key-value input", CHANGES)
+        visit.page.close()
+    return floor
+
+
+def show_gradients(browser: Browser, address: str, floor: list[float]) -> None:
+    """What follows the gain's slider, by size."""
+    print(
+        "| T | H | first | in sight | / floor (p95) | all | / floor (p95) | live / s | blank |"
+        " bytes a change |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    ready, slider = f".st-key-{MAIN} .main-svg", ".st-key-gain input"
+    Visit(browser, f"{address}/gradients", ready).page.close()  # a server that is warm
+    for length, hidden in SIZES:
+        place = f"{address}/gradients?length={length}&hidden={hidden}"
+        visit = Visit(browser, place, ready, height=HIGH)
+        _, everything = changes(visit.page, slider, CHANGES)
+        visit.page.close()
+        visit = Visit(browser, place, ready)
+        before = visit.bytes
+        first, sight = changes(visit.page, slider, CHANGES)
+        a_change = (visit.bytes - before) / CHANGES
+        live = visit.page.evaluate(DRAG)
+        rest(visit.page)
+        visit.page.close()
+        print(
+            f"| {length:,} | {hidden} | {quantiles(first)} |"
+            f" {quantiles(sight)} | {late(sight) / late(floor):.1f} |"
+            f" {quantiles(everything)} | {late(everything) / late(floor):.1f} |"
+            f" {live['rate']:.1f} | {live['blank']} of {live['frames']} | {a_change:,.0f} |",
+            flush=True,
+        )
+
+
+def show_instrument(browser: Browser, address: str, floor: list[float]) -> None:
+    """A step by hand, and what playing does to the frames."""
+    visit = Visit(browser, address, FIRST["/"])
+    stepped = steps(visit.page, CHANGES)
+    visit.page.close()
+    print(f"step: {quantiles(stepped)} ms, / floor {late(stepped) / late(floor):.1f} (p95)")
+    for length in PLAYED:
+        place = f"{address}/?{urlencode({'text': READ[:length], 'speed': FASTEST})}"
+        visit = Visit(browser, place, FIRST["/"])
+        sent = len(visit.sent)
+        played = visit.page.evaluate(PLAY, SECONDS)
+        print(
+            f"playing {length:,} steps × 128 units: {quantiles(played['frames'], 1)} ms a frame,"
+            f" {played['steps']} steps in {SECONDS} s, {len(visit.sent) - sent} messages",
+            flush=True,
+        )
+        visit.page.close()
+
+
+def show_comparison(browser: Browser, address: str) -> None:
+    """Networks side by side on a new text."""
+    visit = Visit(browser, f"{address}/compare", ".st-key-figure_comparison .main-svg")
+    print(f"side by side, a new text: {quantiles(new_texts(visit.page))} ms", flush=True)
+    visit.page.close()
+
+
+def show_visitors(browser: Browser, address: str, pid: int) -> None:
+    """Many visitors, a server's memory, and the first paint of one that is warm."""
+    visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
+    warm = visit.page.evaluate(
+        "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
+    )
+    print(f"warm first paint: {warm:.0f} ms")
+    changes(visit.page, ".st-key-gain input", 4)
+    print("a change a second, question → all that is in sight (ms, p50/p95):")
+    for count in VISITORS:
+        print(f"{count} visitors: {quantiles(visitors(address, visit, count))}", flush=True)
+    memory = [resident(pid)]
+    visit.page.locator(".st-key-gain input").focus()
+    for _ in range(4):
+        for number in range(100):
+            visit.page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+            visit.page.wait_for_timeout(200)
+        rest(visit.page)
+        memory.append(resident(pid))
+    visit.page.close()
+    print(f"server memory every 100 of 400 changes: {[round(m) for m in memory]} MB", flush=True)
+
+
+def main() -> None:
+    """Prints the floor and each part."""
+    with launched() as browser:
+        floor = measure_floor(browser)
+        print(f"floor: {quantiles(floor)} ms (p50/p95)\n")
+        with served("app.py") as (address, pid):
+            show_gradients(browser, address, floor)
+            print()
+            show_instrument(browser, address, floor)
+            show_comparison(browser, address)
+            show_visitors(browser, address, pid)
+        for path in FIRST:
+            took = [cold_start(browser, path) for _ in range(STARTS)]
+            print(f"cold start to the first painting of {path}: {quantiles(took, 1)} s (p50/p95)")
+
+
+if __name__ == "__main__":
+    main()
