@@ -1,13 +1,12 @@
 """Side by side: two to four networks on the same input, seed and time axis."""
 
-from rnnviz.experiment import ComparisonSettings
 from rnnviz.ui.compare_controls import input_comparison
-from rnnviz.ui.comparing import follow_step, show_input
+from rnnviz.ui.comparing import follow_step, show_input, write_place
 from rnnviz.ui.frame import input_language, live, open_page, show_part
 from rnnviz.ui.sections import input_part
 
 words = open_page("compare")
-settings = input_comparison(words, live("compare", ComparisonSettings))
+settings = input_comparison(words, live("compare", write_place))
 input_language(words)
 show_part(show_input, settings, words)
 follow_step()

@@ -11,10 +11,11 @@ from rnnviz.ui.through_time import show_claim, show_contributions, show_norms
 from rnnviz.ui.weights import show_weights
 
 words = open_page("gradients")
-followed = live("gradients", NetworkSettings, moved_alone)
+write = partial(write_address, page=NetworkSettings)
+followed = live("gradients", write, moved_alone)
 settings = input_network(words, followed)
 input_language(words)
-write_address(settings, NetworkSettings)
+write(settings)
 show_scenes(settings, words)
 if settings.claim:
     show_part(show_claim, settings, words)

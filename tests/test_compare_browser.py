@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from rnnviz.experiment import FIRST_TEXT
+from rnnviz.experiment import FIRST_TEXT, Settings
+from rnnviz.experiment.comparison import run_held
+from rnnviz.holding import Hold
 from rnnviz.locale import LANGUAGES, labels
 from tests.browser import Visit
 
@@ -198,3 +200,52 @@ def test_every_section_stands_and_what_is_held_follows(visit: Visit, language: s
     assert visit.query["hold_value"] == "0"
     check_cursor(visit, "hold_lines", int(visit.query.get("t", 36)))
     assert visit.messages == []
+
+
+def test_what_is_held_follows_without_a_run_of_the_page(visit: Visit):
+    query = {"reads": "signal", "length": "40", "networks": "lstm,gru", "part": "hold"}
+    visit.open("/compare", **query)
+    wait_for_figure(visit, "hold_lines", "(all) => all.length > 0")
+    settings, problems = Settings.from_query(query, "en")
+    assert problems == []
+    runs = visit.page.evaluate("() => window.rnnvizPage.runs")
+    for name, keys in (("hold_value", ["PageDown"] * 3), ("hold_from", ["PageUp", "ArrowRight"])):
+        bar = visit.key(name).locator("input[type=range]")
+        bar.scroll_into_view_if_needed()
+        bar.focus()
+        for key in keys:
+            visit.page.keyboard.press(key)
+        visit.settle()
+        settings = settings.model_copy(update={name: float(visit.query[name])})
+        hold = Hold(settings.hold_value, start=int(settings.hold_from) - 1)
+        held = run_held(settings.comparison(), "lstm", {"forget_gate": hold})
+        assert held.loss is not None
+        visit.key("figure_hold_gradients").scroll_into_view_if_needed()
+        gates = held.array("forget_gate")[0, 0, :, 0].mean(-1).tolist()
+        is_drawn = f"(d) => d.y?.every((y, t) => Math.abs(y - {gates}[t]) < 1e-6)"
+        wait_for_figure(visit, "hold_lines", f"(all) => all.some({is_drawn})")
+        assert f"{held.loss:.4g} held".replace("-", "−") in visit.key("hold_words").inner_text()
+    assert settings.hold_value < 1 < settings.hold_from
+    assert visit.page.evaluate("() => window.rnnvizPage.runs") == runs
+    assert visit.messages == []
+
+
+def test_zoom_in_a_row_of_the_lines_stays_when_they_change(visit: Visit):
+    compare(visit, reads="signal", length=40, networks="lstm,gru")
+    figure = visit.key("figure_comparison_lines")
+    figure.scroll_into_view_if_needed()
+    wait_for_figure(visit, "comparison_lines", "(all) => all.length > 0")
+    plot = figure.locator(".js-plotly-plot")
+    axes = "plot => [plot._fullLayout.yaxis3.range, plot._fullLayout.yaxis.range]"
+    assert plot.evaluate("plot => plot._fullLayout.yaxis3.autorange") is True
+    plot.evaluate("plot => Plotly.relayout(plot, {'yaxis3.range': [-0.25, 0.5]})")
+    plot.evaluate("plot => { plot.drawnBefore = plot.querySelector('.main-svg'); }")
+    before = plot.evaluate("plot => Array.from(plot._fullData[0].y)")
+    for seed in ("3", "4"):
+        field = visit.key("seed").locator("input")
+        field.fill(seed)
+        field.press("Enter")
+        wait_for_figure(visit, "comparison_lines", f"(all) => all[0].y[39] !== {before[39]}")
+        before = plot.evaluate("plot => Array.from(plot._fullData[0].y)")
+        assert plot.evaluate(axes) == [[-0.25, 0.5], [-0.02, 1.02]]
+        assert plot.evaluate("plot => plot.drawnBefore === plot.querySelector('.main-svg')")

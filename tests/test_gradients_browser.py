@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
-from rnnviz.gradients import gradient_norms
+from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
 from tests.browser import Visit, windows
 
@@ -319,3 +319,57 @@ def test_what_was_moved_is_drawn_as_if_it_were_new(visit: Visit):
         drawn, fresh = (rounded(seen) for seen in visit.page.evaluate(FRESH, figure))
         assert len(drawn) > 500
         assert drawn == fresh, figure
+
+
+RUNS = "() => window.rnnvizPage.runs"
+
+
+def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(visit: Visit):
+    visit.open("/gradients", hidden=64, length=1000)  # so large that not all can follow every move
+    lines(visit, "gradient_norms")
+    runs = visit.page.evaluate(RUNS)
+    slider = visit.key("gain").locator("input")
+    for _ in range(12):
+        slider.press("ArrowLeft")
+        visit.page.wait_for_timeout(30)
+    visit.settle()
+    settings = NetworkSettings(hidden=64, length=1000, gain=0.88)
+    check_norms(visit, settings)
+    visit.until(
+        "the contributions",
+        "() => window.rnnvizPage.told.get('figure_weight_gradients') === window.rnnvizPage.moves",
+    )
+    traces = run_networks(settings)
+    drawn = lines(visit, "weight_gradients")
+    for cell, trace in traces.items():
+        found = weight_gradient_norms(trace)["log10_contribution"].values.ravel()
+        finite = np.isfinite(found)
+        assert drawn[cell.upper()][finite].tolist() == found[finite].tolist(), cell
+    assert visit.query["gain"] == "0.88"
+    assert visit.page.evaluate(RUNS) == runs
+
+
+def test_while_a_slow_run_lasts_no_figure_of_an_earlier_one_comes_back(visit: Visit):
+    visit.open("/gradients", hidden=256, length=2000)
+    lines(visit, "gradient_norms")
+    slider = visit.key("gain").locator("input")
+    slider.press("ArrowRight")
+    visit.settle()
+    moved = float(lines(visit, "gradient_norms")["LSTM"][0])
+    visit.page.evaluate(
+        """() => {
+            const plot = document.querySelector(".st-key-figure_gradient_norms .js-plotly-plot");
+            window.drawn = [];
+            plot.on("plotly_afterplot", () => {
+                window.drawn.push(plot._fullData.find(({ name }) => name === "LSTM").y[0]);
+            });
+        }"""
+    )
+    field = visit.key("seed").locator("input")
+    field.fill("8")
+    field.press("Enter")
+    visit.settle()
+    last = float(lines(visit, "gradient_norms")["LSTM"][0])
+    drawn: list[float] = visit.page.evaluate("() => window.drawn")
+    assert drawn[-1] == last != moved
+    assert set(drawn) <= {moved, last}

@@ -309,6 +309,9 @@ def test_a_figure_that_cannot_be_drawn_shows_a_sentence(visit: Visit):
     wait_for(visit, 1.02)
     assert not failed.is_visible()
     assert drawn(visit)["sine"] == waves(1.02)["sine"].tolist()
+    assert visit.wrong
+    assert all("a figure could not be drawn" in said for said in visit.wrong)  # for who debugs it
+    visit.wrong.clear()
 
 
 def test_a_figure_that_goes_is_given_up(visit: Visit):

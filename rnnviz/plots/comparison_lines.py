@@ -144,10 +144,11 @@ def _rows(
     for number, (row, lines) in enumerate(rows.items()):
         y = f"y{number + 1}" if number else "y"
         top = 1 - number * (row_height + GAP) / inner
+        ends = {"range": [-0.02, 1.02]} if row in GATES and not difference else {}
         parts[y.replace("y", "yaxis")] = axis(
             colours,
             domain=[max(0.0, top - row_height / inner), top],
-            range=[-0.02, 1.02] if row in GATES and not difference else None,
+            **ends,
             showgrid=True,
             gridcolor=colours.line,
             zeroline=True,
@@ -173,6 +174,7 @@ def _rows(
                 )
             )
             listed.add(label)
+    steps = _steps(rows)
     figure = layout(
         colours,
         height=inner + TOP + BOTTOM,
@@ -183,7 +185,7 @@ def _rows(
             anchor=f"y{len(rows)}" if len(rows) > 1 else "y",
             title=titled(words["plot.time"], colours),
             zeroline=False,
-            range=[1, _steps(rows)] if _steps(rows) > 1 else None,
+            range=[1, steps] if steps > 1 else [0.5, 1.5],
         ),
         **parts,
     )

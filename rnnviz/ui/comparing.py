@@ -95,9 +95,13 @@ def follow_step() -> None:
     input_step(
         settings.t, settings.speed, steps=settings.steps, on_told=_rest, key="instrument_step"
     )
+    write_place(settings)
+
+
+def write_place(settings: Settings) -> None:
+    """The address of this page, without what it shows by itself."""
     if settings.layer >= max(network.layers for network in settings.networks):
-        # what the page shows by itself: the last
-        settings = settings.model_copy(update={"layer": MOST_LAYERS})
+        settings = settings.model_copy(update={"layer": MOST_LAYERS})  # the last
     if settings.looked_at == keys_of(settings.networks)[0]:
         settings = settings.model_copy(update={"looked_at": None})
     write_address(settings, ComparisonSettings)

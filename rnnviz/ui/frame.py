@@ -190,9 +190,11 @@ def seen_by(*, dark: bool) -> Iterator[None]:
 
 
 def live(
-    page: str, of: type[BaseModel], alone: Callable[[Settings], Collection[str]] = lambda _: ()
+    page: str,
+    write: Callable[[Settings], None],
+    alone: Callable[[Settings], Collection[str]] = lambda _: (),
 ) -> Live:
-    """What a slider is told whose page follows it; ``of``: the settings that the page has.
+    """What a slider is told whose page follows it; ``write``: writes that page's address.
 
     alone: the settings by which nothing changes on the page but what follows them by itself.
     """
@@ -202,7 +204,7 @@ def live(
         settings = current()
         if name not in before or name not in alone(settings):
             return False
-        write_address(settings, of)
+        write(settings)
         return True
 
     state = st.session_state

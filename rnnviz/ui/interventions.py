@@ -1,5 +1,6 @@
 """The comparison page's experiment: one network with something held, beside itself untouched."""
 
+from collections.abc import Collection
 from html import escape
 from typing import Any
 
@@ -28,6 +29,7 @@ from rnnviz.ui.live.follow import Live
 from rnnviz.ui.live.slider import input_slider
 from rnnviz.ui.live.words import show_words
 
+ALONE = ("hold_value", "hold_from")
 WIDEST = 3.0  # of a state's slider; it has no end of its own
 
 
@@ -104,6 +106,11 @@ def _input_hold(settings: Settings, words: Labels, live: Live) -> Settings:
             help=words["control.hold_units_help"],
         )
     return current()
+
+
+def moved_alone(settings: Settings) -> Collection[str]:
+    """The settings by which nothing changes on the page but what follows them by itself."""
+    return ALONE if settings.part == "hold" else ()
 
 
 def form_of(settings: Settings, key: str) -> Form:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from rnnviz.counting import Size, read_size
-from rnnviz.experiment import ComparisonSettings, Settings, keys_of
+from rnnviz.experiment import Settings, keys_of
 from rnnviz.experiment.comparison import sizes_of
 from rnnviz.locale import Labels
 from rnnviz.ui import comparing
@@ -14,7 +14,7 @@ from rnnviz.ui.compare_controls import input_network, labels_of
 from rnnviz.ui.conventions import show_conventions
 from rnnviz.ui.cost import show_cost
 from rnnviz.ui.frame import live
-from rnnviz.ui.interventions import show_hold
+from rnnviz.ui.interventions import moved_alone, show_hold
 from rnnviz.ui.keras_words import show_keras
 
 Part = Callable[[Settings, Labels], None]
@@ -58,7 +58,7 @@ def _show_keras(settings: Settings, words: Labels) -> None:
 
 
 def _show_hold(settings: Settings, words: Labels) -> None:
-    show_hold(settings, words, live("compare", ComparisonSettings))
+    show_hold(settings, words, live("compare", comparing.write_place, moved_alone))
 
 
 PARTS: dict[str, Part] = {

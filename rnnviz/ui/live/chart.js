@@ -105,7 +105,7 @@ class Chart {
         }
         await this.react(Plotly);
       } catch (error) {
-        this.fail();
+        this.fail(error);
       }
     }
     this.drawing = false;
@@ -181,6 +181,7 @@ class Chart {
     const axes = Object.keys(layout).filter((key) => AXIS.test(key));
     for (const name of new Set([...axes, ...this.zoomed.keys()])) {
       const { range, autorange } = (layout[name] ??= {});
+      if (range === null) delete layout[name].range; // which Plotly takes for one to write into
       // a copy: Plotly writes into the figure's own
       this.home.set(name, { range: range?.includes(null) ? undefined : range?.slice(), autorange });
       if (this.zoomed.has(name)) Object.assign(layout[name], this.zoomed.get(name));
@@ -236,12 +237,13 @@ class Chart {
       if (this.due || !this.listening) this.draw();
       else if (!this.drawing && this.room) {
         this.width = this.room;
-        Promise.resolve(window.Plotly.relayout(this.plot, { width: this.width })).catch(() => this.fail());
+        Promise.resolve(window.Plotly.relayout(this.plot, { width: this.width })).catch((error) => this.fail(error));
       }
     });
   }
 
-  fail() {
+  fail(reason) {
+    console.error("rnnviz: a figure could not be drawn.", reason);
     window.Plotly?.purge(this.plot);
     this.listening = false;
     this.stands = undefined;
@@ -305,7 +307,7 @@ function run(code) {
     script.textContent = code;
     document.head.appendChild(script).remove();
   }
-  for (const chart of waiting) window.Plotly?.react ? chart.draw() : chart.fail();
+  for (const chart of waiting) window.Plotly?.react ? chart.draw() : chart.fail("no Plotly");
   waiting.clear();
 }
 

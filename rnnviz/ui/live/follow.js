@@ -63,6 +63,7 @@ class Follower {
   // The page follows: nothing is left to ask for.
   leave() {
     clearTimeout(this.timer);
+    this.filling = false;
     this.moves = undefined;
   }
 
@@ -92,15 +93,23 @@ class Follower {
   // What was left out while the hand moved fast, and after a while what is out of sight.
   later(time) {
     clearTimeout(this.timer);
+    this.filling = false;
     if (this.moves !== page.moves || page.base === page.moves) return; // others', or the page's own
+    this.filling = time !== LATE;
     this.timer = setTimeout(async () => {
       if (this.asking) return;
       const stale = parts(time === LATE).filter(isStale);
       if (stale.length) (await this.bring(stale))();
+      this.filling = false;
       this.check();
       if (this.lacking) this.lacks();
       else if (time !== LATE) this.later(LATE);
     }, time);
+  }
+
+  // Whether what is in sight is still on its way.
+  get busy() {
+    return Boolean(this.asking || this.filling);
   }
 
   check() {

@@ -182,10 +182,14 @@ class Slider {
     this.rest();
   }
 
-  rest() {
+  // patience: milliseconds that what is on its way may still take before the page is to do it.
+  rest(patience = LONG) {
     clearTimeout(this.resting);
     if (!this.owes || this.hands.size) return;
-    this.resting = setTimeout(() => this.hurry(), RESTS);
+    this.resting = setTimeout(() => {
+      if (this.data.live && this.follower.busy && patience > 0) this.rest(patience - RESTS);
+      else this.hurry();
+    }, RESTS);
   }
 
   flush() {
