@@ -67,14 +67,19 @@ def late(values: list[float]) -> float:
     return sorted(values)[int(0.95 * (len(values) - 1))]
 
 
-def changes(page: Page, slider: str, count: int) -> tuple[list[float], list[float]]:
-    """Milliseconds to the first figure and to all that is in sight, for so many key presses."""
+def changes(
+    page: Page, slider: str, count: int, key: str = "ArrowRight"
+) -> tuple[list[float], list[float]]:
+    """Milliseconds to the first figure and to all that is in sight, for so many key presses.
+
+    Each leads to a value that no cache knows.
+    """
     page.evaluate(RECORD)
     first: list[float] = []
     sight: list[float] = []
     page.locator(slider).focus()
-    for number in range(count):
-        page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+    for _ in range(count):
+        page.keyboard.press(key)
         rest(page)
         found = page.evaluate("() => window.painted")
         sight.append(found["sight"])
@@ -119,7 +124,7 @@ def show_gradients(browser: Browser, address: str, floor: list[float]) -> None:
         visit.page.close()
         visit = Visit(browser, place, ready)
         before = visit.bytes
-        first, sight = changes(visit.page, slider, CHANGES)
+        first, sight = changes(visit.page, slider, CHANGES, "ArrowLeft")
         a_change = (visit.bytes - before) / CHANGES
         live = visit.page.evaluate(DRAG)
         rest(visit.page)
@@ -172,9 +177,9 @@ def show_visitors(browser: Browser, address: str, pid: int) -> None:
         print(f"{count} visitors: {quantiles(visitors(address, visit, count))}", flush=True)
     memory = [resident(pid)]
     visit.page.locator(".st-key-gain input").focus()
-    for _ in range(4):
-        for number in range(100):
-            visit.page.keyboard.press("ArrowRight" if number % 2 else "ArrowLeft")
+    for key in ("ArrowRight", "ArrowLeft") * 2:
+        for _ in range(100):
+            visit.page.keyboard.press(key)
             visit.page.wait_for_timeout(200)
         rest(visit.page)
         memory.append(resident(pid))

@@ -1,5 +1,6 @@
 """Visitors without a browser, who do over the wire what one with a browser has done."""
 
+import itertools
 import json
 import time
 from http.client import HTTPConnection
@@ -14,6 +15,7 @@ from websockets.typing import Subprotocol
 from benchmarks.ui.visit import Visit
 
 RESTS = 0.15  # seconds until the page follows
+GAINS = itertools.count(1)  # ten thousandths, each another's: no cache knows them
 
 
 class Replayed:
@@ -49,8 +51,7 @@ class Replayed:
     def moves(self) -> float:
         """Milliseconds from a change to the last of what follows it; then the page follows, too."""
         self.number += 1
-        at = 80 + self.number % 60
-        self.question["query"]["gain"] = str(at / 100)
+        self.question["query"]["gain"] = f"{0.8 + next(GAINS) / 10_000:.4f}"
         begun = time.perf_counter()
         self.http.request("POST", "/rnnviz/follow", json.dumps(self.question))
         answer = self.http.getresponse()
@@ -59,7 +60,7 @@ class Replayed:
         took = 1000 * (time.perf_counter() - begun)
         time.sleep(RESTS)
         for widget in filter(_is_moved, self.change.rerun_script.widget_states.widgets):
-            value = {"at": at, "number": 10_000 + self.number, "followed": True}
+            value = {"at": 80 + self.number % 60, "number": 10_000 + self.number, "followed": True}
             widget.json_trigger_value = json.dumps([{"event": "moved", "value": value}])
         self.wire.send(self.change.SerializeToString())
         self._finish()

@@ -33,6 +33,7 @@ from rnnviz.ui.live.promptly import send_promptly
 
 HERE = Path(__file__).parent
 # One script: what a file defines, those after it use.
+STYLES = ("instrument", "strip", "player", "drawing", "rows", "figures", "screens")
 SCRIPTS = ("recording", "strip", "player", "drawing", "cells", "rows", "figures", "instrument")
 
 # What the browser puts numbers into while the server knows nothing of the step.
@@ -71,7 +72,7 @@ WORDS = (
 # Not in a shadow: it lights gates and draws cursors wherever they are on the page.
 _instrument = component(
     "rnnviz_instrument",
-    css=(HERE / "instrument.css").read_text(encoding="utf-8"),
+    css="\n".join((HERE / f"{name}.css").read_text("utf-8") for name in STYLES),
     js="\n".join([SERVER, *((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)]),
     isolate_styles=False,
 )
