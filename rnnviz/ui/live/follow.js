@@ -4,6 +4,7 @@
 
 const SLOW = 50; // milliseconds from which on the first figure follows more often than the rest
 const SHARE = 4; // how much longer it then does so than all of them take
+const FAST = 250; // milliseconds within which a hand that moves fast moves again
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 const LATE = 1000; // milliseconds until what is out of sight follows
 const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
@@ -54,6 +55,9 @@ class Follower {
     page.behind.add(name);
     page.moves += 1;
     this.moves = page.moves;
+    const now = performance.now();
+    this.fast = now - this.moved < FAST;
+    this.moved = now;
     this.live = live;
     this.due = true;
     this.complete = false;
@@ -74,7 +78,7 @@ class Follower {
     while (this.due) {
       this.due = false;
       const begun = performance.now();
-      const brief = this.whole > SLOW && begun - this.came < SHARE * this.whole;
+      const brief = this.fast && this.whole > SLOW && begun - this.came < SHARE * this.whole;
       const seen = parts();
       const first = seen.find((key) => key.startsWith("figure_")) ?? seen[0];
       const coming = this.bring(brief ? [first] : seen);

@@ -213,30 +213,19 @@ class Drawing {
     const clip = `rnnviz-valve-${this.number}-${gate}`;
     const fill = drawn("rect", { x: left, y, width, height, "clip-path": `url(#${clip})` });
     const text = drawn("text", { x, y: y + 46, class: "value", "data-value": array });
-    // the same words once more, in the ink of the filled part and cut off where it ends
-    const over = drawn("text", { x, y: y + 46, class: "value" });
-    const level = drawn("rect", { x: left, y, width, height });
-    const filled = drawn(
-      "g",
-      { class: "filled", "clip-path": `url(#${clip}-level)`, "aria-hidden": true },
-      drawn("text", { x, y: y + 26 }, row.label),
-      over,
-    );
     const button = drawn(
       "g",
       { class: "gate", role: "button", tabindex: 0, "data-gate": gate },
       drawn("clipPath", { id: clip }, drawn("rect", box)),
-      drawn("clipPath", { id: `${clip}-level` }, level),
       drawn("rect", { class: "chosen", x: left - 5, y: y - 5, width: width + 10, height: height + 10, rx: 11 }),
       drawn("rect", { ...box, class: "ground" }),
       fill,
       drawn("rect", { ...box, class: "edge" }),
       drawn("text", { x, y: y + 26, class: "name" }, row.label),
       text,
-      filled,
     );
     svg.append(button);
-    return { gate, row, array, levels: [fill, level], fill, text, over, filled, button, y, height };
+    return { gate, row, array, fill, text, button, y, height };
   }
 
   drawNumber(svg, { symbol, of, back = 0, x, y, end, middle }) {
@@ -303,7 +292,7 @@ class Drawing {
     this.valves.forEach((valve, i) => {
       const letter = valve.gate === "hidden" ? `h${below(t)}` : recording.letters[valve.gate];
       const shown = number(values[i], valve.row.signed);
-      for (const text of [valve.text, valve.over]) write(text, `${letter} = ${shown}`);
+      write(valve.text, `${letter} = ${shown}`);
       valve.button.setAttribute("aria-pressed", valve.gate === gate);
       if (!this.instrument.playing) {
         const name = { gate: valve.row.label, value: shown };
@@ -320,14 +309,11 @@ class Drawing {
     if (!this.to) return;
     const { recording } = this.instrument;
     this.shown = share < 1 ? this.to.map((to, i) => this.from[i] + (to - this.from[i]) * share) : this.to;
-    this.valves.forEach(({ row, levels, fill, filled, y, height }, i) => {
+    this.valves.forEach(({ row, fill, y, height }, i) => {
       const part = Math.min(1, Math.abs(this.shown[i]) / row.most);
-      for (const level of levels) {
-        level.setAttribute("y", (y + height * (1 - part)).toFixed(1));
-        level.setAttribute("height", (height * part).toFixed(1));
-      }
+      fill.setAttribute("y", (y + height * (1 - part)).toFixed(1));
+      fill.setAttribute("height", (height * part).toFixed(1));
       fill.setAttribute("fill", recording.colour(row, this.shown[i]));
-      filled.setAttribute("fill", recording.ink(row, this.shown[i]));
     });
     this.wires.forEach(({ casing, wire, scale, least, thick }, i) => {
       const value = this.shown[this.valves.length + i];
