@@ -130,7 +130,7 @@ def test_two_networks_of_one_cell_differ(traces: Mapping[str, Trace], plot: Any)
 def test_a_huge_spectrum_is_named_in_few_digits() -> None:
     figure: Any = rnnviz.plot_eigenvalues({"RNN": scaled(1e300, 2)})
     assert figure.data[0].name == (
-        "RNN, hidden state: radius 1e+300, largest singular value 1e+300"
+        "RNN, hidden state: radius 1.00e+300, largest singular value 1.00e+300"
     )
 
 

@@ -241,11 +241,11 @@ def _limits(colours: Palette, text: str) -> tuple[list[dict[str, Any]], list[dic
             notes.append(
                 {
                     "xref": "paper",
-                    "x": 1,  # where lines are near 0
+                    "x": 1,  # where lines are near 0, on the side away from it
                     "xanchor": "right",
                     "xshift": -6,
                     "y": end,
-                    "yanchor": "bottom",
+                    "yanchor": "bottom" if end > 0 else "top",
                     "showarrow": False,
                     "text": text.format(name=name),
                     "font": {"size": 10, "color": colours.muted},

@@ -212,6 +212,7 @@ class Drawing {
     const box = { x: left, y, width, height, rx: 7 };
     const clip = `rnnviz-valve-${this.number}-${gate}`;
     const fill = drawn("rect", { x: left, y, width, height, "clip-path": `url(#${clip})` });
+    const name = drawn("text", { x, y: y + 26, class: "name" }, row.label);
     const text = drawn("text", { x, y: y + 46, class: "value", "data-value": array });
     const button = drawn(
       "g",
@@ -221,11 +222,11 @@ class Drawing {
       drawn("rect", { ...box, class: "ground" }),
       fill,
       drawn("rect", { ...box, class: "edge" }),
-      drawn("text", { x, y: y + 26, class: "name" }, row.label),
+      name,
       text,
     );
     svg.append(button);
-    return { gate, row, array, fill, text, button, y, height };
+    return { gate, row, array, fill, name, text, button, y, height };
   }
 
   drawNumber(svg, { symbol, of, back = 0, x, y, end, middle }) {
@@ -309,11 +310,18 @@ class Drawing {
     if (!this.to) return;
     const { recording } = this.instrument;
     this.shown = share < 1 ? this.to.map((to, i) => this.from[i] + (to - this.from[i]) * share) : this.to;
-    this.valves.forEach(({ row, fill, y, height }, i) => {
+    this.valves.forEach(({ row, fill, name, text, y, height }, i) => {
       const part = Math.min(1, Math.abs(this.shown[i]) / row.most);
+      const colour = recording.colour(row, this.shown[i]);
       fill.setAttribute("y", (y + height * (1 - part)).toFixed(1));
       fill.setAttribute("height", (height * part).toFixed(1));
-      fill.setAttribute("fill", recording.colour(row, this.shown[i]));
+      fill.setAttribute("fill", colour);
+      // in the ink of what is behind its middle, with an edge of that
+      for (const line of [name, text]) {
+        const covered = y + height * (1 - part) < line.getAttribute("y") - 5;
+        line.style.fill = covered ? recording.ink(row, this.shown[i]) : "";
+        line.style.stroke = covered ? colour : "";
+      }
     });
     this.wires.forEach(({ casing, wire, scale, least, thick }, i) => {
       const value = this.shown[this.valves.length + i];
