@@ -1,6 +1,5 @@
 """What goes step by step through time, compiled (``steps``), and the sizes of its rows."""
 
-from rnnviz.recursions.compiling import compiled
 from rnnviz.recursions.rows import log_norms, stays_within
 from rnnviz.recursions.steps import (
     MOST,
@@ -19,7 +18,6 @@ __all__ = [
     "MOST",
     "RNN_FORMS",
     "cell_states",
-    "compiled",
     "forget_path",
     "growth",
     "gru_gradients",
