@@ -103,21 +103,23 @@ def range_of(name: str) -> tuple[float, float]:
     return (-1.0, 1.0) if name.endswith("_candidate") else (-np.inf, np.inf)
 
 
-def held_columns(
-    held: Mapping[str, Array], form: Form, shape: tuple[int, int], widths: Mapping[str, int]
-) -> NDArray[np.bool_]:
-    """Where anything is held, (time, batch, columns): gates, a cell state, the hidden state.
+def held_values(
+    held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
+) -> Array:
+    """What is held at what, (time, batch, columns): gates, a cell state, the hidden state.
 
     held: by name, (time, batch, unit), NaN where free. shape: of time and batch. widths: as of
-    ``read_holds``.
+    ``read_holds``. NaN where free.
     """
-    return np.concatenate(
-        [
-            ~np.isnan(held[name]) if name in held else np.zeros((*shape, widths[name]), bool)
-            for name in holdable(form)
-        ],
-        -1,
-    )
+    free = {name: np.full((*shape, widths[name]), np.nan) for name in holdable(form)}
+    return np.concatenate([held.get(name, rows) for name, rows in free.items()], -1)
+
+
+def held_columns(
+    held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
+) -> NDArray[np.bool_]:
+    """Where ``held_values`` holds anything."""
+    return ~np.isnan(held_values(held, form, shape, widths))
 
 
 def holding(rows: Mapping[str, Tensor], time: int) -> Held:

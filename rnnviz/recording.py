@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnviz import replay, stepwise
+from rnnviz import replay, states, stepwise
 from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import held_columns
@@ -39,7 +39,7 @@ class Recording:
 class Part(NamedTuple):
     """One layer in one direction, everything in its own order of time."""
 
-    cell: Cell[Any] | None  # a cell of this project goes step by step, torch's are replayed
+    cell: Cell[Any] | None  # that takes its own steps; torch's are replayed
     weights: Weights
     x: Tensor
     h_0: Tensor
@@ -52,18 +52,22 @@ def record(
     cells: Cells | None,
     network: Network,
     sequence: Sequence,
-    outputs: list[Tensor | None],
+    outputs: list[Tensor | None] | None,
     held: Mapping[str, Array],
 ) -> list[list[Part]]:
     """Every gate and state, by layer and direction.
 
     cells: this project's, or None for a torch module. network: on the CPU. outputs: what each
-    layer computed, (time, batch, directions · unit); None where only the steps themselves tell.
-    held: as ``read_holds`` gives it; nothing but for this project's cells.
+    layer computed, (time, batch, directions · unit), None where only the steps themselves tell; or
+    None where no module is run and the network goes by its equations (``states``).
+    held: as ``read_holds`` gives it; nothing where a module is run.
     """
+    if outputs is None:
+        own = (cell for layer in cells or () for cell in layer)
+        cells = cells if any(type(cell) not in KNOWN for cell in own) else None
     layers: list[list[Part]] = []
     below = on_cpu(sequence.x)
-    for number, output in enumerate(outputs):
+    for number, output in enumerate(outputs or [None] * len(network.layers)):
         if layers:
             below = output_of(layers[-1], sequence.lengths)
         layers.append(_record_layer(network, cells, number, below, sequence, output, held))
@@ -134,8 +138,9 @@ def _record_layer(
             steps = stepwise.record(cell, x, h_0, c_0, hidden, rows)
             if type(cell) in KNOWN:
                 steps = replay.with_extra(network, weights, steps, h_0, c_0)
+        elif hidden is None:
+            steps = states.run(network, weights, x, h_0, c_0, rows)
         else:
-            assert hidden is not None
             steps = replay.replay(network, weights, x, h_0, c_0, hidden)
         parts.append(Part(cell, weights, x, h_0, c_0, rows, steps))
     return parts

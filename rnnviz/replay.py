@@ -109,7 +109,7 @@ def _lstm(weights: Weights, x: Tensor, before: Tensor, c_0: Tensor, hidden: Tens
     h = s[..., 3 * n :] * q
     if weights.hr is not None:
         h = _affine(h, weights.hr, None)
-    arrays = _named("lstm", s, a) | {"cell_state": c.numpy()}
+    arrays = by_gate("lstm", s.numpy(), a.numpy()) | {"cell_state": c.numpy()}
     return Steps(hidden, arrays, h.numpy(), (s.numpy(), c.numpy(), c_0.numpy(), q.numpy()))
 
 
@@ -125,17 +125,16 @@ def _gru(weights: Weights, x: Tensor, before: Tensor, hidden: Tensor) -> Steps:
     torch.tanh(a[..., 2 * n :], out=s[..., 2 * n :])
     h = (1 - z) * s[..., 2 * n :] + z * before
     extra = (s.numpy(), m.contiguous().numpy(), before[0].numpy())
-    return Steps(hidden, _named("gru", s, a), h.numpy(), extra)
+    return Steps(hidden, by_gate("gru", s.numpy(), a.numpy()), h.numpy(), extra)
 
 
-def _named(kind: str, s: Tensor, a: Tensor) -> dict[str, Array]:
+def by_gate(kind: str, s: Array, a: Array) -> dict[str, Array]:
+    """Gates and their pre-activations by name, of s and a with all side by side."""
     names = GATE_NAMES[kind]
     n = s.shape[-1] // len(names)
-    cuts = [slice(k * n, (k + 1) * n) for k in range(len(names))]
-    gates = {name: s[..., cut].numpy() for name, cut in zip(names, cuts, strict=True)}
-    return gates | {
-        f"{name}_preactivation": a[..., cut].numpy() for name, cut in zip(names, cuts, strict=True)
-    }
+    cuts = {name: slice(k * n, (k + 1) * n) for k, name in enumerate(names)}
+    gates = {name: s[..., cut] for name, cut in cuts.items()}
+    return gates | {f"{name}_preactivation": a[..., cut] for name, cut in cuts.items()}
 
 
 def differentiate(

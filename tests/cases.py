@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 import rnnviz
 from rnnviz.cells import ElmanCell, Form, make_cell
 from rnnviz.recurrent import read_module
+from rnnviz.trace import trace_equations
 from tests import reference
 
 STACKS = {"tanh": nn.RNN, "relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -34,6 +35,7 @@ class Case:
     way: "stack", "torch cell", "own cell" or "recurrent". batch: 0 for no batch dimension.
     padding: "none", "lengths", "packed" or "packed, longest first".
     loss: "none", "last", "all" or "readout", a callable whose derivative is nowhere 0.
+    by_module: run by the module, or else by its equations alone; nothing is held then.
     """
 
     form: str
@@ -56,6 +58,7 @@ class Case:
     dropout: float
     seed: int
     hold: Mapping[str, Any] | None = None
+    by_module: bool = True
 
     @property
     def kind(self) -> str:
@@ -208,14 +211,10 @@ class Case:
     def trace(self) -> rnnviz.Trace:
         lengths = self.lengths if self.padding == "lengths" else None
         loss = {"none": None, "readout": self.readout}.get(self.loss, self.loss)
-        return rnnviz.trace(
-            self.module,
-            self.laid_out(self.x),
-            self.state,
-            lengths=lengths,
-            loss=loss,
-            hold=self.hold,
-        )
+        given = self.module, self.laid_out(self.x), self.state
+        if self.by_module:
+            return rnnviz.trace(*given, lengths=lengths, loss=loss, hold=self.hold)
+        return trace_equations(*given, lengths=lengths, loss=loss)
 
     @cached_property
     def written(self) -> reference.Run:

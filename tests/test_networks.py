@@ -36,6 +36,7 @@ from rnnviz.experiment.networks import of_each
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
 from rnnviz.inputs.signals import SIGNALS, make_signal
 from rnnviz.locale import labels
+from rnnviz.trace import trace_equations
 
 Values = np.ndarray[Any, np.dtype[np.float64]]
 CELLS = tuple(GATE_NAMES)
@@ -225,7 +226,7 @@ def test_two_at_a_time_is_the_same_as_one_after_another():
     assert list(traces) == ["rnn", "lstm", "gru"]
     for cell, found in traces.items():
         module, x = build_network(settings, cell), make_inputs(settings)
-        assert found == rnnviz.trace(module, x, loss=settings.loss)
+        assert found == trace_equations(module, x, loss=settings.loss)
 
 
 def test_the_first_of_several_errors_comes_out():

@@ -31,6 +31,7 @@ ROOMS: tuple[str, ...] = (
     "inputs",
     "recursions",
     "replay",
+    "states",
     "stepwise",
     "recording",
     "running",

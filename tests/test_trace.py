@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 import rnnviz
 from rnnviz.cells import ElmanCell
+from rnnviz.trace import trace_equations
 from tests import reference
 from tests.cases import Case, cases, plain_case
 
+STACKS: list[Callable[..., nn.RNNBase]] = [nn.RNN, nn.LSTM, nn.GRU]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
@@ -70,6 +73,62 @@ def test_cells_are_traced_as_the_loop_computes_them(way: str):
     check()
 
 
+@pytest.mark.parametrize("way", ["stack", "recurrent", "torch cell", "own cell"])
+def test_equations_alone_are_traced_as_the_loop_computes_them(way: str):
+    @given(case=cases(way))
+    @settings(max_examples=40)
+    def check(case: Case):
+        assert_all_equal_to_the_loop(replace(case, by_module=False))
+
+    check()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("batch", [1, 5])
+@pytest.mark.parametrize("stack", STACKS)
+def test_equations_alone_give_torchs_states(
+    stack: Callable[..., nn.RNNBase], batch: int, dtype: torch.dtype
+):
+    torch.manual_seed(3)
+    for hidden in (1, 2, 3, 7, 33):  # the product goes by four rows
+        module, x = stack(2, hidden).to(dtype), torch.randn(60, batch, 2).to(dtype)
+        found = trace_equations(module, x)["hidden_state"].values[0, 0]
+        with torch.no_grad():
+            expected = module(x)[0].numpy()
+        assert found.dtype == expected.dtype
+        assert np.abs(found - expected).max() < (1e-14 if dtype == torch.float64 else 2e-6)
+
+
+@pytest.mark.parametrize("form", ["relu", "identity"])
+def test_equations_alone_leave_the_float_range_where_the_module_does(form: str):
+    torch.manual_seed(4)
+    cell = ElmanCell(1, 6, form).double()
+    with torch.no_grad():
+        cell.weight_hh.mul_(1e4)
+    x = torch.randn(120, 1).double()
+    module, own = (make(cell, x)["hidden_state"].values for make in (rnnviz.trace, trace_equations))
+    gone = [np.argmin(np.isfinite(h).all((0, 1, 3, 4))) for h in (module, own)]
+    assert gone[0] == gone[1] > 50
+    before = module[:, :, : gone[0]]
+    assert np.allclose(own[:, :, : gone[0]], before, rtol=1e-9, atol=1e-9 * np.abs(before).max())
+
+
+def test_equations_alone_hold_at_every_step_of_a_chaotic_network():
+    torch.manual_seed(1)
+    module = nn.RNN(3, 16).double()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(6)
+    x = torch.randn(300, 3).double()
+    h = torch.from_numpy(trace_equations(module, x).array("hidden_state")[0, 0, :, 0].copy())
+    cell = nn.RNNCell(3, 16).double()
+    cell.load_state_dict({n.removesuffix("_l0"): p for n, p in module.state_dict().items()})
+    with torch.no_grad():
+        after = cell(x, torch.cat((torch.zeros(1, 16).double(), h[:-1])))
+        assert (after - h).abs().max() < 1e-13
+        assert (module(x)[0] - h).abs().max() > 0.1  # it is chaotic
+
+
 @given(case=cases())
 @settings(max_examples=30)
 def test_the_last_hidden_state_is_the_modules_own_output(case: Case):
@@ -107,9 +166,6 @@ def test_axes_and_labels():
         "Trace of LSTM(2, 3, proj_size=1, num_layers=2, bidirectional=True): 2 layers, "
         "2 directions, 5 time steps, 4 sequences, 1 unit; input, "
     )
-
-
-STACKS: list[Callable[..., nn.RNNBase]] = [nn.RNN, nn.LSTM, nn.GRU]
 
 
 def small(stack: Callable[..., nn.RNNBase] = nn.LSTM) -> tuple[nn.RNNBase, Tensor]:

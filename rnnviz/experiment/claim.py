@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rnnviz.experiment.networks import build_network, make_inputs
 from rnnviz.experiment.settings import NetworkSettings, limits_of
 from rnnviz.gradients import remembered_steps
-from rnnviz.trace import trace
+from rnnviz.trace import trace_equations
 
 SEEDS = 5
 CLAIMED = {"rnn": 10, "lstm": 1000}  # steps, as lecture notes have it
@@ -49,7 +49,7 @@ def measure_claim(settings: NetworkSettings, name: str) -> Remembered:
     for place in range(SEEDS):
         seed = (settings.seed + place) % seeds
         own = claimed_of(settings).model_copy(update={**changed, "seed": seed})
-        run = trace(build_network(own, cell), make_inputs(own), loss="last")
+        run = trace_equations(build_network(own, cell), make_inputs(own), loss="last")
         steps.append(remembered_steps(run))
     return Remembered(name, cell, tuple(steps), settings.length)
 

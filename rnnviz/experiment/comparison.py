@@ -23,7 +23,7 @@ from rnnviz.inputs.signals import make_signal
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.recurrent import Recurrent
 from rnnviz.running import Loss
-from rnnviz.trace import Trace, trace
+from rnnviz.trace import Trace, trace, trace_equations
 
 Models = Callable[[str], CharacterModel]  # the shipped model of a cell
 STACKS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
@@ -73,7 +73,7 @@ def run_compared(settings: ComparisonSettings, models: Models | None = None) -> 
         return {key: _read(model, settings) for key, model in found.items()}
     x = compared_input(settings)
     return {
-        key: trace(module, x, loss=settings.loss)
+        key: trace_equations(module, x, loss=settings.loss)
         for key, module in build_compared(settings).items()
     }
 

@@ -14,7 +14,7 @@ from rnnviz.experiment.settings import NetworkSettings
 from rnnviz.initialise import KEEPING
 from rnnviz.inputs.signals import make_signal
 from rnnviz.running import few_threads
-from rnnviz.trace import Trace, trace
+from rnnviz.trace import Trace, trace_equations
 
 TORCH_FORMS = ("tanh", "relu")  # of torch.nn.RNN; the others are this project's own
 LONG = 3000  # steps times units from which to run two networks at once saves time
@@ -27,13 +27,15 @@ _POOL = ThreadPoolExecutor(2, thread_name_prefix="network")
 def run_networks(settings: NetworkSettings) -> dict[str, Trace]:
     """The traces of an RNN, an LSTM and a GRU, by the name of the cell, in float64.
 
+    Run by their equations (``trace_equations``), and not by ``build_network``'s modules.
+
     >>> traces = run_networks(NetworkSettings(hidden=4, length=10))
     >>> list(traces), traces["gru"]["hidden_state"].sizes["time"]
     (['rnn', 'lstm', 'gru'], 10)
     """
     x = make_inputs(settings)
     modules = {cell: build_network(settings, cell) for cell in GATE_NAMES}
-    return of_each(partial(trace, inputs=x, loss=settings.loss), modules, settings)
+    return of_each(partial(trace_equations, inputs=x, loss=settings.loss), modules, settings)
 
 
 def of_each(

@@ -1,6 +1,6 @@
-"""What in a replay really has to go step by step, compiled: states forward, gradients backward.
+"""Gradients step by step back through time, compiled.
 
-Everything else of a replay is one array operation over all time steps (``replay``). Gates come in
+Everything else is one array operation over all time steps (``replay``). Gates come in
 the module's float type; gradients are worked out in the type of the array that takes them.
 Arrays: (time, batch, rows), rows = gates × hidden in torch's order. δ is the total derivative of
 the loss; ``injected`` is ∂ℓ/∂output, what the loss itself puts in at each step.
@@ -21,19 +21,6 @@ from typing import Any
 import numpy as np
 
 from rnnviz.recursions.compiling import compiled
-
-
-@compiled
-def cell_states(s: Any, c_0: Any, c: Any) -> None:
-    """c_t = f c_{t−1} + i g, into c. s: gates i, f, g, o side by side; c_0: (batch, hidden)."""
-    steps, batch, hidden = c.shape
-    for t in range(steps):
-        previous = c_0 if t == 0 else c[t - 1]
-        for b in range(batch):
-            for j in range(hidden):
-                f, i, g = s[t, b, hidden + j], s[t, b, j], s[t, b, 2 * hidden + j]
-                c[t, b, j] = f * previous[b, j] + i * g
-
 
 # Rows are kept around 2^600, and let be within 2^±100 of that: below are 1,600 more binary places
 # for entries that are small now and the only ones left later; above, room for one step to grow by
