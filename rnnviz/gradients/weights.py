@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +23,10 @@ from rnnviz.trace import Trace
 
 if TYPE_CHECKING:
     import xarray
+
+Array = NDArray[np.float64]
+FAR = 100.0  # decades from 1 within which products and their sums stay inside float64
+LN10 = math.log(10)
 
 
 def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
@@ -44,7 +49,7 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
     import xarray
 
     parts = backpropagate(trace)
-    with np.errstate(invalid="ignore", over="ignore"):  # states that overflowed
+    with np.errstate(all="ignore"):  # norms of 0, and states that overflowed
         found = [
             [_of_part(trace, part, layer, direction) for direction, part in enumerate(row)]
             for layer, row in enumerate(parts)
@@ -70,9 +75,7 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
         )
 
 
-def _of_part(
-    trace: Trace, part: Part, layer: int, direction: int
-) -> tuple[NDArray[np.float64], float]:
+def _of_part(trace: Trace, part: Part, layer: int, direction: int) -> tuple[Array, float]:
     """log₁₀ of every contribution, (time, batch), and of the norm of their sum."""
     gates = [
         own_order(trace, part.arrays[f"{name}_preactivation"], direction)
@@ -84,29 +87,50 @@ def _of_part(
         gates[2] = r * gates[2] if trace.form.reset_after else gates[2]
     d_a = np.concatenate(gates, -1)
     scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
-    d_a, scale = normalised(d_a, scale)
-    h, h_scale = normalised(
-        states_before(trace, "hidden_state", layer, direction), np.zeros_like(scale)
-    )
-    scale = scale + h_scale
+    h = states_before(trace, "hidden_state", layer, direction)
     products = [(d_a, h)]
     if r is not None and not trace.form.reset_after:  # U_n multiplies r h, not h
         products = [(d_a[..., : 2 * h.shape[-1]], h), (d_a[..., 2 * h.shape[-1] :], r * h)]
-    sizes = [np.linalg.norm(d, axis=-1) * np.linalg.norm(x, axis=-1) for d, x in products]
-    with np.errstate(divide="ignore"):
-        logs = np.log10(np.linalg.norm(sizes, axis=0)) + scale * np.log10(2.0)
-    alive = np.any([d.any(-1) & x.any(-1) for d, x in products], axis=0)
-    largest = int(scale[alive].max(initial=-(1 << 40)))
-    shift = np.where(alive, np.clip(scale - largest, -5000, 0), -5000)[..., None]
-    sums = [_norm_of_sum(np.ldexp(d, shift), x) for d, x in products]
-    with np.errstate(divide="ignore"):
-        total = np.log10(np.linalg.norm(sums)) + largest * np.log10(2.0)
+    sizes = [(_log_norms(d, scale), _log_norms(x, np.zeros_like(scale))) for d, x in products]
+    logs = _log_norm([sum(pair) for pair in sizes])
+    if not scale.any() and np.max(sizes) < FAR and logs.max() > -FAR:
+        total = _log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
+    else:
+        total = _log_norm_far(products, scale)
     padded = np.arange(len(logs))[:, None] >= valid_lengths(trace)
     back = own_order(trace, logs[..., None], direction)[..., 0]
     return np.where(padded, np.nan, back), float(total)
 
 
-def _norm_of_sum(d: NDArray[np.float64], x: NDArray[np.float64]) -> float:
+def _log_norms(rows: Array, scale: NDArray[np.int64]) -> Array:
+    """log₁₀ of the norm of every row · 2^scale, (time, batch)."""
+    from rnnviz.recursions import log_norms
+
+    found = np.empty(scale.shape)
+    lengths = np.full(scale.shape[1], len(rows))
+    log_norms(np.ascontiguousarray(rows), scale, lengths, False, True, 0.0, math.inf, found)
+    return found
+
+
+def _log_norm(logs: list[Any]) -> Any:
+    """log₁₀ of the norm of a vector, whose parts' norms are given as log₁₀."""
+    return logs[0] if len(logs) == 1 else np.logaddexp(*(2 * LN10 * log for log in logs)) / 2 / LN10
+
+
+def _log_norm_far(products: list[tuple[Array, Array]], scale: NDArray[np.int64]) -> Any:
+    """log₁₀ ‖Σ δ_t x_tᵀ‖ over all products, δ the first rows · 2^scale, wherever in the range."""
+    whole = [(normalised(d, scale), normalised(x, np.zeros_like(scale))) for d, x in products]
+    alive = [d.any(-1) & x.any(-1) for (d, _), (x, _) in whole]
+    places = [d_scale + x_scale for (_, d_scale), (_, x_scale) in whole]
+    largest = max(int(p[a].max(initial=-(1 << 40))) for p, a in zip(places, alive, strict=True))
+    sums = [
+        _norm_of_sum(np.ldexp(d, np.where(a, np.clip(p - largest, -5000, 0), -5000)[..., None]), x)
+        for ((d, _), (x, _)), p, a in zip(whole, places, alive, strict=True)
+    ]
+    return np.log10(np.linalg.norm(sums)) + largest * np.log10(2.0)
+
+
+def _norm_of_sum(d: Array, x: Array) -> float:
     """‖Σ δ_t x_tᵀ‖, by torch: its threads can be told to be few."""
     rows, columns = (torch.from_numpy(part).flatten(0, 1) for part in (d, x))
     with few_threads(d[0].size * x.shape[-1]):
