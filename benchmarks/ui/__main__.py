@@ -172,6 +172,7 @@ def show_visitors(browser: Browser, address: str, pid: int) -> None:
     )
     print(f"warm first paint: {warm:.0f} ms")
     changes(visit.page, ".st-key-gain input", 4)
+    visit.page.wait_for_timeout(3000)  # and the page's script has been told of the last
     print("a change a second, question → all that is in sight (ms, p50/p95):")
     for count in VISITORS:
         print(f"{count} visitors: {quantiles(visitors(address, visit, count))}", flush=True)

@@ -1,4 +1,8 @@
-"""Visitors without a browser, who do over the wire what one with a browser has done."""
+"""Visitors without a browser, who do over the wire what one with a browser has done.
+
+That is: ask for what follows at every change, and tell the page's script of the last value once the
+hand has been still for a while, which one who makes a change a second does at the end alone.
+"""
 
 import itertools
 import json
@@ -14,12 +18,11 @@ from websockets.typing import Subprotocol
 
 from benchmarks.ui.visit import Visit
 
-RESTS = 0.15  # seconds until the page follows
 GAINS = itertools.count(1)  # ten thousandths, each another's: no cache knows them
 
 
 class Replayed:
-    """A visitor without a browser: asks what follows, then has the page follow, as one does."""
+    """A visitor without a browser."""
 
     def __init__(self, address: str, visit: Visit, number: int) -> None:
         """visit: of a browser that has made changes."""
@@ -49,7 +52,7 @@ class Replayed:
                 return
 
     def moves(self) -> float:
-        """Milliseconds from a change to the last of what follows it; then the page follows, too."""
+        """Milliseconds from a change to the last of what follows it."""
         self.number += 1
         self.question["query"]["gain"] = f"{0.8 + next(GAINS) / 10_000:.4f}"
         begun = time.perf_counter()
@@ -57,14 +60,15 @@ class Replayed:
         answer = self.http.getresponse()
         assert answer.status == 200
         assert answer.read().count(b"\n") == len(self.question["seen"])
-        took = 1000 * (time.perf_counter() - begun)
-        time.sleep(RESTS)
+        return 1000 * (time.perf_counter() - begun)
+
+    def tells(self) -> None:
+        """Sends the last value, and waits until it has been taken over."""
         for widget in filter(_is_moved, self.change.rerun_script.widget_states.widgets):
             value = {"at": 80 + self.number % 60, "number": 10_000 + self.number, "followed": True}
             widget.json_trigger_value = json.dumps([{"event": "moved", "value": value}])
         self.wire.send(self.change.SerializeToString())
         self._finish()
-        return took
 
 
 def _is_moved(widget: WidgetState) -> bool:
@@ -84,6 +88,7 @@ def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[
             begun = time.perf_counter()
             found.append(client.moves())
             time.sleep(max(0.0, 1 - (time.perf_counter() - begun)))
+        client.tells()
         client.wire.close()
         client.http.close()
 

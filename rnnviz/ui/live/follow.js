@@ -39,6 +39,16 @@ function setting(name) {
   return page.ahead.get(name) ?? new URLSearchParams(location.search).get(name) ?? "";
 }
 
+// The address with all that was moved.
+function address() {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of page.ahead) {
+    if (value === "") query.delete(name);
+    else query.set(name, value);
+  }
+  return query;
+}
+
 // Asks for what follows. One request is under way at most; the next one is for the last value.
 class Follower {
   // lacks: called when something cannot follow, so that the page has to.
@@ -159,8 +169,7 @@ class Follower {
 
   async *answer(seen) {
     const { page: name, language, dark } = this.live;
-    const query = Object.fromEntries([...new URLSearchParams(location.search), ...page.ahead]);
-    for (const [key, value] of page.ahead) if (value === "") delete query[key];
+    const query = Object.fromEntries(address());
     const body = JSON.stringify({ page: name, language, dark, query, seen });
     const { ok, body: stream } = await fetch(new URL("rnnviz/follow", served()), { method: "POST", body });
     if (!ok) return;

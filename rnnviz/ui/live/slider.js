@@ -3,11 +3,14 @@
 // value goes when the hand leaves at the latest.
 //
 // A slider that others follow has them follow by themselves (see follow.js), and sends its value when
-// the hand has rested for a moment; with it, whether they have: then the page need not be run.
+// the hand has rested for a moment; with it, whether they have: then the page need not be run. All
+// having followed, it writes the address by itself, and its value can wait until the hand has been
+// still for longer, or is at anything else: many visitors who keep moving cost half of it then.
 
 const instances = new WeakMap();
 const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
+const STILL = 1500; // milliseconds more until Python hears of what has been followed
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
 
 export default function (component) {
@@ -70,7 +73,15 @@ class Slider {
     this.help.addEventListener("blur", () => this.explain(false));
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
     this.watcher = new MutationObserver(() => this.landed());
+    for (const [target, name] of ELSEWHERE) target.addEventListener(name, this.left, true);
   }
+
+  // Anything else is at hand: what it does is to find this value in its place.
+  left = (event) => {
+    if (!this.waiting || event.composedPath().includes(this.root)) return;
+    clearTimeout(this.resting);
+    this.hurry();
+  };
 
   update(bytes) {
     const data = JSON.parse(new TextDecoder().decode(bytes));
@@ -140,7 +151,7 @@ class Slider {
 
   // Tells Python.
   hurry() {
-    this.owes = false;
+    this.owes = this.waiting = false;
     this.wanted = this.at;
     this.flush();
   }
@@ -185,10 +196,14 @@ class Slider {
   // patience: milliseconds that what is on its way may still take before the page is to do it.
   rest(patience = LONG) {
     clearTimeout(this.resting);
+    this.waiting = false;
     if (!this.owes || this.hands.size) return;
     this.resting = setTimeout(() => {
-      if (this.data.live && this.follower.busy && patience > 0) this.rest(patience - RESTS);
-      else this.hurry();
+      if (this.data.live && this.follower.busy && patience > 0) return this.rest(patience - RESTS);
+      if (!this.data.live || !this.follower.complete) return this.hurry();
+      history.replaceState(history.state, "", `?${address()}`);
+      this.waiting = true;
+      this.resting = setTimeout(() => this.hurry(), STILL);
     }, RESTS);
   }
 
@@ -255,6 +270,7 @@ class Slider {
 
   stop() {
     clearTimeout(this.resting);
+    for (const [target, name] of ELSEWHERE) target.removeEventListener(name, this.left, true);
     this.follower.stop();
     page.behind.delete(this.data.key);
     settle(this.data.key);
@@ -264,6 +280,12 @@ class Slider {
   }
 }
 
+const ELSEWHERE = [
+  [document, "pointerdown"],
+  [document, "keydown"],
+  [document, "focusin"],
+  [window, "pagehide"],
+];
 const ENDS = ["pointerup", "pointercancel", "blur"];
 function element(tag, name = "") {
   const made = document.createElement(tag);
