@@ -62,6 +62,10 @@ def test_the_cursor_is_in_every_subplot_and_plays(visit: Visit, language: str):
         visit.settle()
         boxes = check_cursor(visit, name, 5)
         assert len(boxes) == (3 if name == "comparison" else 1)
+    # of seven rows each column has the cursor in those that show something
+    clips = visit.page.locator(".st-key-figure_comparison .rnnviz-cursor div")
+    shapes: list[str] = clips.evaluate_all("all => all.map((box) => box.style.clipPath)")
+    assert [shape.count("M") for shape in shapes] == [6, 5, 2]
     visit.page.locator("[data-do=play]").click()
     visit.until("step 12", "() => /12/.test(document.querySelector('.rnnviz-count').innerText)")
     visit.page.keyboard.press("Escape")

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, WebSocket, expect
 
 from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
 from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
-from tests.browser import Visit, windows
+from tests.browser import Visit, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -163,6 +163,37 @@ def test_a_slider_is_dragged(visit: Visit):
     visit.settle()
     assert visit.query["gain"] == "3"
     check_norms(visit, NetworkSettings(hidden=4, length=30, gain=3))
+
+
+def test_a_finger_drags_a_slider(browser: Browser, address: str):
+    options = {"viewport": {"width": 1024, "height": 700}, "has_touch": True}
+    with windows(browser, **options) as own, visiting(own, address) as visit:
+        visit.open("/gradients", hidden=4, length=30)
+        lines(visit, "gradient_norms")
+        track = visit.key("gain").get_by_role("slider").bounding_box()
+        assert track is not None
+        touch = own.new_cdp_session(visit.page)
+
+        def drag(way_x: float, way_y: float) -> set[tuple[float, ...]]:
+            """The figures seen while a finger goes twenty steps this way from the thumb."""
+            seen: set[tuple[float, ...]] = set()
+            x, y = track["x"] + track["width"] / 3, track["y"] + track["height"] / 2
+            for step in range(21):
+                point = {"x": x + step * way_x, "y": y + step * way_y}
+                kind = "touchMove" if step else "touchStart"
+                touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+                visit.page.wait_for_timeout(60)
+                seen.add(tuple(lines(visit, "gradient_norms")["RNN"]))
+            touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+            visit.settle()
+            return seen
+
+        assert len(drag(4, 0)) >= 3, "the figure follows the finger before it leaves"
+        gain = float(visit.query["gain"])
+        assert gain > 1.3
+        check_norms(visit, NetworkSettings(hidden=4, length=30, gain=gain))
+        drag(0, -8)
+        assert float(visit.query["gain"]) == pytest.approx(1, abs=0.05), "where it was touched"
 
 
 def test_zoom_and_a_hidden_line_stay_while_a_slider_moves(visit: Visit):
@@ -347,6 +378,47 @@ def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(vis
         assert drawn[cell.upper()][finite].tolist() == found[finite].tolist(), cell
     assert visit.query["gain"] == "0.88"
     assert visit.page.evaluate(RUNS) == runs
+
+
+def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visit: Visit):
+    sent: list[object] = []
+
+    def heard(wire: WebSocket) -> None:
+        wire.on("framesent", lambda frame: sent.append(frame))
+
+    visit.page.on("websocket", heard)
+    visit.open("/gradients", hidden=4, length=30)
+    lines(visit, "gradient_norms")
+    visit.settle()
+    before = len(sent)
+    slider = visit.key("gain").locator("input")
+    gains = ("1.01", "1.02", "1.03")
+    for gain in gains:  # to compare without delay
+        norms_of(NetworkSettings(hidden=4, length=30, gain=float(gain)))
+    for gain in gains:
+        slider.press("ArrowRight")
+        visit.until(
+            f"the address has {gain}",
+            f"() => new URLSearchParams(location.search).get('gain') === '{gain}'",
+        )
+        check_norms(visit, NetworkSettings(hidden=4, length=30, gain=float(gain)))
+        visit.page.wait_for_timeout(700)
+    assert len(sent) == before
+    visit.page.wait_for_timeout(2000)
+    assert len(sent) == before + 1, "once the hand is still"
+    slider.press("ArrowRight")
+    visit.until("the address has 1.04", "() => location.search.includes('gain=1.04')")
+    visit.key("loss").get_by_text("at all steps", exact=True).click()
+    visit.settle()
+    assert visit.query == {"hidden": "4", "length": "30", "gain": "1.04", "loss": "all"}
+    check_norms(visit, NetworkSettings(hidden=4, length=30, gain=1.04, loss="all"))
+    slider.press("ArrowRight")
+    visit.until("the address has 1.05", "() => location.search.includes('gain=1.05')")
+    visit.page.reload()
+    expect(visit.key("gain").locator("output")).to_have_text("1.05")
+    check_norms(visit, NetworkSettings(hidden=4, length=30, gain=1.05, loss="all"))
+    visit.page.go_back()
+    assert visit.query == {"hidden": "4", "length": "30", "gain": "1.04"}, "no gain but the last"
 
 
 def test_while_a_slow_run_lasts_no_figure_of_an_earlier_one_comes_back(visit: Visit):

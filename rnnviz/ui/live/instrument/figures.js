@@ -102,9 +102,11 @@ class Figures {
     const plots = Object.values(figure._fullLayout._plots ?? {});
     const own = plots.filter((plot) => plot[across ? "xaxis" : "yaxis"]._id === axis._id);
     const others = own.map((plot) => plot[across ? "yaxis" : "xaxis"]);
-    const start = Math.min(...others.map((other) => other._offset));
+    others.sort((one, other) => one._offset - other._offset);
+    const start = others[0]?._offset;
     const end = Math.max(...others.map((other) => other._offset + other._length));
-    const half = maps.some((map) => map[across ? "xaxis" : "yaxis"] === axis._id) ? 0.5 : 0;
+    const over = maps.filter((map) => map[across ? "xaxis" : "yaxis"] === axis._id);
+    const half = over.length ? 0.5 : 0;
     const edges = [axis.l2p(at - half), axis.l2p(at + half)].sort((a, b) => a - b);
     const from = axis._offset + Math.max(0, edges[0]);
     const to = axis._offset + Math.min(axis._length, edges[1]);
@@ -113,6 +115,10 @@ class Figures {
     const made = across
       ? box(from, start, to - from, end - start, ink, { ground })
       : box(start, from, end - start, to - from, ink, { ground });
+    const mapped = new Set(over.map((map) => map[across ? "yaxis" : "xaxis"]));
+    if (across && half && others.some(({ _id }) => !mapped.has(_id))) {
+      made.style.clipPath = columns(others, mapped, to - from);
+    }
     if (!half) {
       made.className = "line";
       made.style.boxShadow = `0 0 0 0.5px ${ink}`;
@@ -136,6 +142,8 @@ class Figures {
   }
 }
 
+const RIM = 4; // pixels around a box that are its own
+
 // A category is named by its step and, where there is one, the character read.
 const step = (name) => Number(String(name).split(" ")[0]);
 
@@ -145,6 +153,19 @@ function box(left, top, width, height, colour, { line = 1.5, ground = "transpare
   const shadow = `0 0 0 ${line}px ${colour}, 0 0 0 ${line + 1}px ${ground}`;
   made.style.cssText = `left:${left}px;top:${top}px;width:${width}px;height:${height}px;box-shadow:${shadow}`;
   return made;
+}
+
+// Where a box over the first plot to the last is seen: not over those that have no heatmap and say so.
+function columns(axes, mapped, width) {
+  let path = "";
+  for (const [k, { _id, _offset, _length }] of axes.entries()) {
+    if (!mapped.has(_id)) continue;
+    const [before, after] = [axes[k - 1], axes[k + 1]];
+    const top = mapped.has(before?._id) ? before._offset + before._length : _offset - RIM;
+    const bottom = _offset + _length + (mapped.has(after?._id) ? 0 : RIM);
+    path += `M${-RIM},${top - axes[0]._offset}h${width + 2 * RIM}v${bottom - top}h${-width - 2 * RIM}z`;
+  }
+  return `path("${path}")`;
 }
 
 // A small arrow at the chosen unit's row, which can be less than a pixel high.
