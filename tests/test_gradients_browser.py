@@ -394,7 +394,7 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     slider = visit.key("gain").locator("input")
     gains = ("1.01", "1.02", "1.03")
     for gain in gains:  # to compare without delay
-        norms_of(NetworkSettings(hidden=4, length=30, gain=float(gain)))
+        norms_of(NetworkSettings(hidden=4, length=30, gain=float(gain)))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
     for gain in gains:
         slider.press("ArrowRight")
         visit.until(
