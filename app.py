@@ -8,7 +8,10 @@ if __name__ == "__main__":
 
     navigate()
 else:
+    import gc
     from threading import Thread
+
+    gc.disable()  # while so much is loaded, to look through all of it again and again takes seconds
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -17,10 +20,17 @@ else:
     from streamlit.starlette import App
 
     def load() -> None:
-        """Loads what takes seconds, while the browser is on its way."""
-        from rnnviz.ui.first import make_ready
+        """Loads what takes seconds, while the browser is on its way.
 
-        make_ready()
+        All of it stays, so the garbage collector need not look at it again.
+        """
+        try:
+            from rnnviz.ui.first import make_ready
+
+            make_ready()
+        finally:
+            gc.freeze()
+            gc.enable()
 
     async def follow(request: Request) -> Response:
         """What follows the hand on a page: see rnnviz/ui/following.py."""

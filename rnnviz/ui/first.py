@@ -1,6 +1,5 @@
 """What a fresh server does before its first visitor asks for it."""
 
-import gc
 import sys
 from importlib import import_module
 
@@ -15,13 +14,8 @@ TURN = 0.0005
 
 
 def make_ready() -> None:
-    """Loads what the pages are made of, and compiled code by using it.
-
-    All of it stays, so the garbage collector need not look at it again.
-    """
+    """Loads what the pages are made of, and compiled code by using it."""
     sys.setswitchinterval(TURN)
     for part in PARTS:
         import_module(f"rnnviz.ui.{part}")
     measured(Settings().network())
-    gc.collect()
-    gc.freeze()
