@@ -63,7 +63,8 @@ def reset(gain: float) -> None:
 def _followed() -> Live:
     """With ?live=alone the page need not be run for the slider."""
     alone = st.query_params["live"] == "alone"
-    return Live("waves", "en", is_dark(), st.session_state.runs, lambda _: alone)
+    names = ("gain",) if alone else ()
+    return Live("waves", "en", is_dark(), st.session_state.runs, names, names.__contains__)
 
 
 def main() -> None:

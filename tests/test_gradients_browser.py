@@ -267,6 +267,13 @@ def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
     visit.settle()
     assert visit.query == {"gain": "3"}
     check_norms(visit, NetworkSettings(gain=3))
+    slider.press("ArrowLeft")
+    visit.until("the address has 2.99", "() => location.search.includes('gain=2.99')")
+    for name, ready in (("Step through", ".rnnviz-count"), ("Gradients", ".rnnviz-verdict")):
+        visit.page.get_by_role("link", name=name).press("Enter")  # in no time
+        visit.page.locator(ready).first.wait_for()
+        visit.settle()
+    check_norms(visit, NetworkSettings(gain=2.99))
     visit.page.get_by_role("link", name="Forget bias 3").click()
     expect(visit.page.locator(".rnnviz-scene")).to_be_visible()
     visit.settle()
@@ -358,6 +365,7 @@ RUNS = "() => window.rnnvizPage.runs"
 def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(visit: Visit):
     visit.open("/gradients", hidden=64, length=1000)  # so large that not all can follow every move
     lines(visit, "gradient_norms")
+    visit.settle()
     runs = visit.page.evaluate(RUNS)
     slider = visit.key("gain").locator("input")
     for _ in range(12):
@@ -387,38 +395,39 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
         wire.on("framesent", lambda frame: sent.append(frame))
 
     visit.page.on("websocket", heard)
-    visit.open("/gradients", hidden=4, length=30)
+    visit.open("/gradients", hidden=12, length=30)
     lines(visit, "gradient_norms")
     visit.settle()
-    before = len(sent)
+    before, runs = len(sent), visit.page.evaluate(RUNS)
     slider = visit.key("gain").locator("input")
     gains = ("1.01", "1.02", "1.03")
     for gain in gains:  # to compare without delay
-        norms_of(NetworkSettings(hidden=4, length=30, gain=float(gain)))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
+        norms_of(NetworkSettings(hidden=12, length=30, gain=float(gain)))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
     for gain in gains:
         slider.press("ArrowRight")
         visit.until(
             f"the address has {gain}",
             f"() => new URLSearchParams(location.search).get('gain') === '{gain}'",
         )
-        check_norms(visit, NetworkSettings(hidden=4, length=30, gain=float(gain)))
+        check_norms(visit, NetworkSettings(hidden=12, length=30, gain=float(gain)))
         visit.page.wait_for_timeout(700)
     assert len(sent) == before
     visit.page.wait_for_timeout(2000)
     assert len(sent) == before + 1, "once the hand is still"
+    assert visit.page.evaluate(RUNS) == runs, "and the page itself is not run for it"
     slider.press("ArrowRight")
     visit.until("the address has 1.04", "() => location.search.includes('gain=1.04')")
     visit.key("loss").get_by_text("at all steps", exact=True).click()
     visit.settle()
-    assert visit.query == {"hidden": "4", "length": "30", "gain": "1.04", "loss": "all"}
-    check_norms(visit, NetworkSettings(hidden=4, length=30, gain=1.04, loss="all"))
+    assert visit.query == {"hidden": "12", "length": "30", "gain": "1.04", "loss": "all"}
+    check_norms(visit, NetworkSettings(hidden=12, length=30, gain=1.04, loss="all"))
     slider.press("ArrowRight")
     visit.until("the address has 1.05", "() => location.search.includes('gain=1.05')")
     visit.page.reload()
     expect(visit.key("gain").locator("output")).to_have_text("1.05")
-    check_norms(visit, NetworkSettings(hidden=4, length=30, gain=1.05, loss="all"))
+    check_norms(visit, NetworkSettings(hidden=12, length=30, gain=1.05, loss="all"))
     visit.page.go_back()
-    assert visit.query == {"hidden": "4", "length": "30", "gain": "1.04"}, "no gain but the last"
+    assert visit.query == {"hidden": "12", "length": "30", "gain": "1.04"}, "no gain but the last"
 
 
 def test_while_a_slow_run_lasts_no_figure_of_an_earlier_one_comes_back(visit: Visit):

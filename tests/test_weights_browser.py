@@ -125,6 +125,16 @@ def test_a_weight_is_typed_and_everything_follows(visit: Visit):
     check_page(visit, first, "hidden")
 
 
+def test_weights_follow_a_slider_as_soon_as_the_hand_rests(visit: Visit):
+    visit.open("/gradients", hidden=8, length=30)
+    check_page(visit, Settings(hidden=8, length=30), "forget_gate")
+    before = texts(visit)
+    visit.key("gain").get_by_role("slider").press("End")
+    expect(cell(visit, 0, 0)).not_to_have_text(before[0], timeout=1500)
+    visit.settle()
+    check_page(visit, Settings(gain=3.0, hidden=8, length=30), "forget_gate")
+
+
 def test_a_weight_is_dragged_and_nudged(visit: Visit):
     visit.open("/gradients", hidden=8, length=30)
     settings = Settings(hidden=8, length=30)

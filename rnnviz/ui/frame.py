@@ -198,14 +198,20 @@ def live(
 
     alone: the settings by which nothing changes on the page but what follows them by itself.
     """
-    before = alone(current()) if not st.session_state.problems else ()
+    ran = current()
+    before = alone(ran) if not st.session_state.problems else ()
 
     def keep(name: str) -> bool:
         settings = current()
         if name not in before or name not in alone(settings):
             return False
+        # Streamlit sends what changes at one moment in one message, for one fragment or the page.
+        # What was None the page has filled in by itself.
+        others = ((other, was) for other, was in ran if other not in before)
+        if any(was not in (None, getattr(settings, other)) for other, was in others):
+            return False
         write(settings)
         return True
 
     state = st.session_state
-    return Live(page, state.language, is_dark(), state.run, keep)
+    return Live(page, state.language, is_dark(), state.run, before, keep)

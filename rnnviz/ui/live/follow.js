@@ -49,6 +49,11 @@ function address() {
   return query;
 }
 
+// The address says what was moved, also where the page's script has not heard of it.
+function writeAddress() {
+  if (page.ahead.size) history.replaceState(history.state, "", `?${address()}`);
+}
+
 // Asks for what follows. One request is under way at most; the next one is for the last value.
 class Follower {
   // lacks: called when something cannot follow, so that the page has to.
@@ -63,11 +68,16 @@ class Follower {
   follow(name, value, live) {
     page.ahead.set(name, value);
     page.behind.add(name);
-    page.moves += 1;
-    this.moves = page.moves;
     const now = performance.now();
     this.fast = now - this.moved < FAST;
     this.moved = now;
+    this.renew(live);
+  }
+
+  // What follows is of other settings now: of those that are moved, or that the page has been run with.
+  renew(live) {
+    page.moves += 1;
+    this.moves = page.moves;
     this.live = live;
     this.due = true;
     this.complete = false;

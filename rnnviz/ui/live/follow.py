@@ -1,7 +1,7 @@
 """What follows a slider or a weight under the hand: asked for beside the page, not through it."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,8 @@ SCRIPT = SERVER + (HERE / "follow.js").read_text(encoding="utf-8")
 class Live(NamedTuple):
     """Whose figures follow, and how its reader sees them; the address says the rest.
 
-    run: the number of the page's run. keep: takes over the setting of this name, all that follows
+    run: the number of the page's run. alone: the settings by which nothing changes on the page but
+    what follows them by itself. keep: takes over the setting of this name, all that follows
     it having followed; whether the page need not be run for it.
     """
 
@@ -29,6 +30,7 @@ class Live(NamedTuple):
     language: str
     dark: bool
     run: int
+    alone: Collection[str]
     keep: Callable[[str], bool]
 
     def told(self) -> dict[str, object]:

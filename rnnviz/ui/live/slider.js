@@ -3,14 +3,15 @@
 // value goes when the hand leaves at the latest.
 //
 // A slider that others follow has them follow by themselves (see follow.js), and sends its value when
-// the hand has rested for a moment; with it, whether they have: then the page need not be run. All
-// having followed, it writes the address by itself, and its value can wait until the hand has been
-// still for longer, or is at anything else: many visitors who keep moving cost half of it then.
+// the hand has rested for a moment; with it, whether they have: then the page need not be run. Where
+// nothing else of the page is to follow, it writes the address by itself, and its value can wait until
+// the hand has been still for longer: many visitors who keep moving cost half of it then.
 
 const instances = new WeakMap();
 const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const STILL = 1500; // milliseconds more until Python hears of what has been followed
+const SENT = 50; // milliseconds in which Streamlit has sent what it was given
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
 
 export default function (component) {
@@ -73,21 +74,28 @@ class Slider {
     this.help.addEventListener("blur", () => this.explain(false));
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
     this.watcher = new MutationObserver(() => this.landed());
-    for (const [target, name] of ELSEWHERE) target.addEventListener(name, this.left, true);
+    document.addEventListener("click", this.left, true);
   }
 
-  // Anything else is at hand: what it does is to find this value in its place.
+  // A link leads away, and to a page that may need this value: it is let go once that is sent, and
+  // not with it, since Streamlit takes what is sent at one moment for this slider's fragment alone.
   left = (event) => {
-    if (!this.waiting || event.composedPath().includes(this.root)) return;
+    const link = event.composedPath().find((part) => part.matches?.("a[href]"));
+    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+    if (!link || elsewhere || !this.owes || !this.follower.complete) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
     clearTimeout(this.resting);
     this.hurry();
+    setTimeout(() => link.click(), SENT);
   };
 
   update(bytes) {
     const data = JSON.parse(new TextDecoder().decode(bytes));
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
     if (this.data?.values !== data.values) this.values = data.values?.split("\n");
-    if (data.run !== this.data?.run) this.ranWith = data.answered; // a run of the page, not of this
+    const ran = data.run !== this.data?.run; // a run of the page, not of this
+    if (ran) this.ranWith = data.answered;
     this.data = data;
     if (this.number === undefined && unsent.has(data.key)) this.wanted = this.at = unsent.get(data.key);
     this.number ??= data.answered; // of the last message sent
@@ -107,6 +115,8 @@ class Slider {
       this.landed();
     }
     this.catchUp();
+    // it was run for something else, and what has followed is not of that
+    if (ran && page.behind.has(data.key)) this.follower.renew(data.live);
     if (this.wanted !== null) this.show();
     this.flush();
     this.follow();
@@ -151,7 +161,7 @@ class Slider {
 
   // Tells Python.
   hurry() {
-    this.owes = this.waiting = false;
+    this.owes = false;
     this.wanted = this.at;
     this.flush();
   }
@@ -196,13 +206,11 @@ class Slider {
   // patience: milliseconds that what is on its way may still take before the page is to do it.
   rest(patience = LONG) {
     clearTimeout(this.resting);
-    this.waiting = false;
     if (!this.owes || this.hands.size) return;
     this.resting = setTimeout(() => {
       if (this.data.live && this.follower.busy && patience > 0) return this.rest(patience - RESTS);
-      if (!this.data.live || !this.follower.complete) return this.hurry();
-      history.replaceState(history.state, "", `?${address()}`);
-      this.waiting = true;
+      if (!this.data.alone || !this.follower.complete) return this.hurry();
+      writeAddress();
       this.resting = setTimeout(() => this.hurry(), STILL);
     }, RESTS);
   }
@@ -270,7 +278,7 @@ class Slider {
 
   stop() {
     clearTimeout(this.resting);
-    for (const [target, name] of ELSEWHERE) target.removeEventListener(name, this.left, true);
+    document.removeEventListener("click", this.left, true);
     this.follower.stop();
     page.behind.delete(this.data.key);
     settle(this.data.key);
@@ -280,12 +288,6 @@ class Slider {
   }
 }
 
-const ELSEWHERE = [
-  [document, "pointerdown"],
-  [document, "keydown"],
-  [document, "focusin"],
-  [window, "pagehide"],
-];
 const ENDS = ["pointerup", "pointercancel", "blur"];
 function element(tag, name = "") {
   const made = document.createElement(tag);

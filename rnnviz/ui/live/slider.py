@@ -54,7 +54,8 @@ def input_slider(
     look = {"key": key, "label": label, "help": help or "", "texts": texts}
     if live is not None:
         values = "\n".join(map(write_value, notches))
-        look |= {"live": live.told(), "run": live.run, "values": values}
+        look |= {"live": live.told(), "alone": key in live.alone}
+        look |= {"run": live.run, "values": values}
     draw = partial(_draw, key, notches, format, look)
     with st.container(key=key):
         if live is None:
@@ -118,7 +119,8 @@ def place(value: Any, notches: Sequence[Any]) -> float:
 
 def _take(key: str, notches: Sequence[Any]) -> None:
     """Takes what the browser sent, if it is what this slider sends: anyone can send anything."""
-    message = st.session_state[f"{key}_slider"].get("moved")
+    sent = st.session_state.get(f"{key}_slider")  # gone where the reader has left for another page
+    message = sent and sent.get("moved")
     if not isinstance(message, dict):
         return
     at, number = message.get("at"), message.get("number")

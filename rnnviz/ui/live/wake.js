@@ -28,7 +28,10 @@ function settleWhenDone(ended = false) {
   setTimeout(() => {
     if (runs()) settleWhenDone();
     else if (!ended) settleWhenDone(true);
-    else settle();
+    else {
+      writeAddress(); // the script may have written it without what it has not heard of
+      settle();
+    }
   }, SETTLED);
 }
 
