@@ -4,6 +4,8 @@ module: ``rnnviz.trace``, which runs torch's module, or this project's cells one
 equations: what the pages do. float64, as there; one input, batch 1, gradients of the last output.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -23,14 +25,14 @@ FORMS = {
 
 
 def case(kind: str, steps: int, hidden: int) -> Case:
-    """Torch's module where there is one, else this project's cell, with default weights."""
+    """A module of torch where there is one, else this project's cell, with default weights."""
     torch.manual_seed(0)
     form = FORMS[kind]
     module: nn.Module = make_cell(form, 1, hidden)
     if form.is_stock:
         module = getattr(nn, kind)(1, hidden)
     module, x = module.double(), torch.randn(steps, 1, dtype=torch.float64)
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "module": lambda: rnnviz.trace(module, x, loss="last"),
         "equations": lambda: trace_equations(module, x, loss="last"),
     }

@@ -430,6 +430,20 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     assert visit.query == {"hidden": "12", "length": "30", "gain": "1.04"}, "no gain but the last"
 
 
+def test_a_scene_is_not_overtaken_by_a_slider_moved_just_before(visit: Visit):
+    visit.open("/gradients")
+    lines(visit, "gradient_norms")
+    visit.settle()
+    visit.key("gain").locator("input").press("ArrowRight")
+    visit.until("the address has 1.01", "() => location.search.includes('gain=1.01')")
+    visit.page.get_by_role("link", name="Forget bias 3").click()
+    visit.settle()
+    visit.page.wait_for_timeout(2500)
+    visit.settle()
+    assert visit.query == {"forget_bias": "3"}
+    check_norms(visit, NetworkSettings(forget_bias=3))
+
+
 def test_while_a_slow_run_lasts_no_figure_of_an_earlier_one_comes_back(visit: Visit):
     visit.open("/gradients", hidden=256, length=2000)
     lines(visit, "gradient_norms")

@@ -7,6 +7,7 @@ const SHARE = 4; // how much longer it then does so than all of them take
 const FAST = 250; // milliseconds within which a hand that moves fast moves again
 const RESTS = 150; // milliseconds until a hand that has left is taken to rest
 const LATE = 1000; // milliseconds until what is out of sight follows
+const ENDED = 50; // milliseconds between looks for the end of a run
 const SETTLED = 400; // milliseconds after the script's end in which its figures reach their places
 
 // One for all of the page. ahead: by name, what was moved and stands in the address not yet; behind:
@@ -84,9 +85,17 @@ class Follower {
     if (!this.asking) this.ask();
   }
 
+  // The page is run for something else, and what has followed is not of that. What is stands in the
+  // address by the end of the run.
+  again(live) {
+    clearTimeout(this.ending);
+    this.ending = setTimeout(() => (runs() ? this.again(live) : this.renew(live)), ENDED);
+  }
+
   // The page follows: nothing is left to ask for.
   leave() {
     clearTimeout(this.timer);
+    clearTimeout(this.ending);
     this.filling = false;
     this.moves = undefined;
   }

@@ -115,8 +115,7 @@ class Slider {
       this.landed();
     }
     this.catchUp();
-    // it was run for something else, and what has followed is not of that
-    if (ran && page.behind.has(data.key)) this.follower.renew(data.live);
+    if (ran && page.behind.has(data.key)) this.follower.again(data.live);
     if (this.wanted !== null) this.show();
     this.flush();
     this.follow();
