@@ -217,7 +217,7 @@ def trace(
     it, to a scalar tensor.
     hold: gates and states by name and what they are held at, whatever the network computes for
     them: a number for all units from the first step, a Hold, or a list of these. Such a network
-    goes step by step, and no gradient flows through what is held.
+    goes by its equations, and no gradient flows through what is held.
 
     RnnvizError for what does not fit, for values that are not finite, and if the gates do not
     give the module's own output back.
