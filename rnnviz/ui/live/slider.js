@@ -11,7 +11,7 @@ const instances = new WeakMap();
 const unsent = new Map(); // by key, where a slider was put while the server was away
 const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
 const STILL = 1500; // milliseconds more until Python hears of what has been followed
-const SENT = 50; // milliseconds in which Streamlit has sent what it was given
+const PATIENCE = 1000; // milliseconds that a link waits for Python to hear of it at most
 const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
 
 export default function (component) {
@@ -77,8 +77,8 @@ class Slider {
     document.addEventListener("click", this.left, true);
   }
 
-  // A link leads away, and to a page that may need this value: it is let go once that is sent, and
-  // not with it, since Streamlit takes what is sent at one moment for this slider's fragment alone.
+  // A link leads away, and to a page that may need this value: it is let go once Python has it, for
+  // what Streamlit gets with the wish for another page it does not know to be this slider's.
   left = (event) => {
     const link = event.composedPath().find((part) => part.matches?.("a[href]"));
     const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
@@ -87,7 +87,13 @@ class Slider {
     event.stopImmediatePropagation();
     clearTimeout(this.resting);
     this.hurry();
-    setTimeout(() => link.click(), SENT);
+    const since = performance.now();
+    const go = () => {
+      const waits = this.flying && !this.flying.answered && performance.now() - since < PATIENCE;
+      if (waits) setTimeout(go, 20);
+      else link.click();
+    };
+    setTimeout(go, 20);
   };
 
   update(bytes) {
