@@ -763,3 +763,20 @@ def test_clipping_says_how_many_entries_are_not_finite():
         "The norm of all gradients overflows float64, and clipping by it would make 0 of them "
         "all; a finite norm was expected. Clip by value, or pass the gradients in float64."
     )
+
+
+def test_contributions_of_large_states_and_large_gradients_leave_no_range():
+    cell = ElmanCell(1, 2, "identity", bias=False).double()
+    with torch.no_grad():
+        cell.weight_ih.fill_(1.0)
+        cell.weight_hh.fill_(0.25)  # two units alike: twice as much as one with 0.5
+    x = torch.ones(4, 1).double()
+    near, far = (
+        rnnviz.weight_gradient_norms(
+            rnnviz.trace(cell, by * x, loss=lambda y, by=by: (by * y[-1]).sum())
+        )
+        for by in (1.0, 1e90)
+    )
+    assert near["total"].item() == pytest.approx(2 * (0.5**2 + 0.5 * 1.5 + 1.75))
+    assert far["log10_total"].item() == pytest.approx(180 + near["log10_total"].item())
+    assert far["cancellation"].item() == pytest.approx(1)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[np.float64]
-FAR = 100.0  # decades from 1 within which products and their sums stay inside float64
+FAR = (
+    100.0  # decades from 1 within which products and the squares of their sums stay inside float64
+)
 LN10 = math.log(10)
 
 
@@ -91,9 +93,10 @@ def _of_part(trace: Trace, part: Part, layer: int, direction: int) -> tuple[Arra
     products = [(d_a, h)]
     if r is not None and not trace.form.reset_after:  # U_n multiplies r h, not h
         products = [(d_a[..., : 2 * h.shape[-1]], h), (d_a[..., 2 * h.shape[-1] :], r * h)]
-    sizes = [(_log_norms(d, scale), _log_norms(x, np.zeros_like(scale))) for d, x in products]
-    logs = _log_norm([sum(pair) for pair in sizes])
-    if not scale.any() and np.max(sizes) < FAR and logs.max() > -FAR:
+    logs = _log_norm(
+        [_log_norms(d, scale) + _log_norms(x, np.zeros_like(scale)) for d, x in products]
+    )
+    if not scale.any() and -FAR < logs.max() < FAR:
         total = _log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
     else:
         total = _log_norm_far(products, scale)
