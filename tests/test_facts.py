@@ -358,9 +358,9 @@ def test_the_svd_of_a_raw_product_loses_the_small_singular_values():
     jacobians = rnnviz.jacobians(without_input(rotated([math.exp(2), math.exp(-2)]), 20))
     found = rnnviz.log_singular_values(jacobians)
     assert_close("ln σ", found, [40, -40], 1e-12)
-    raw = np.log(np.linalg.svd(np.linalg.multi_dot(jacobians[::-1]), compute_uv=False))
-    assert_close("the largest of the raw product", raw[0], 40, 1e-12)
-    assert abs(raw[1] + 40) > 10
+    raw = np.linalg.svd(np.linalg.multi_dot(jacobians[::-1]), compute_uv=False)
+    assert_close("the largest of the raw product", np.log(raw[0]), 40, 1e-12)
+    assert not math.exp(-50) < raw[1] < math.exp(-30)  # it may as well be 0
 
 
 def test_the_exponent_of_a_tanh_network_of_radius_nine_tenths():

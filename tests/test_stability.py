@@ -460,3 +460,29 @@ def test_torchs_default_does_not_explode():
     radius, singular = np.mean(found, 0)
     assert abs(radius - 0.58) < 0.03
     assert abs(singular - 1.155) < 0.03
+
+
+def test_the_largest_pair_of_a_tridiagonal_matrix_is_that_of_50_digits():
+    """Of B Bᵀ with B lower bidiagonal, of sizes far apart."""
+    from rnnviz.stability.kernels import largest_pair
+
+    random = np.random.default_rng(0)
+    for number in range(60):
+        n = 1 + number % 9
+        a, b = 10 ** random.uniform(-6, 0, (2, n))
+        diagonal, beside = np.append(a**2, 0.0), a * b
+        diagonal[1:] += b**2
+        x, pivots = np.empty((2, n + 1))
+        near = diagonal.max() * random.choice([0, 1, 1.01, 9])
+        value = largest_pair(diagonal, beside, n + 1, near, x, pivots)
+        with mpmath.workdps(50):
+            exact = mpmath.diag([mpmath.mpf(d) for d in diagonal])
+            for k, entry in enumerate(beside):
+                exact[k, k + 1] = exact[k + 1, k] = mpmath.mpf(entry)
+            values, vectors = mpmath.eigsy(exact)
+            apart = float(1 - values[n - 1] / values[n])
+            wanted = np.array([abs(float(vectors[k, n])) for k in range(n + 1)])
+            off = float(abs(value / values[n] - 1))
+        assert off < 4e-15, f"{number}: λ {off=:.1e}"
+        off = np.abs(x - wanted).max() * apart
+        assert off < 4e-15, f"{number}: x {off=:.1e}"

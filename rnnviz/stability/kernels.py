@@ -1,12 +1,14 @@
 """What Jacobians and their products need compiled: one pass over the memory, no array between."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rnnviz.recursions.compiling import compiled
 
+EPS = 2.0**-52
 TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
 KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry
 
@@ -80,11 +82,103 @@ def keep(product: Any, scale: int) -> int:
 @compiled
 def _combine(weights: Any, rows: Any, found: Any) -> None:
     """Σ_k weights_k rows_k into found, which the BLAS would share out among threads."""
+    whole = len(rows) - len(rows) % 4
     found[:] = 0
-    for k in range(len(rows)):
+    for k in range(0, whole, 4):
+        a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
+        for j in range(len(found)):
+            sum_ = found[j] + a * rows[k, j] + b * rows[k + 1, j]
+            found[j] = sum_ + c * rows[k + 2, j] + d * rows[k + 3, j]
+    for k in range(whole, len(rows)):
         by = weights[k]
         for j in range(len(found)):
             found[j] += by * rows[k, j]
+
+
+@partial(compiled, reorder=True)
+def _dot(first: Any, second: Any) -> float:
+    total = 0.0
+    for j in range(len(first)):
+        total += first[j] * second[j]
+    return total
+
+
+@compiled
+def _leave_out(vectors: Any, count: int, row: Any) -> float:
+    """Takes from the row what it has of the first orthonormal vectors; its norm then."""
+    for _ in range(2 if count else 0):
+        for k in range(count):
+            by = _dot(vectors[k], row)
+            for j in range(len(row)):
+                row[j] -= by * vectors[k, j]
+    return math.sqrt(_dot(row, row))
+
+
+@compiled
+def largest_pair(diagonal: Any, beside: Any, n: int, near: float, x: Any, pivots: Any) -> float:
+    """The largest eigenvalue of a symmetric tridiagonal n × n matrix without negative entries.
+
+    beside: the entries above the diagonal. near: where to look first. x takes the unit
+    eigenvector. pivots: room.
+
+    Newton's method on the last pivot of λ − T, factorised from below, within bounds that close in;
+    the vector from both factorisations, which meet where it is largest (Dhillon & Parlett 2004).
+    """
+    low, high = 0.0, 0.0
+    for i in range(n):
+        low = max(low, diagonal[i])
+        across = (beside[i - 1] if i > 0 else 0.0) + (beside[i] if i + 1 < n else 0.0)
+        high = max(high, diagonal[i] + across)
+    value = near if low < near < high else high
+    for _ in range(200):  # half of them would do, were each to halve what is left
+        pivot, slope, i = value - diagonal[n - 1], 1.0, n - 1
+        while i > 0 and pivot > 0:
+            i -= 1
+            share = beside[i] / pivot
+            pivot = value - diagonal[i] - share * beside[i]
+            slope = 1 + share * share * slope
+        if pivot >= 0 and i == 0:
+            high = min(high, value)
+        else:
+            low = max(low, value)
+        better = value - pivot / slope if i == 0 else high
+        if not low < better < high:
+            better = 0.5 * (low + high)
+        done = abs(better - value) <= 2 * EPS * value
+        value = better
+        if done:
+            break
+    _fill_vector(diagonal, beside, n, value * (1 + 4 * EPS), x, pivots)
+    return value
+
+
+@compiled
+def _fill_vector(diagonal: Any, beside: Any, n: int, above: float, x: Any, pivots: Any) -> None:
+    """The unit vector of ``largest_pair`` into x, from pivots at a little above its eigenvalue."""
+    least = above * EPS * EPS  # for a pivot that rounding has left nothing of
+    pivots[n - 1] = max(above - diagonal[n - 1], least)
+    for i in range(n - 2, -1, -1):
+        share = beside[i] / pivots[i + 1]
+        pivots[i] = max(above - diagonal[i] - share * beside[i], least)
+    top, smallest, meet = above - diagonal[0], pivots[0], 0
+    for i in range(1, n):  # x takes the pivots from above
+        x[i - 1] = max(top, least)
+        share = beside[i - 1] / x[i - 1] * beside[i - 1]
+        top = above - diagonal[i] - share
+        if pivots[i] - share < smallest:
+            smallest, meet = pivots[i] - share, i
+    total, entry = 1.0, 1.0
+    for i in range(meet, 0, -1):
+        entry *= beside[i - 1] / x[i - 1]
+        x[i - 1] = entry
+        total += entry * entry
+    x[meet] = entry = 1.0
+    for i in range(meet + 1, n):
+        entry *= beside[i - 1] / pivots[i]
+        x[i] = entry
+        total += entry * entry
+    for i in range(n):
+        x[i] /= math.sqrt(total)
 
 
 @compiled
@@ -98,37 +192,31 @@ def largest_singular_value(
     turned: Pᵀ. left, right: room for the vectors, (steps, state); state + 1 are always enough.
     """
     most = len(left)
-    b = np.zeros((most + 1, most + 1))
+    diagonal, beside = np.zeros(most + 1), np.empty(most + 1)  # of B Bᵀ
+    x, pivots = np.empty(most + 1), np.empty(most + 1)
     left[0] = start / math.sqrt(np.dot(start, start))
     theta = 0.0
     r, s = np.empty(len(start)), np.empty(len(start))
     for k in range(most):
         _combine(left[k], product, r)
-        for _ in range(2):
-            for j in range(k):
-                r -= np.dot(right[j], r) * right[j]
-        alpha = math.sqrt(np.dot(r, r))
-        if k > 0 and (k % 3 == 0 or k + 1 == most or alpha == 0):
-            x, sigma, _ = np.linalg.svd(b[: k + 1, :k])
-            theta = sigma[0]
-            if alpha * abs(x[k, 0]) <= tolerance * theta or k + 1 == most:
-                found[:] = np.dot(x[: k + 1, 0], left[: k + 1])
-                return theta
+        alpha = _leave_out(right, k, r)
+        if k > 0:
+            theta = math.sqrt(largest_pair(diagonal, beside, k + 1, theta * theta, x, pivots))
+            if alpha * x[k] <= tolerance * theta or k + 1 == most:
+                break
         if alpha == 0:
             found[:] = start
             return theta
         right[k] = r / alpha
         _combine(right[k], turned, s)
-        for _ in range(2):
-            for j in range(k + 1):
-                s -= np.dot(left[j], s) * left[j]
-        beta = math.sqrt(np.dot(s, s))
-        b[k, k], b[k + 1, k] = alpha, beta
+        beta = _leave_out(left, k + 1, s)
+        diagonal[k] += alpha * alpha
+        diagonal[k + 1], beside[k] = beta * beta, alpha * beta
         if beta == 0:
-            x, sigma, _ = np.linalg.svd(b[: k + 1, : k + 1])
-            found[:] = np.dot(x[:, 0], left[: k + 1])
-            return sigma[0]
+            theta = math.sqrt(largest_pair(diagonal, beside, k + 1, theta * theta, x, pivots))
+            break
         left[k + 1] = s / beta
+    _combine(x[: k + 1], left[: k + 1], found)
     return theta
 
 
