@@ -195,7 +195,7 @@ def largest_singular_value(
     diagonal, beside = np.zeros(most + 1), np.empty(most + 1)  # of B Bᵀ
     x, pivots = np.empty(most + 1), np.empty(most + 1)
     left[0] = start / math.sqrt(np.dot(start, start))
-    theta = 0.0
+    theta, k = 0.0, 0
     r, s = np.empty(len(start)), np.empty(len(start))
     for k in range(most):
         _combine(left[k], product, r)

@@ -156,11 +156,12 @@ class Slider {
   moved(at) {
     if (at === this.at) return this.show();
     this.at = at;
-    this.show();
     this.owes = true;
     clearTimeout(this.settling);
+    // first, while nothing on the page is to be laid out anew
     if (this.data.live) this.follower.follow(this.data.key, this.values[at], this.data.live);
     else this.hurry();
+    this.show();
     this.rest();
   }
 
