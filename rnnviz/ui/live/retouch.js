@@ -131,7 +131,6 @@ function isPlain(trace) {
 
 function drawTraces(plot) {
   for (const module of plot._fullLayout._basePlotModules) module.plot(plot);
-  for (const module of plot._fullLayout._modules) module.style?.(plot);
   plot.emit("plotly_afterplot");
 }
 
