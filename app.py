@@ -13,9 +13,8 @@ else:
 
     gc.disable()  # while so much is loaded, to look through all of it again and again takes seconds
 
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
+    from starlette.routing import WebSocketRoute
+    from starlette.websockets import WebSocket
     from streamlit import get_option
     from streamlit.starlette import App
 
@@ -32,13 +31,13 @@ else:
             gc.freeze()
             gc.enable()
 
-    async def follow(request: Request) -> Response:
+    async def follow(wire: WebSocket) -> None:
         """What follows the hand on a page: see rnnviz/ui/following.py."""
         from rnnviz.ui.following import answer
 
-        return await answer(request)
+        await answer(wire)
 
     Thread(target=load, daemon=True).start()
     below = get_option("server.baseUrlPath").strip("/")
     address = f"/{below}/rnnviz/follow".replace("//", "/")
-    app = App(__file__, routes=[Route(address, follow, methods=["POST"])])
+    app = App(__file__, routes=[WebSocketRoute(address, follow)])

@@ -52,6 +52,7 @@ STILL = f"""() => {{
 }}"""
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
 LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
+STREAM = "/_stcore/stream"  # the address of Streamlit's own WebSocket; another is for what follows
 PATIENCE = 30_000  # milliseconds
 
 

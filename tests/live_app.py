@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from starlette.routing import Route
+from starlette.routing import WebSocketRoute
 from streamlit.starlette import App
 
 from rnnviz.ui.following import PAGES, Makers, answer
@@ -14,5 +14,5 @@ PAGES["waves"] = Makers(
 )
 app = App(
     Path(__file__).with_name("live_page.py"),
-    routes=[Route("/rnnviz/follow", answer, methods=["POST"])],
+    routes=[WebSocketRoute("/rnnviz/follow", answer)],
 )

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
-from typing import Any
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 import pytest
-from starlette.requests import Request
+from starlette.websockets import WebSocket
 
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment import Settings
-from rnnviz.locale import labels
+from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import networks
-from rnnviz.ui.following import MOST_BYTES, PAGES, answer
+from rnnviz.ui.following import MOST, PAGES, WORKER, Makers, answer
 from rnnviz.ui.live.chart import written
 from rnnviz.ui.live.follow import Followed
 
@@ -27,34 +30,46 @@ QUESTION: dict[str, Any] = {
 }
 
 
-async def _ask(body: bytes) -> tuple[int, str]:
-    """Status and text of the server's answer."""
-    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+class Talk(NamedTuple):
+    """What the server said to one who asked: its messages, and the code with which it closed."""
+
+    messages: list[str]
+    code: int | None
+
+
+async def _talk(*questions: str | bytes, headers: dict[str, str] | None = None) -> Talk:
+    """A connection over which so much is asked; who asks leaves once all has been answered."""
+    coming: list[Any] = [{"type": "websocket.connect"}]
+    for question in questions:
+        kind = "text" if isinstance(question, str) else "bytes"
+        coming.append({"type": "websocket.receive", kind: question})
+    coming.append({"type": "websocket.disconnect", "code": 1001})
     said: list[Any] = []
 
     async def receive() -> Any:
-        return waiting.pop() if waiting else await asyncio.Event().wait()
+        return coming.pop(0)
 
     async def send(message: Any) -> None:
         said.append(message)
 
-    scope = {"type": "http", "method": "POST", "headers": [], "asgi": {"spec_version": "2.4"}}
-    response = await answer(Request(scope, receive))
-    await response(scope, receive, send)
-    text = b"".join(message.get("body", b"") for message in said).decode()
-    return said[0]["status"], text
+    lines = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    await answer(WebSocket({"type": "websocket", "headers": lines}, receive, send))
+    closed = [message["code"] for message in said if message["type"] == "websocket.close"]
+    messages = [message["text"] for message in said if message["type"] == "websocket.send"]
+    return Talk(messages, closed[0] if closed else None)
 
 
-def ask(question: object) -> tuple[int, str]:
-    return asyncio.run(_ask(json.dumps(question).encode()))
+def talk(*questions: str | bytes, **headers: str) -> Talk:
+    return asyncio.run(_talk(*questions, headers=headers))
 
 
 def parts(question: object) -> dict[str, str]:
     """What came, by key."""
-    status, text = ask(question)
-    assert status == 200
-    assert text.endswith("\n")
-    return {line.partition(" ")[0]: line.partition(" ")[2] for line in text.splitlines()}
+    *messages, end = talk(json.dumps(question)).messages
+    assert end == ""
+    assert all(message.endswith("\n") for message in messages)
+    lines = "".join(messages).splitlines()
+    return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -131,12 +146,14 @@ def test_what_is_not_there_is_left_out_and_what_cannot_be_had_is_empty():
     assert made == ["said"]
 
 
-WRONG: list[dict[str, Any]] = [
+UNKNOWN: list[dict[str, Any]] = [
     {"page": "elsewhere"},
-    {"page": 3},
     {"query": {"gain": "99"}},
-    {"query": {"gain": 1.5}},
     {"query": {"edit": "rnn.hidden.9.9:1"}},
+]
+WRONG: list[dict[str, Any]] = [
+    {"page": 3},
+    {"query": {"gain": 1.5}},
     {"query": []},
     {"language": "xx"},
     {"dark": "perhaps"},
@@ -146,24 +163,86 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("change", UNKNOWN)
+def test_where_there_are_no_such_settings_nothing_follows(change: dict[str, Any]):
+    assert talk(json.dumps(QUESTION | change)) == ([""], None)
+
+
 @pytest.mark.parametrize("change", WRONG)
-def test_a_question_that_is_none_is_refused(change: dict[str, Any]):
-    assert ask(QUESTION | change) == (422, "")
+def test_a_question_that_is_none_ends_the_talk(change: dict[str, Any]):
+    assert talk(json.dumps(QUESTION | change), json.dumps(QUESTION)) == ([], 1007)
 
 
-def test_what_is_no_json_or_too_long_is_refused():
-    for body in (b"", b"{", b"[]", b"\xff", b"null"):
-        assert asyncio.run(_ask(body)) == (422, "")
-    assert ask(QUESTION | {"query": {"text": "a" * MOST_BYTES}}) == (413, "")
+def test_what_is_no_json_or_too_long_ends_it():
+    for asked in ("", "{", "[]", "null", b"", b"{}", json.dumps(QUESTION).encode()):
+        assert talk(asked) == ([], 1007), asked
+    assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MOST}})) == ([], 1009)
+
+
+def test_pages_of_another_site_are_refused():
+    asked = json.dumps(QUESTION | {"seen": ["verdicts"]})
+    here = talk(asked)
+    assert len(here.messages) == 2
+    assert talk(asked, host="a.org", origin="https://a.org") == here
+    for origin in ("https://b.org", "https://a.org:81", "https://a.org.b.org", "null", ""):
+        assert talk(asked, host="a.org", origin=origin) == ([], 1008), origin
+
+
+def test_answers_come_in_the_order_of_the_questions():
+    asked = [json.dumps(QUESTION | {"seen": [name]}) for name in ("verdicts", "bound", "verdicts")]
+    alone = [talk(one).messages for one in asked]
+    assert talk(*asked).messages == [message for messages in alone for message in messages]
+    assert alone[0][0].startswith("verdicts ")
+
+
+def test_who_has_left_is_not_answered_on():
+    """Nothing more is made for a connection that is gone."""
+    made: list[str] = []
+
+    def make(name: str) -> str:
+        made.append(name)
+        time.sleep(0.05)
+        return name
+
+    names = [f"part{k}" for k in range(20)]
+    PAGES["slow"] = Makers({}, {name: partial(_slow, make, name) for name in names})
+    question = {
+        "type": "websocket.receive",
+        "text": json.dumps(QUESTION | {"page": "slow", "query": {}, "seen": names}),
+    }
+
+    async def left() -> None:
+        coming = [{"type": "websocket.connect"}, question]
+
+        async def receive() -> Any:
+            return coming.pop(0)
+
+        async def send(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                raise OSError  # as uvicorn's, where the other end is gone
+
+        await answer(WebSocket({"type": "websocket", "headers": []}, receive, send))
+
+    try:
+        asyncio.run(left())
+    finally:
+        del PAGES["slow"]
+    WORKER.submit(lambda: None).result()  # it is done with that question
+    assert 1 <= len(made) <= 4
+
+
+def _slow(make: Callable[[str], str], name: str, _settings: Settings, _words: Labels) -> str:
+    return make(name)
 
 
 def test_questions_asked_at_once_are_all_answered():
-    bodies = [
-        json.dumps(QUESTION | {"query": {"gain": f"{k / 10}", "hidden": "3"}}).encode()
-        for k in range(1, 9)
+    asked = [
+        json.dumps(QUESTION | {"query": {"gain": f"{k / 10}", "hidden": "3"}}) for k in range(1, 9)
     ]
 
-    async def together() -> list[tuple[int, str]]:
-        return await asyncio.gather(*map(_ask, bodies))
+    async def together() -> list[Talk]:
+        return await asyncio.gather(*map(_talk, asked))
 
-    assert asyncio.run(together()) == [asyncio.run(_ask(body)) for body in bodies]
+    found = ["".join(talked.messages) for talked in asyncio.run(together())]
+    assert found == ["".join(talk(one).messages) for one in asked]
+    assert len(set(found)) == len(asked)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, WebSocket, expect
 from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
 from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
-from tests.browser import Visit, visiting, windows
+from tests.browser import STREAM, Visit, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -392,7 +392,8 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     sent: list[object] = []
 
     def heard(wire: WebSocket) -> None:
-        wire.on("framesent", lambda frame: sent.append(frame))
+        if wire.url.endswith(STREAM):
+            wire.on("framesent", lambda frame: sent.append(frame))
 
     visit.page.on("websocket", heard)
     visit.open("/gradients", hidden=12, length=30)

@@ -17,7 +17,7 @@ from rnnviz.ordering import order_units
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.live.instrument import rows_of
-from tests.browser import Visit
+from tests.browser import STREAM, Visit
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,8 @@ class Wire:
         visit.page.on("websocket", self._opened)
 
     def _opened(self, wire: WebSocket) -> None:
-        wire.on("framesent", self._kept)
+        if wire.url.endswith(STREAM):
+            wire.on("framesent", self._kept)
 
     def _kept(self, frame: str | bytes) -> None:
         assert isinstance(frame, bytes)

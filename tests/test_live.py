@@ -13,7 +13,7 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from rnnviz.ui.live.promptly import send_promptly
 from rnnviz.ui.live.slider import place, tick
-from tests.browser import Visit, served, visiting, windows
+from tests.browser import STREAM, Visit, served, visiting, windows
 from tests.live_page import FAILED, NOTCHES, grid, lines, waves
 
 pytestmark = pytest.mark.browser
@@ -107,8 +107,9 @@ class Wire:
         visit.page.on("websocket", self._opened)
 
     def _opened(self, wire: WebSocket) -> None:
-        wire.on("framesent", lambda frame: self._kept("sent", frame))
-        wire.on("framereceived", lambda frame: self._kept("received", frame))
+        if wire.url.endswith(STREAM):
+            wire.on("framesent", lambda frame: self._kept("sent", frame))
+            wire.on("framereceived", lambda frame: self._kept("received", frame))
 
     def _kept(self, way: str, frame: str | bytes) -> None:
         assert isinstance(frame, bytes)
@@ -348,7 +349,8 @@ def test_without_streamlits_chunk_plotlys_own_copy_is_sent_once(browser: Browser
         sizes: list[int] = []
 
         def count(wire: WebSocket) -> None:
-            wire.on("framereceived", lambda payload: sizes.append(len(payload)))
+            if wire.url.endswith(STREAM):
+                wire.on("framereceived", lambda payload: sizes.append(len(payload)))
 
         visit.page.on("websocket", count)
         opened(visit, chunk="")

@@ -14,7 +14,7 @@ from rnnviz.experiment import SCENES, Edit, Settings, run_networks
 from rnnviz.gradients import gradient_norms
 from rnnviz.locale import labels
 from rnnviz.trace import Trace
-from tests.browser import Visit, served, visiting, windows
+from tests.browser import STREAM, Visit, served, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -242,7 +242,8 @@ class Wire:
         visit.page.on("websocket", self._opened)
 
     def _opened(self, wire: WebSocket) -> None:
-        wire.on("framesent", self._kept)
+        if wire.url.endswith(STREAM):
+            wire.on("framesent", self._kept)
 
     def _kept(self, frame: str | bytes) -> None:
         assert isinstance(frame, bytes)

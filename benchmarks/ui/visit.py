@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
 
-from playwright.sync_api import Browser, Error, Page, Request, WebSocket
+from playwright.sync_api import Browser, Error, Page, WebSocket
 
 from tests.browser import DONE
 
@@ -33,36 +33,38 @@ def served(script: str) -> Iterator[tuple[str, int]]:
 
 
 class Visit:
-    """A page of its own, and what goes through its WebSocket."""
+    """A page of its own, and what goes through its WebSockets."""
 
     def __init__(self, browser: Browser, address: str, ready: str, height: int = 900) -> None:
         self.page = browser.new_page(viewport={"width": 1440, "height": height})
         self.sent: list[bytes] = []
         self.received: list[bytes] = []
-        self.asked: list[str] = []  # beside the WebSocket
+        self.asked: list[str] = []  # beside Streamlit's messages
         self.answered = 0  # bytes
         self.page.on("websocket", self._opened)
-        self.page.on("request", lambda request: self._asks(request, +1))
-        self.page.on("requestfinished", lambda request: self._asks(request, -1))
-        self.page.on("requestfailed", lambda request: self._asks(request, -1))
         knock(self.page, address)
         self.page.wait_for_selector(ready, timeout=120_000)
         rest(self.page)
 
     def _opened(self, wire: WebSocket) -> None:
-        wire.on("framesent", lambda frame: self._kept(self.sent, frame))
-        wire.on("framereceived", lambda frame: self._kept(self.received, frame))
+        if wire.url.endswith("/rnnviz/follow"):
+            wire.on("framesent", self._asks)
+            wire.on("framereceived", self._hears)
+        else:
+            wire.on("framesent", lambda frame: self._kept(self.sent, frame))
+            wire.on("framereceived", lambda frame: self._kept(self.received, frame))
 
     def _kept(self, frames: list[bytes], frame: bytes | str) -> None:
         frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
-    def _asks(self, request: Request, more: int) -> None:
-        if not request.url.endswith("/follow"):
-            return
-        ASKING[self.page] = ASKING.get(self.page, 0) + more
-        if more < 0:
-            self.asked.append(request.post_data or "")
-            self.answered += request.sizes()["responseBodySize"]
+    def _asks(self, question: bytes | str) -> None:
+        ASKING[self.page] = ASKING.get(self.page, 0) + 1
+        self.asked.append(str(question))
+
+    def _hears(self, answer: bytes | str) -> None:
+        self.answered += len(answer)
+        if not answer:  # the end of one
+            ASKING[self.page] -= 1
 
     @property
     def bytes(self) -> int:

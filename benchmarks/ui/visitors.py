@@ -7,7 +7,6 @@ hand has been still for a while, which one who makes a change a second does at t
 import itertools
 import json
 import time
-from http.client import HTTPConnection
 from threading import Barrier, Thread
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -37,7 +36,9 @@ class Replayed:
             subprotocols=[Subprotocol("streamlit")],
             max_size=None,
         )
-        self.http = HTTPConnection(address.partition("//")[2])
+        self.asks: ClientConnection = connect(
+            f"{address.replace('http', 'ws')}/rnnviz/follow", max_size=None
+        )
         self.question = json.loads(visit.asked[-1])
         self.change = BackMsg.FromString(moved[-1])
         self.number = 7 * number  # each at another value
@@ -56,10 +57,11 @@ class Replayed:
         self.number += 1
         self.question["query"]["gain"] = f"{0.8 + next(GAINS) / 10_000:.4f}"
         begun = time.perf_counter()
-        self.http.request("POST", "/rnnviz/follow", json.dumps(self.question))
-        answer = self.http.getresponse()
-        assert answer.status == 200
-        assert answer.read().count(b"\n") == len(self.question["seen"])
+        self.asks.send(json.dumps(self.question))
+        lines = 0
+        while answer := self.asks.recv(timeout=120):
+            lines += str(answer).count("\n")
+        assert lines == len(self.question["seen"])
         return 1000 * (time.perf_counter() - begun)
 
     def tells(self) -> None:
@@ -90,7 +92,7 @@ def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[
             time.sleep(max(0.0, 1 - (time.perf_counter() - begun)))
         client.tells()
         client.wire.close()
-        client.http.close()
+        client.asks.close()
 
     threads = [Thread(target=one, args=(number,)) for number in range(count)]
     for thread in threads:

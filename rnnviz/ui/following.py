@@ -7,10 +7,15 @@ from contextlib import suppress
 from functools import partial
 from threading import Event
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.status import (
+    WS_1007_INVALID_FRAME_PAYLOAD_DATA,
+    WS_1008_POLICY_VIOLATION,
+    WS_1009_MESSAGE_TOO_BIG,
+)
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from rnnviz.experiment import LanguageName, Settings
 from rnnviz.locale import Labels, labels
@@ -18,7 +23,7 @@ from rnnviz.ui import comparing, interventions, scenes, stability, through_time,
 from rnnviz.ui.frame import seen_by
 from rnnviz.ui.live.follow import Followed
 
-MOST_BYTES = 100_000  # of a question
+MOST = 100_000  # characters of a question
 
 # One question at a time and in turn: together they take no less, and the caches hold few networks.
 WORKER = ThreadPoolExecutor(1, thread_name_prefix="follow")
@@ -58,32 +63,45 @@ class Question(BaseModel):
     dark: bool
     seen: list[str]
 
-    def parts(self) -> Iterator[str] | None:
-        """A line for each part; None where there are no such page or settings."""
+    def parts(self) -> Iterator[str]:
+        """A line for each part; none where there are no such page or settings."""
         settings, problems = Settings.from_query(self.query, self.language)
         if problems or self.page not in PAGES:
-            return None
+            return iter(())
         return PAGES[self.page].of(settings, labels(settings.language)).parts(self.seen)
 
 
-async def answer(request: Request) -> Response:
-    """The lines of ``Followed.parts``, each sent as soon as it is made."""
-    body = b""
-    with suppress(ClientDisconnect):
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                return Response(status_code=413)
-    try:
-        question = Question.model_validate_json(body)
-    except ValidationError:
-        return Response(status_code=422)
-    parts = question.parts()
-    if parts is None:
-        return Response(status_code=422)
-    # named, or it would be held back to be compressed, which takes longer than to send it
-    plain = {"Content-Encoding": "identity", "Cache-Control": "no-store"}
-    return StreamingResponse(_made(parts, question.dark), media_type="text/plain", headers=plain)
+async def answer(wire: WebSocket) -> None:
+    """Answers question after question: the lines of ``Followed.parts``, then an empty message.
+
+    Lines are sent as soon as they are made, those together that came together; none where there are
+    no such page or settings. What is no question, or comes from another site's page, closes the
+    connection.
+    """
+    if not _is_ours(wire):
+        await wire.close(code=WS_1008_POLICY_VIOLATION)
+        return
+    await wire.accept()
+    with suppress(WebSocketDisconnect):
+        while (message := await wire.receive())["type"] == "websocket.receive":
+            asked = message.get("text") or ""
+            if len(asked) > MOST:
+                await wire.close(code=WS_1009_MESSAGE_TOO_BIG)
+                return
+            try:
+                question = Question.model_validate_json(asked)
+            except ValidationError:
+                await wire.close(code=WS_1007_INVALID_FRAME_PAYLOAD_DATA)
+                return
+            async for lines in _made(question.parts(), question.dark):
+                await wire.send_text(lines)
+            await wire.send_text("")
+
+
+def _is_ours(wire: WebSocket) -> bool:
+    """Whether one of the app's own pages asks, or no page; browsers let any page connect."""
+    origin = wire.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == wire.headers.get("host")
 
 
 async def _made(parts: Iterator[str], dark: bool) -> AsyncIterator[str]:

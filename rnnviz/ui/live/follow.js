@@ -150,13 +150,12 @@ class Follower {
   }
 
   // Hands parts on as they come, but for the last ones: returns what does that.
-  async bring(seen) {
+  bring(seen) {
     const { moves, runs } = page;
     this.lacking = false;
     let left = seen.length;
     const lead = (lines) => {
       if (runs !== page.runs) return; // the page itself has followed meanwhile
-      left -= lines.length;
       const detail = {};
       for (const line of lines) {
         const end = line.indexOf(" ");
@@ -166,48 +165,62 @@ class Follower {
         this.lacking ||= !detail[key];
         page.told.set(key, moves);
       }
-      if (lines.length) window.dispatchEvent(new CustomEvent("rnnviz-live", { detail }));
+      window.dispatchEvent(new CustomEvent("rnnviz-live", { detail }));
     };
-    let unread = "";
-    // a server that is away, or that fails: the page says it when the hand rests
-    if (!left || isAway()) this.lacking = left > 0;
-    else
-      try {
-        for await (const text of this.answer(seen)) {
-          const lines = (unread + text).split("\n");
-          unread = lines.pop();
-          if (left <= lines.length) return () => lead(lines);
-          lead(lines);
-        }
-        this.lacking = true;
-      } catch {
-        this.lacking = true;
-      }
-    return () => {};
-  }
-
-  async *answer(seen) {
-    const { page: name, language, dark } = this.live;
-    const query = Object.fromEntries(address());
-    const body = JSON.stringify({ page: name, language, dark, query, seen });
-    const { ok, body: stream } = await fetch(new URL("rnnviz/follow", served()), { method: "POST", body });
-    if (!ok) return;
-    const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        yield value;
-      }
-    } finally {
-      reader.read().catch(() => undefined); // the end, too, or the answer stays open
-    }
+    return new Promise((resolve) => {
+      // a server that is away, or that fails: the page says it when the hand rests
+      const lacks = () => {
+        this.lacking ||= left > 0;
+        resolve(() => {});
+      };
+      if (!left || isAway()) return lacks();
+      const { page: name, language, dark } = this.live;
+      const question = { page: name, language, dark, query: Object.fromEntries(address()), seen };
+      theWire().ask(JSON.stringify(question), (text) => {
+        if (!text) return lacks();
+        const lines = text.split("\n").slice(0, -1);
+        left -= lines.length;
+        if (left > 0) lead(lines);
+        else resolve(() => lead(lines));
+      });
+    });
   }
 
   stop() {
     this.leave();
     removeEventListener("scroll", this.scrolled, { capture: true });
   }
+}
+
+// One connection for all that asks. Answers come in the order of the questions, each in messages of
+// whole lines, the last of them empty.
+class Wire {
+  constructor() {
+    this.hear = []; // who hears the answers to come, in their order
+    this.socket = new WebSocket(new URL("rnnviz/follow", served()).href.replace("http", "ws"));
+    this.opened = new Promise((open) => this.socket.addEventListener("open", open));
+    this.socket.addEventListener("message", ({ data }) => {
+      const [hear] = this.hear;
+      if (!data) this.hear.shift();
+      hear(data);
+    });
+    this.socket.addEventListener("close", () => {
+      for (const hear of this.hear.splice(0)) hear("");
+    });
+  }
+
+  // hear: called with each message, and with an empty one where no more will come.
+  ask(question, hear) {
+    this.hear.push(hear);
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(question);
+    else this.opened.then(() => this.socket.send(question));
+  }
+}
+
+let wire;
+function theWire() {
+  if (!(wire?.socket.readyState <= WebSocket.OPEN)) wire = new Wire();
+  return wire;
 }
 
 // The address has caught up with what was moved, or name is none; where the page has, too, its own
