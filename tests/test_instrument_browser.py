@@ -155,20 +155,39 @@ FRAMES = """count => new Promise(done => {
 })"""
 
 
+def paced(visit: Visit) -> tuple[float, float]:
+    """p95 of the milliseconds between 240 frames, and what each cost the page's own thread."""
+    meter = visit.page.context.new_cdp_session(visit.page)
+    meter.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked() -> float:
+        found = meter.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(part["value"] for part in found if part["name"] == "TaskDuration")
+
+    before = worked()
+    gaps = visit.page.evaluate(FRAMES, 240)
+    work = (worked() - before) / len(gaps)
+    meter.detach()
+    return float(np.quantile(gaps, 0.95)), work
+
+
 @pytest.mark.alone
 def test_a_frame_takes_17_ms_at_most_and_the_server_hears_nothing(visit: Visit):
+    """Or, where other work slows this machine down, no longer than on the page at rest."""
     wire = Wire(visit)
     visit.open(text=LONG, t=1, speed=10)
     visit.page.locator(".rnnviz-title").click()
+    at_rest, _ = paced(visit)
     before = len(wire.sent)
     visit.page.keyboard.press("Space")
     wait_for_count(visit, 3)
     tries: list[tuple[float, float]] = []
-    while len(tries) < 4 and (not tries or tries[-1][1] > 17):  # others use this machine, too
-        gaps = np.array(visit.page.evaluate(FRAMES, 240))
-        tries.append((float(np.quantile(gaps, 0.5)), float(np.quantile(gaps, 0.95))))
-    print("frames, p50 and p95 in ms:", tries)
-    assert min(p95 for _, p95 in tries) <= 17, tries
+    while len(tries) < 8 and (not tries or tries[-1][0] > max(17, at_rest)):
+        tries.append(paced(visit))
+    print(f"frames: {at_rest:.1f} ms at rest; playing, and the page's own work:", tries)
+    assert min(p95 for p95, _ in tries) <= max(17, at_rest), tries
+    # half of a frame, so that whatever else the browser has to do fits in as well
+    assert min(work for _, work in tries) <= 17 / 2, tries
     assert playing(visit)
     assert len(wire.sent) == before
     visit.page.keyboard.press("Space")
