@@ -17,7 +17,7 @@ from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import networks
-from rnnviz.ui.following import MOST, PAGES, WORKER, Makers, answer
+from rnnviz.ui.following import END, MOST, PAGES, WORKER, Makers, answer
 from rnnviz.ui.live.chart import written
 from rnnviz.ui.live.follow import Followed
 
@@ -66,7 +66,7 @@ def talk(*questions: str | bytes, **headers: str) -> Talk:
 def parts(question: object) -> dict[str, str]:
     """What came, by key."""
     *messages, end = talk(json.dumps(question)).messages
-    assert end == ""
+    assert end == END
     assert all(message.endswith("\n") for message in messages)
     lines = "".join(messages).splitlines()
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
@@ -165,7 +165,7 @@ WRONG: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", UNKNOWN)
 def test_where_there_are_no_such_settings_nothing_follows(change: dict[str, Any]):
-    assert talk(json.dumps(QUESTION | change)) == ([""], None)
+    assert talk(json.dumps(QUESTION | change)) == ([END], None)
 
 
 @pytest.mark.parametrize("change", WRONG)

@@ -9,6 +9,7 @@ from socket import socket
 
 from playwright.sync_api import Browser, Error, Page, WebSocket
 
+from rnnviz.ui.following import END
 from tests.browser import DONE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +64,7 @@ class Visit:
 
     def _hears(self, answer: bytes | str) -> None:
         self.answered += len(answer)
-        if not answer:  # the end of one
+        if answer == END:
             ASKING[self.page] -= 1
 
     @property

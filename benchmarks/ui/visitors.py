@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from benchmarks.ui.visit import Visit
+from rnnviz.ui.following import END
 
 GAINS = itertools.count(1)  # ten thousandths, each another's: no cache knows them
 
@@ -59,7 +60,7 @@ class Replayed:
         begun = time.perf_counter()
         self.asks.send(json.dumps(self.question))
         lines = 0
-        while answer := self.asks.recv(timeout=120):
+        while (answer := self.asks.recv(timeout=120)) != END:
             lines += str(answer).count("\n")
         assert lines == len(self.question["seen"])
         return 1000 * (time.perf_counter() - begun)

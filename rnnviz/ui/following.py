@@ -24,6 +24,7 @@ from rnnviz.ui.frame import seen_by
 from rnnviz.ui.live.follow import Followed
 
 MOST = 100_000  # characters of a question
+END = "\n"  # of an answer: a message of one line, which is empty
 
 # One question at a time and in turn: together they take no less, and the caches hold few networks.
 WORKER = ThreadPoolExecutor(1, thread_name_prefix="follow")
@@ -72,7 +73,7 @@ class Question(BaseModel):
 
 
 async def answer(wire: WebSocket) -> None:
-    """Answers question after question: the lines of ``Followed.parts``, then an empty message.
+    """Answers question after question: the lines of ``Followed.parts``, then an empty line.
 
     Lines are sent as soon as they are made, those together that came together; none where there are
     no such page or settings. What is no question, or comes from another site's page, closes the
@@ -95,7 +96,7 @@ async def answer(wire: WebSocket) -> None:
                 return
             async for lines in _made(question.parts(), question.dark):
                 await wire.send_text(lines)
-            await wire.send_text("")
+            await wire.send_text(END)
 
 
 def _is_ours(wire: WebSocket) -> bool:

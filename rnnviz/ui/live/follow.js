@@ -177,7 +177,7 @@ class Follower {
       const { page: name, language, dark } = this.live;
       const question = { page: name, language, dark, query: Object.fromEntries(address()), seen };
       theWire().ask(JSON.stringify(question), (text) => {
-        if (!text) return lacks();
+        if (text === END) return lacks();
         const lines = text.split("\n").slice(0, -1);
         left -= lines.length;
         if (left > 0) lead(lines);
@@ -193,7 +193,9 @@ class Follower {
 }
 
 // One connection for all that asks. Answers come in the order of the questions, each in messages of
-// whole lines, the last of them empty.
+// whole lines, the last of them one that is empty.
+const END = "\n";
+
 class Wire {
   constructor() {
     this.hear = []; // who hears the answers to come, in their order
@@ -201,15 +203,15 @@ class Wire {
     this.opened = new Promise((open) => this.socket.addEventListener("open", open));
     this.socket.addEventListener("message", ({ data }) => {
       const [hear] = this.hear;
-      if (!data) this.hear.shift();
+      if (data === END) this.hear.shift();
       hear(data);
     });
     this.socket.addEventListener("close", () => {
-      for (const hear of this.hear.splice(0)) hear("");
+      for (const hear of this.hear.splice(0)) hear(END);
     });
   }
 
-  // hear: called with each message, and with an empty one where no more will come.
+  // hear: called with each message, and with END where no more will come.
   ask(question, hear) {
     this.hear.push(hear);
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(question);
