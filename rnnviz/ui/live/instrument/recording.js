@@ -46,6 +46,12 @@ class Recording {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.206 ? "#1c2330" : "#ffffff";
   }
 
+  // Whether the letters of the page itself can be read on this colour.
+  reads(row, value) {
+    const isDark = Number(`0x${this.colours.ground.slice(1, 3)}`) < 128;
+    return isDark === (this.ink(row, value) === "#ffffff");
+  }
+
   shade(row, value) {
     const scale = row.signed ? this.scales.signed : this.scales.gate;
     const share = row.signed ? (value / row.most + 1) / 2 : value / row.most;
