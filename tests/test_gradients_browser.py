@@ -431,6 +431,31 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     assert visit.query == {"hidden": "12", "length": "30", "gain": "1.04"}, "no gain but the last"
 
 
+def test_back_leads_over_pages_to_what_stood_there(visit: Visit):
+    """From another page, whose widgets are not this one's, and to an address that leaves them out."""
+    visit.open("/gradients", hidden=12, length=30)
+    check_norms(visit, NetworkSettings(hidden=12, length=30))
+    visit.page.get_by_role("link", name="Forget bias 3").click()
+    visit.settle()
+    check_norms(visit, NetworkSettings(forget_bias=3))
+    visit.page.get_by_role("link", name="Step through").click()
+    visit.cells.first.wait_for()
+    visit.settle()
+    addresses = [visit.query]
+    for _ in range(5):
+        visit.page.go_back()
+        visit.page.wait_for_timeout(500)
+        visit.settle()
+        visit.check()
+        addresses.append(visit.query)
+        if visit.query == {"hidden": "12", "length": "30"}:
+            break
+    assert {"forget_bias": "3"} in addresses
+    assert visit.query == {"hidden": "12", "length": "30"}, addresses
+    check_norms(visit, NetworkSettings(hidden=12, length=30))
+    expect(visit.key("hidden").locator("output")).to_have_text("12")
+
+
 def test_a_scene_is_not_overtaken_by_a_slider_moved_just_before(visit: Visit):
     visit.open("/gradients")
     lines(visit, "gradient_norms")

@@ -105,12 +105,13 @@ def _read_address() -> None:
     """
     state, query = st.session_state, st.query_params.to_dict()
     known = "problems" in state
-    if known and (not query or query == state.address):
+    if known:
         for name, before in state.kept:
             # Streamlit may drop a widget's value between pages, or in a run that is cut short
             now = state.get(name, before)
             state[name] = now if now is not None or name in MAY_BE_NONE else before
-        return
+        if not query or query == state.address:
+            return
     settings, problems = Settings.from_query(query, _spoken())
     for name, value in settings:
         # a link within the app speaks of networks; it leaves text and language as they are
