@@ -16,6 +16,7 @@ from rnnviz.experiment import Settings
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
+from rnnviz.ui import following
 from rnnviz.ui.cache import networks
 from rnnviz.ui.following import END, MOST, PAGES, WORKER, Makers, answer
 from rnnviz.ui.live.chart import written
@@ -179,13 +180,15 @@ def test_what_is_no_json_or_too_long_ends_it():
     assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MOST}})) == ([], 1009)
 
 
-def test_pages_of_another_site_are_refused():
+def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
     asked = json.dumps(QUESTION | {"seen": ["verdicts"]})
     here = talk(asked)
     assert len(here.messages) == 2
     assert talk(asked, host="a.org", origin="https://a.org") == here
     for origin in ("https://b.org", "https://a.org:81", "https://a.org.b.org", "null", ""):
         assert talk(asked, host="a.org", origin=origin) == ([], 1008), origin
+    monkeypatch.setattr(following, "get_option", lambda name: name != "server.enableCORS")
+    assert talk(asked, host="a.org", origin="https://b.org") == here, "as of Streamlit's own"
 
 
 def test_answers_come_in_the_order_of_the_questions():

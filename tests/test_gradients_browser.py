@@ -432,7 +432,7 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
 
 
 def test_back_leads_over_pages_to_what_stood_there(visit: Visit):
-    """From another page, whose widgets are not this one's, and to an address that leaves them out."""
+    """From a page with other widgets, and to an address that leaves most of them out."""
     visit.open("/gradients", hidden=12, length=30)
     check_norms(visit, NetworkSettings(hidden=12, length=30))
     visit.page.get_by_role("link", name="Forget bias 3").click()

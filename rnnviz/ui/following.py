@@ -16,6 +16,7 @@ from starlette.status import (
     WS_1009_MESSAGE_TOO_BIG,
 )
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from streamlit import get_option
 
 from rnnviz.experiment import LanguageName, Settings
 from rnnviz.locale import Labels, labels
@@ -102,7 +103,9 @@ async def answer(wire: WebSocket) -> None:
 def _is_ours(wire: WebSocket) -> bool:
     """Whether one of the app's own pages asks, or no page; browsers let any page connect."""
     origin = wire.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == wire.headers.get("host")
+    if origin is None or not get_option("server.enableCORS"):  # which frees Streamlit's own, too
+        return True
+    return urlsplit(origin).netloc == wire.headers.get("host")
 
 
 async def _made(parts: Iterator[str], dark: bool) -> AsyncIterator[str]:

@@ -1,5 +1,5 @@
 // For what is moved by hand and followed by figures and words elsewhere on the page. While the hand
-// moves, they are asked for in one request of their own, which Streamlit and the page's script know
+// moves, they are asked for over a connection of their own, which Streamlit and the page's script know
 // nothing of: first what is in sight, the rest when the hand has been still for a while.
 
 const SLOW = 50; // milliseconds from which on the first figure follows more often than the rest
@@ -55,7 +55,7 @@ function writeAddress() {
   if (page.ahead.size) history.replaceState(history.state, "", `?${address()}`);
 }
 
-// Asks for what follows. One request is under way at most; the next one is for the last value.
+// Asks for what follows. One question is under way at most; the next one is for the last value.
 class Follower {
   // lacks: called when something cannot follow, so that the page has to.
   constructor(lacks) {
