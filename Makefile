@@ -25,7 +25,7 @@ help:
 	@echo "make models     train the shipped models again"
 	@echo "make clean      remove caches and build products; .venv stays"
 
-app: .venv/.app
+app: .venv/.compiled
 	$(RUN) -m streamlit run app.py
 
 test: dev chromium
@@ -77,6 +77,12 @@ chromium: dev
 	@$(PIP) $(TORCH_FROM) '$(shell sed -n '/^torch==/p' requirements.txt)'
 	@echo "Installing what else the app needs ..."
 	@$(PIP) -r requirements.txt
+	@touch $@
+
+# What is kept on disk from then on; without it the first reader would wait for most of this.
+.venv/.compiled: .venv/.app $(wildcard rnnviz/recursions/*.py rnnviz/stability/*.py)
+	@echo "Compiling the step-by-step parts (once, about half a minute) ..."
+	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.first
 	@touch $@
 
 .venv/.dev: .venv/.app requirements-dev.txt

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +24,7 @@ from rnnviz.ui.cache import networks
 from rnnviz.ui.following import END, MOST, PAGES, WORKER, Makers, answer
 from rnnviz.ui.live.chart import written
 from rnnviz.ui.live.follow import Followed
+from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
     "page": "gradients",
@@ -249,3 +253,57 @@ def test_questions_asked_at_once_are_all_answered():
     found = ["".join(talked.messages) for talked in asyncio.run(together())]
     assert found == ["".join(talk(one).messages) for one in asked]
     assert len(set(found)) == len(asked)
+
+
+COMPILED = """
+import sys
+from rnnviz.experiment import Settings
+from rnnviz.locale import labels
+from rnnviz.ui.cache import reading
+from rnnviz.ui.first import compile_ahead
+from rnnviz.ui.following import PAGES
+from rnnviz.ui.frame import seen_by
+
+def signatures():
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith("rnnviz.")]
+    parts = [part for module in modules for part in vars(module).values()]
+    return {
+        (part.__name__, signature)
+        for part in parts if hasattr(part, "py_func")
+        for signature in part.signatures
+    }
+
+compile_ahead()
+before = signatures()
+assert len(before) >= 25, len(before)
+VIEWS = [
+    ("gradients", {"gain": "0.2", "length": "400", "hidden": "20", "clip": "1"}),
+    ("gradients", {"gain": "3", "nonlinearity": "sigmoid", "hidden": "70", "loss": "all"}),
+    ("gradients", {"hidden": "256", "length": "40", "init": "chrono"}),
+    ("gradients", {"hidden": "5", "cell": "gru", "edit": "gru.reset_gate.0.1:5.5"}),
+    ("compare", {"networks": "rnn,gru"}),
+    ("compare", {"reads": "signal", "networks": "rnn_relu.3,gru_reset_before.both",
+                 "looked_at": "gru_reset_before.both", "hold_name": "update_gate"}),
+    ("compare", {"reads": "signal", "networks": "lstm_coupled.2,lstm_peephole.both",
+                 "hold_name": "forget_gate", "hold_units": "1", "hold_from": "9"}),
+]
+with seen_by(dark=True):
+    for page, query in VIEWS:
+        settings, problems = Settings.from_query(query)
+        assert not problems, problems
+        makers = PAGES[page].of(settings, labels("ko"))
+        for _ in makers.parts([*makers.figures, *makers.words]):
+            pass
+for cell in ("rnn", "lstm", "gru"):
+    reading(cell, "def f(x): return x")
+print(sorted(signatures() - before))
+"""
+
+
+@pytest.mark.slow
+def test_what_is_compiled_ahead_is_all_that_the_pages_use():
+    """In a process of its own, in which nothing else has been compiled."""
+    environment = os.environ | {"STREAMLIT_LOGGER_LEVEL": "error"}
+    command = [sys.executable, "-c", COMPILED]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
