@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.stability.products import (
+    EPS,
     SMALL,
     Progress,
     Shifts,
@@ -22,7 +23,6 @@ from rnnviz.stability.products import (
 )
 
 RUN, ENTRIES = 32, 2**18  # steps that go at a time, at most, and their entries
-EPS = float(np.finfo(np.float64).eps)
 LN_2 = math.log(2)
 
 

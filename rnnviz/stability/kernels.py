@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from rnnviz.recursions.compiling import compiled
+from rnnviz.stability.products import EPS
 
-EPS = 2.0**-52
 TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
 KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry
 
@@ -82,14 +82,8 @@ def keep(product: Any, scale: int) -> int:
 @compiled
 def _combine(weights: Any, rows: Any, found: Any) -> None:
     """Σ_k weights_k rows_k into found, which the BLAS would share out among threads."""
-    whole = len(rows) - len(rows) % 4
     found[:] = 0
-    for k in range(0, whole, 4):
-        a, b, c, d = weights[k], weights[k + 1], weights[k + 2], weights[k + 3]
-        for j in range(len(found)):
-            sum_ = found[j] + a * rows[k, j] + b * rows[k + 1, j]
-            found[j] = sum_ + c * rows[k + 2, j] + d * rows[k + 3, j]
-    for k in range(whole, len(rows)):
+    for k in range(len(rows)):
         by = weights[k]
         for j in range(len(found)):
             found[j] += by * rows[k, j]
