@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from playwright.sync_api import (
     Page,
     Request,
     TimeoutError,
+    WebSocket,
     sync_playwright,
 )
 
@@ -52,7 +53,6 @@ STILL = f"""() => {{
 }}"""
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
 LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
-STREAM = "/_stcore/stream"  # the address of Streamlit's own WebSocket; another is for what follows
 PATIENCE = 30_000  # milliseconds
 
 
@@ -246,6 +246,17 @@ class Visit:
         area.fill(text)
         area.press("Control+Enter")
         self.settle()
+
+
+def on_stream(page: Page, **heard: Callable[[str | bytes], object]) -> None:
+    """Has the frames of Streamlit's own WebSocket heard, by event; another is for what follows."""
+
+    def opened(wire: WebSocket) -> None:
+        if wire.url.endswith("/_stcore/stream"):
+            for event, hear in heard.items():
+                wire.on(event, hear)  # pyright: ignore[reportArgumentType, reportCallIssue]  # its events are literals
+
+    page.on("websocket", opened)
 
 
 @contextmanager

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, WebSocket, expect
+from playwright.sync_api import Browser, BrowserContext, expect
 
 from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
 from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
-from tests.browser import STREAM, Visit, visiting, windows
+from tests.browser import Visit, on_stream, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -390,12 +390,7 @@ def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(vis
 
 def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visit: Visit):
     sent: list[object] = []
-
-    def heard(wire: WebSocket) -> None:
-        if wire.url.endswith(STREAM):
-            wire.on("framesent", lambda frame: sent.append(frame))
-
-    visit.page.on("websocket", heard)
+    on_stream(visit.page, framesent=sent.append)
     visit.open("/gradients", hidden=12, length=30)
     lines(visit, "gradient_norms")
     visit.settle()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import WebSocket, WebSocketRoute
+from playwright.sync_api import WebSocketRoute
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from rnnviz import plot_gates, plot_gradient_norms, trace
@@ -17,7 +17,7 @@ from rnnviz.ordering import order_units
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.live.instrument import rows_of
-from tests.browser import STREAM, Visit
+from tests.browser import Visit, on_stream
 
 pytestmark = pytest.mark.browser
 
@@ -30,11 +30,7 @@ class Wire:
 
     def __init__(self, visit: Visit) -> None:
         self.sent: list[bytes] = []
-        visit.page.on("websocket", self._opened)
-
-    def _opened(self, wire: WebSocket) -> None:
-        if wire.url.endswith(STREAM):
-            wire.on("framesent", self._kept)
+        on_stream(visit.page, framesent=self._kept)
 
     def _kept(self, frame: str | bytes) -> None:
         assert isinstance(frame, bytes)
@@ -173,19 +169,17 @@ def paced(visit: Visit) -> tuple[float, float]:
 
 @pytest.mark.alone
 def test_a_frame_takes_17_ms_at_most_and_the_server_hears_nothing(visit: Visit):
-    """Or, where other work slows this machine down, no longer than on the page at rest."""
     wire = Wire(visit)
     visit.open(text=LONG, t=1, speed=10)
     visit.page.locator(".rnnviz-title").click()
-    at_rest, _ = paced(visit)
     before = len(wire.sent)
     visit.page.keyboard.press("Space")
     wait_for_count(visit, 3)
     tries: list[tuple[float, float]] = []
-    while len(tries) < 8 and (not tries or tries[-1][0] > max(17, at_rest)):
+    while len(tries) < 4 and (not tries or tries[-1][0] > 17):  # others use this machine, too
         tries.append(paced(visit))
-    print(f"frames: {at_rest:.1f} ms at rest; playing, and the page's own work:", tries)
-    assert min(p95 for p95, _ in tries) <= max(17, at_rest), tries
+    print("frames, p95 and the page's own work in ms:", tries)
+    assert min(p95 for p95, _ in tries) <= 17, tries
     # half of a frame, so that whatever else the browser has to do fits in as well
     assert min(work for _, work in tries) <= 17 / 2, tries
     assert playing(visit)

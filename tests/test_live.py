@@ -6,14 +6,14 @@ from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, WebSocket
+from playwright.sync_api import Browser, BrowserContext
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from rnnviz.ui.live.promptly import send_promptly
 from rnnviz.ui.live.slider import place, tick
-from tests.browser import STREAM, Visit, served, visiting, windows
+from tests.browser import Visit, on_stream, served, visiting, windows
 from tests.live_page import FAILED, NOTCHES, grid, lines, waves
 
 pytestmark = pytest.mark.browser
@@ -104,12 +104,11 @@ class Wire:
 
     def __init__(self, visit: Visit) -> None:
         self.frames: list[tuple[str, bytes]] = []
-        visit.page.on("websocket", self._opened)
-
-    def _opened(self, wire: WebSocket) -> None:
-        if wire.url.endswith(STREAM):
-            wire.on("framesent", lambda frame: self._kept("sent", frame))
-            wire.on("framereceived", lambda frame: self._kept("received", frame))
+        on_stream(
+            visit.page,
+            framesent=lambda frame: self._kept("sent", frame),
+            framereceived=lambda frame: self._kept("received", frame),
+        )
 
     def _kept(self, way: str, frame: str | bytes) -> None:
         assert isinstance(frame, bytes)
@@ -347,12 +346,7 @@ def test_updates_leave_nothing_behind(visit: Visit):
 def test_without_streamlits_chunk_plotlys_own_copy_is_sent_once(browser: Browser):
     with served(PAGE) as fresh, windows(browser) as own, visiting(own, fresh) as visit:
         sizes: list[int] = []
-
-        def count(wire: WebSocket) -> None:
-            if wire.url.endswith(STREAM):
-                wire.on("framereceived", lambda payload: sizes.append(len(payload)))
-
-        visit.page.on("websocket", count)
+        on_stream(visit.page, framereceived=lambda payload: sizes.append(len(payload)))
         opened(visit, chunk="")
         type_gain(visit, "End")
         wait_for(visit, 3.0)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, WebSocket, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, expect
 from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from rnnviz.cells import GATE_NAMES
@@ -14,7 +14,7 @@ from rnnviz.experiment import SCENES, Edit, Settings, run_networks
 from rnnviz.gradients import gradient_norms
 from rnnviz.locale import labels
 from rnnviz.trace import Trace
-from tests.browser import STREAM, Visit, served, visiting, windows
+from tests.browser import Visit, on_stream, served, visiting, windows
 
 pytestmark = pytest.mark.browser
 
@@ -239,11 +239,7 @@ class Wire:
 
     def __init__(self, visit: Visit) -> None:
         self.sent: list[BackMsg] = []
-        visit.page.on("websocket", self._opened)
-
-    def _opened(self, wire: WebSocket) -> None:
-        if wire.url.endswith(STREAM):
-            wire.on("framesent", self._kept)
+        on_stream(visit.page, framesent=self._kept)
 
     def _kept(self, frame: str | bytes) -> None:
         assert isinstance(frame, bytes)
