@@ -54,7 +54,7 @@ models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis test-results screenshots
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis test-results screenshots .venv/.compiled
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 dev: .venv/.dev
@@ -79,7 +79,7 @@ chromium: dev
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-# What is kept on disk from then on; without it the first reader would wait for most of this.
+# Kept on disk beside the code; without it the first reader would wait for most of this.
 .venv/.compiled: .venv/.app $(wildcard rnnviz/recursions/*.py rnnviz/stability/*.py)
 	@echo "Compiling the step-by-step parts (once, about half a minute) ..."
 	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.first

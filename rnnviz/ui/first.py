@@ -49,11 +49,9 @@ def _views() -> Iterator[tuple[str, Settings]]:
     """Pages, and settings under which they use all there is."""
     for scene in SCENES.values():
         for loss in ("last", "all"):
-            yield "gradients", Settings().model_copy(update=dict(scene) | {"loss": loss})
-    for query in COMPARED:
-        settings, problems = Settings.from_query(query)
-        assert not problems, problems
-        yield "compare", settings
+            yield "gradients", Settings.model_validate(dict(scene) | {"loss": loss})
+    for settings in COMPARED:
+        yield "compare", Settings.model_validate(settings)
 
 
 if __name__ == "__main__":
