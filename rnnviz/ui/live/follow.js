@@ -198,22 +198,22 @@ const END = "\n";
 
 class Wire {
   constructor() {
-    this.hear = []; // who hears the answers to come, in their order
+    this.hearers = []; // who hears the answers to come, in their order
     this.socket = new WebSocket(new URL("rnnviz/follow", served()).href.replace("http", "ws"));
     this.opened = new Promise((open) => this.socket.addEventListener("open", open));
     this.socket.addEventListener("message", ({ data }) => {
-      const [hear] = this.hear;
-      if (data === END) this.hear.shift();
+      const [hear] = this.hearers;
+      if (data === END) this.hearers.shift();
       hear(data);
     });
     this.socket.addEventListener("close", () => {
-      for (const hear of this.hear.splice(0)) hear(END);
+      for (const hear of this.hearers.splice(0)) hear(END);
     });
   }
 
   // hear: called with each message, and with END where no more will come.
   ask(question, hear) {
-    this.hear.push(hear);
+    this.hearers.push(hear);
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(question);
     else this.opened.then(() => this.socket.send(question));
   }

@@ -317,11 +317,11 @@ class Drawing {
       fill.setAttribute("height", (height * part).toFixed(1));
       fill.setAttribute("fill", colour);
       // in the ink of what is behind its middle; with an edge of that, if the other half needs another
-      const reads = recording.reads(row, this.shown[i]);
+      const ink = recording.ink(row, this.shown[i]);
       for (const line of [name, text]) {
         const covered = y + height * (1 - part) < line.getAttribute("y") - 5;
-        line.style.fill = covered ? recording.ink(row, this.shown[i]) : "";
-        line.style.stroke = reads ? "none" : covered ? colour : "";
+        line.style.fill = covered ? ink : "";
+        line.style.stroke = recording.isOwn(ink) ? "none" : covered ? colour : "";
       }
     });
     this.wires.forEach(({ casing, wire, scale, least, thick }, i) => {

@@ -17,6 +17,7 @@ class Recording {
     this.by = new Map(this.rows.map((row) => [row.name, row]));
     this.gates = [...new Set(this.rows.filter((row) => row.kind === "gates").map((row) => row.gate))];
     this.odd = new Set(this.unknown);
+    this.isDark = Number(`0x${this.colours.ground.slice(1, 3)}`) < 128;
     this.scales = { gate: shades(this.colours.gate), signed: shades(this.colours.signed) };
   }
 
@@ -46,10 +47,9 @@ class Recording {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.206 ? "#1c2330" : "#ffffff";
   }
 
-  // Whether the letters of the page itself can be read on this colour.
-  reads(row, value) {
-    const isDark = Number(`0x${this.colours.ground.slice(1, 3)}`) < 128;
-    return isDark === (this.ink(row, value) === "#ffffff");
+  // Whether the page's own letters are as light or dark as this ink.
+  isOwn(ink) {
+    return this.isDark === (ink === "#ffffff");
   }
 
   shade(row, value) {
