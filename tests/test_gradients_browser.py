@@ -390,7 +390,7 @@ def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(vis
 
 def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visit: Visit):
     sent: list[object] = []
-    on_stream(visit.page, framesent=sent.append)
+    on_stream(visit.page, framesent=lambda frame: sent.append(frame))
     visit.open("/gradients", hidden=12, length=30)
     lines(visit, "gradient_norms")
     visit.settle()
