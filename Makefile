@@ -80,9 +80,9 @@ chromium: dev
 	@touch $@
 
 # Kept on disk beside the code; without it the first reader would wait for most of this.
-.venv/.compiled: .venv/.app $(wildcard rnnviz/recursions/*.py rnnviz/stability/*.py)
+.venv/.compiled: .venv/.app $(wildcard rnnviz/engine/kernels/*.py rnnviz/stability/*.py)
 	@echo "Compiling the step-by-step parts (once, about half a minute) ..."
-	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.first
+	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
 	@touch $@
 
 .venv/.dev: .venv/.app requirements-dev.txt

@@ -24,7 +24,7 @@ else:
         All of it stays, so the garbage collector need not look at it again.
         """
         try:
-            from rnnviz.ui.first import make_ready
+            from rnnviz.ui.warm_up import make_ready
 
             make_ready()
         finally:

@@ -1,9 +1,9 @@
 """Side by side: two to four networks on the same input, seed and time axis."""
 
-from rnnviz.ui.compare_controls import input_comparison
-from rnnviz.ui.comparing import follow_step, show_input, write_place
+from rnnviz.ui.compare.cards import follow_step, show_input, write_place
+from rnnviz.ui.compare.controls import input_comparison
+from rnnviz.ui.compare.sections import input_part
 from rnnviz.ui.frame import input_language, live, open_page, show_part
-from rnnviz.ui.sections import input_part
 
 words = open_page("compare")
 settings = input_comparison(words, live("compare", write_place))

@@ -4,11 +4,11 @@ from functools import partial
 
 from rnnviz.experiment import NetworkSettings
 from rnnviz.ui.frame import input_language, live, open_page, show_part, write_address
-from rnnviz.ui.network_controls import input_network
-from rnnviz.ui.scenes import moved_alone, show_scenes
-from rnnviz.ui.stability import show_stability
-from rnnviz.ui.through_time import show_claim, show_contributions, show_norms
-from rnnviz.ui.weights import show_weights
+from rnnviz.ui.gradients.controls import input_network
+from rnnviz.ui.gradients.norms import show_claim, show_contributions, show_norms
+from rnnviz.ui.gradients.scenes import moved_alone, show_scenes
+from rnnviz.ui.gradients.stability import show_stability
+from rnnviz.ui.gradients.weights import show_weights
 
 words = open_page("gradients")
 write = partial(write_address, page=NetworkSettings)

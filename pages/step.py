@@ -1,9 +1,9 @@
 """Step a trained network through a text: every gate, state and term at every step."""
 
 from rnnviz.errors import RnnvizError
-from rnnviz.ui.controls import input_reading
 from rnnviz.ui.frame import input_language, open_page, show_error
-from rnnviz.ui.stepping import show_heatmaps, show_reading, step_through
+from rnnviz.ui.step.cards import show_heatmaps, show_reading, step_through
+from rnnviz.ui.step.controls import input_reading
 
 words = open_page("step")
 settings = input_reading(words)

@@ -33,7 +33,7 @@ from rnnviz.stability import (
 from rnnviz.trace import Trace, load_trace, trace
 
 if TYPE_CHECKING:
-    from rnnviz.keras_words import select_outputs
+    from rnnviz.explain.keras_outputs import select_outputs
     from rnnviz.plots.comparison import plot_comparison
     from rnnviz.plots.eigenvalues import plot_eigenvalues
     from rnnviz.plots.gates import plot_gates
@@ -96,7 +96,7 @@ __version__ = "0.1.0"
 # Figures bring plotly with them, and other frameworks' words scipy, which those who only trace need
 # not wait for.
 _LATER = {
-    "select_outputs": "rnnviz.keras_words",
+    "select_outputs": "rnnviz.explain.keras_outputs",
     "View": "rnnviz.plots.view",
     "plot_comparison": "rnnviz.plots.comparison",
     "plot_eigenvalues": "rnnviz.plots.eigenvalues",

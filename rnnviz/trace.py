@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rnnviz.cells import Form
-from rnnviz.errors import RnnvizError
-from rnnviz.holding import Holds, read_holds
-from rnnviz.inputs.sequences import Sequence, read_sequence
-from rnnviz.recording import Recording, cells_of, finish, output_of, record
-from rnnviz.recurrent import Network, read_module
-from rnnviz.running import (
+from rnnviz.engine.layers import Recording, cells_of, finish, output_of, record
+from rnnviz.engine.module_run import (
     Loss,
     as_given,
     differentiate_loss,
@@ -29,6 +25,10 @@ from rnnviz.running import (
     run_module,
     time_first,
 )
+from rnnviz.engine.sequences import Sequence, read_sequence
+from rnnviz.errors import RnnvizError
+from rnnviz.holding import Holds, read_holds
+from rnnviz.recurrent import Network, read_module
 from rnnviz.storage import read_dataset, write_dataset
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Trace:
     form: cell and variant. module_repr: repr of the module. loss: its value, or None.
     replay_error: largest |output worked out from these gates − the module's own output|.
     lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
-    injected: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
+    output_grad: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
     unit) of the last layer in float64, 0 where padded; None without a loss. held: by the name of
     a gate or state the values that it was held at, (layer, direction, time, unit), NaN where not.
     """
@@ -59,7 +59,7 @@ class Trace:
     replay_error: float
     lengths: Array | None
     parameters: Mapping[str, Array] = field(repr=False)
-    injected: Array | None = field(repr=False)
+    output_grad: Array | None = field(repr=False)
     held: Mapping[str, Array] = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
@@ -123,7 +123,7 @@ class Trace:
         """Bytes that the arrays take: what was recorded, the initial state and the parameters."""
         parts = (self._arrays, self._initial, self.parameters)
         own = sum(values.nbytes for arrays in parts for values in arrays.values())
-        return own + (0 if self.injected is None else self.injected.nbytes)
+        return own + (0 if self.output_grad is None else self.output_grad.nbytes)
 
     @property
     def initial_state(self) -> xarray.Dataset:
@@ -149,9 +149,9 @@ class Trace:
         for name, values in self.parameters.items():
             dims = [f"{name}_{axis}" for axis in ("row", "column")[: values.ndim]]
             dataset[f"parameter_{name}"] = (dims, values)
-        if self.injected is not None:
-            dims = [f"injected_{axis}" for axis in ("time", "batch", "unit")]
-            dataset["injected"] = (dims, self.injected)
+        if self.output_grad is not None:
+            dims = [f"output_grad_{axis}" for axis in ("time", "batch", "unit")]
+            dataset["output_grad"] = (dims, self.output_grad)
         for name, values in self.held.items():
             dims = [f"held_{name}_{axis}" for axis in ("layer", "direction", "time", "unit")]
             dataset[f"held_{name}"] = (dims, values)
@@ -277,11 +277,11 @@ def _run(
             own = run_module(module, network, sequence)
             outputs = [*run_layers_below(module, network, sequence), time_first(own, sequence)]
             layers = record(cells_of(module), on_cpu, sequence, outputs, held)
-        value, injected = None, None
+        value, output_grad = None, None
         if loss is not None:
-            value, injected = differentiate_loss(loss, own, sequence)
-        recording = finish(on_cpu, layers, sequence, injected)
-    return _trace(module, network, sequence, recording, value, injected, held)
+            value, output_grad = differentiate_loss(loss, own, sequence)
+        recording = finish(on_cpu, layers, sequence, output_grad)
+    return _trace(module, network, sequence, recording, value, output_grad, held)
 
 
 def _trace(
@@ -290,7 +290,7 @@ def _trace(
     sequence: Sequence,
     recording: Recording,
     value: float | None,
-    injected: torch.Tensor | None,
+    output_grad: torch.Tensor | None,
     held: dict[str, Array],
 ) -> Trace:
     x = _copied(sequence.x)
@@ -307,7 +307,7 @@ def _trace(
         replay_error=recording.replay_error,
         lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
         parameters=_all_frozen({n: _copied(p) for n, p in network.parameters().items()}),
-        injected=None if injected is None else _frozen(injected.numpy()),
+        output_grad=None if output_grad is None else _frozen(output_grad.numpy()),
         held=_all_frozen(held),
         _arrays=_all_frozen({"input": x, **recording.arrays}),
         _initial=_all_frozen(initial),
@@ -330,6 +330,9 @@ def load_trace(path: str | Path) -> Trace:
 
     arrays = {str(n): dataset[n].values for n in dataset.data_vars if "time" in dataset[n].dims}
     loss = dataset.attrs.get("loss")
+    old_name = "injected"  # of version 0.1's files
+    saved = next((dataset[n] for n in ("output_grad", old_name) if n in dataset), None)
+    output_grad = None if saved is None else _frozen(saved.values)
     return Trace(
         form=_form(dataset.attrs),
         module_repr=str(dataset.attrs["module_repr"]),
@@ -337,7 +340,7 @@ def load_trace(path: str | Path) -> Trace:
         replay_error=float(dataset.attrs["replay_error"]),
         lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
         parameters=_all_frozen(named("parameter_")),
-        injected=_frozen(dataset["injected"].values) if "injected" in dataset else None,
+        output_grad=output_grad,
         held=_all_frozen(named("held_")),
         _arrays=_all_frozen(arrays),
         _initial=_all_frozen(named("initial_")),

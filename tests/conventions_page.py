@@ -12,9 +12,9 @@ from rnnviz.counting import Size
 from rnnviz.locale import labels
 from rnnviz.trace import Trace
 from rnnviz.ui import frame
-from rnnviz.ui.conventions import show_conventions
-from rnnviz.ui.cost import show_cost
-from rnnviz.ui.keras_words import show_keras
+from rnnviz.ui.compare.conventions import show_conventions
+from rnnviz.ui.compare.cost import show_cost
+from rnnviz.ui.compare.keras import show_keras
 
 STACKS = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 SIZES = {cell.upper(): Size(Form(cell), 3, 16) for cell in ("rnn", "gru", "lstm")}

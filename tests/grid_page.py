@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from rnnviz.locale import labels
+from rnnviz.ui.components.grid import Numbers, input_grid
 from rnnviz.ui.frame import is_dark
-from rnnviz.ui.live.grid import Numbers, input_grid
 
 FIRST = {
     "one": np.array([[0.5, -0.25, 0.0], [123456.0, -1e300, 12.5], [-0.00342178, 3e-5, 0.034215]]),

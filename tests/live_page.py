@@ -10,12 +10,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from rnnviz.plots.style import layout, legend_above, palette
+from rnnviz.ui.components import chart
+from rnnviz.ui.components.chart import show_chart
+from rnnviz.ui.components.follow import Live
+from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.components.slider import input_slider
 from rnnviz.ui.frame import is_dark
-from rnnviz.ui.live import chart
-from rnnviz.ui.live.chart import show_chart
-from rnnviz.ui.live.follow import Live
-from rnnviz.ui.live.slider import input_slider
-from rnnviz.ui.live.words import show_words
 
 STEPS = np.arange(1, 101)
 UNITS = np.arange(16)

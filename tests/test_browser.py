@@ -12,14 +12,14 @@ from playwright.sync_api import Browser
 from plotly.colors import hex_to_rgb
 
 from rnnviz.cells import GATES_AS_READ
-from rnnviz.equations import equations
 from rnnviz.experiment import FIRST_TEXT
+from rnnviz.explain.equations import equations
+from rnnviz.explain.unit_order import order_units
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import labels
-from rnnviz.ordering import order_units
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.live.instrument import rows_of
+from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, visiting, windows
 
 pytestmark = pytest.mark.browser

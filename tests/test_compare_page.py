@@ -18,8 +18,8 @@ from rnnviz.locale import LANGUAGES, labels
 from rnnviz.plots.matching import ROWS, matched
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.live.instrument import read_step
-from rnnviz.ui.sections import PARTS
+from rnnviz.ui.compare.sections import PARTS
+from rnnviz.ui.components.instrument import read_step
 from tests.test_gradients_page import decoded, figures, line, protos
 from tests.test_page import KEY, ROOT, choice, errors_of, run, settings_of, shown, told
 

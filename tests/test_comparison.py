@@ -18,7 +18,7 @@ from rnnviz import RnnvizError, gradient_norms, initialise, sensitivity_norms, t
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.counting import count_parameters
 from rnnviz.experiment import FIRST_TEXT, FORMS, ComparisonSettings, Settings
-from rnnviz.experiment.compared import (
+from rnnviz.experiment.compared_network import (
     FIRST_NETWORKS,
     Compared,
     FormName,
@@ -35,7 +35,7 @@ from rnnviz.experiment.comparison import (
     seconds_of,
     sizes_of,
 )
-from rnnviz.experiment.memory import sensitivities_of, sources_of
+from rnnviz.experiment.sensitivity import sensitivities_of, sources_of
 from rnnviz.inputs.signals import make_signal
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.plots.comparison import MOST_ROWS, comparable, plot_comparison

@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 from rnnviz.cells import Form
 from rnnviz.conventions import KERAS, ONNX, PROJECT, Convention, difference, lay_out, moves
 from rnnviz.counting import count_by_gate, count_multiply_adds, count_parameters, formula
-from rnnviz.keras_words import select_outputs, write_keras
+from rnnviz.explain.keras_outputs import select_outputs, write_keras
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.packed_weights import plot_packed_weights
 from rnnviz.plots.style import palette
-from rnnviz.ui.conventions import small_network
+from rnnviz.ui.compare.conventions import small_network
 from tests.conventions_page import LARGE, SIZES, record
 from tests.test_gradients_page import decoded, figures
 from tests.test_page import KEY, ROOT, choice, run, shown

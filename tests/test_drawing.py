@@ -24,7 +24,7 @@ from rnnviz.plots.saturation import plot_saturation
 from rnnviz.plots.weight_gradients import plot_weight_gradients
 from rnnviz.plots.weights import plot_recurrent_weights
 from rnnviz.trace import Trace
-from rnnviz.ui.live.chart import written
+from rnnviz.ui.components.chart import written
 from tests.browser import ROOT
 
 OF_ALL: tuple[Any, ...] = (

@@ -33,10 +33,10 @@ from rnnviz.experiment import (
     limits_of,
     with_edit,
 )
-from rnnviz.experiment.compared import FIRST_NETWORKS
+from rnnviz.experiment.compared_network import FIRST_NETWORKS
+from rnnviz.explain.unit_order import ORDERS
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import LANGUAGES
-from rnnviz.ordering import ORDERS
 
 
 @st.composite

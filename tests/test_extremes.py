@@ -17,7 +17,7 @@ import rnnviz
 from rnnviz import initialise
 from rnnviz.cells import ElmanCell
 from rnnviz.plots.lyapunov import plot_lyapunov
-from rnnviz.plots.memory import plot_memory
+from rnnviz.plots.remembered import plot_memory
 from rnnviz.plots.saturation import plot_saturation
 
 KINDS: dict[str, Callable[..., nn.Module]] = {
@@ -528,8 +528,8 @@ def test_jacobians_of_any_size(size: float, units: int):
     assert_close("ln σ", rnnviz.log_singular_values(jacobians), 4 * logs, 1e-9)
     assert_close("λ", rnnviz.lyapunov_exponents(jacobians), logs, 1e-9)
     found = rnnviz.gradient_norms(trace)["hidden_state"].values[0, 0, :, 0]
-    injected = np.linalg.norm(np.ones(units) @ np.linalg.matrix_power(np.sign(size) * q, 3))
-    assert_close("∂L/∂h_1", found[0], 3 * decades + math.log10(injected), 1e-9)
+    output_grad = np.linalg.norm(np.ones(units) @ np.linalg.matrix_power(np.sign(size) * q, 3))
+    assert_close("∂L/∂h_1", found[0], 3 * decades + math.log10(output_grad), 1e-9)
     bound = rnnviz.pascanu_bound(trace)
     assert_close("σ", bound.largest_singular_value / abs(size), 1, 1e-12)
     assert_close("radius", bound.spectral_radius / abs(size), 1, 1e-12)
@@ -600,7 +600,7 @@ def test_an_lstm_of_two_layers_of_huge_weights(size: float, projection: int):
     trace = rnnviz.trace(module, torch.zeros(5, 2).double(), loss="last")
     with mpmath.workdps(60):
         width = projection or 3
-        injected = [mpmath.zeros(1, width) for _ in range(4)] + [mpmath.ones(1, width)]
+        output_grad = [mpmath.zeros(1, width) for _ in range(4)] + [mpmath.ones(1, width)]
         for layer in (1, 0):
             named = {n.removesuffix(f"_l{layer}"): p for n, p in module.named_parameters()}
             u, w = (mpmath.matrix(named[n][6:9].tolist()) for n in ("weight_hh", "weight_ih"))
@@ -608,7 +608,7 @@ def test_an_lstm_of_two_layers_of_huge_weights(size: float, projection: int):
             d_c, direct, d_a = (mpmath.zeros(1, 3) for _ in range(3))
             below: list[Any] = []
             expected: dict[str, list[float]] = {"h": [], "c": [], "direct": [], "gates": []}
-            for g in reversed(injected):
+            for g in reversed(output_grad):
                 d_h = g + d_a * u
                 d_c, direct = (d_h * v + d_c) / 2, (g * v + direct) / 2
                 d_a = d_c / 2
@@ -617,7 +617,7 @@ def test_an_lstm_of_two_layers_of_huge_weights(size: float, projection: int):
                     norm = mpmath.norm(row)
                     expected[name].insert(0, float(mpmath.log10(norm)) if norm else -math.inf)
                 below.insert(0, d_a * w)
-            injected = below
+            output_grad = below
             norms, paths = rnnviz.gradient_norms(trace), rnnviz.split_cell_gradient(trace)
             found = {
                 "h": norms["hidden_state"],

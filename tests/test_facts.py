@@ -447,14 +447,14 @@ def test_how_the_gradient_comes_back_to_the_hidden_state(kind: Callable[..., nn.
     """
     module = drawn(kind(3, 4))
     trace = rnnviz.trace(module, noise(9, 3), loss=lambda y: (y.sin() * y).sum())
-    assert trace.injected is not None
+    assert trace.output_grad is not None
     gates = GATE_NAMES[trace.cell]
     d_a = {gate: steps_of(trace, f"grad_{gate}_preactivation") for gate in gates}
     if trace.cell == "gru":
         d_a["hidden_candidate"] = d_a["hidden_candidate"] * steps_of(trace, "reset_gate")
     u = np.split(trace.parameters["weight_hh_l0"], len(gates))
     found = steps_of(trace, "grad_hidden_state")
-    expected = trace.injected[:, 0].copy()
+    expected = trace.output_grad[:, 0].copy()
     for gate, rows in zip(gates, u, strict=True):
         expected[:-1] += d_a[gate][1:] @ rows
     if trace.cell == "gru":
@@ -480,8 +480,8 @@ def test_retain_grad_of_the_output_is_not_the_total(kind: Callable[..., nn.Modul
     out.retain_grad()
     out[-1].sum().backward()
     trace = rnnviz.trace(module, x, loss="last")
-    assert trace.injected is not None
-    assert np.array_equal(out.grad.numpy(), trace.injected[:, 0])
+    assert trace.output_grad is not None
+    assert np.array_equal(out.grad.numpy(), trace.output_grad[:, 0])
     assert not out.grad[:-1].any()
     total = rnnviz.gradient_norms(trace)["hidden_state"].values[0, 0, :, 0]
     assert np.isfinite(total).all(), "all steps matter"

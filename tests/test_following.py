@@ -21,9 +21,9 @@ from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
 from rnnviz.ui import following
 from rnnviz.ui.cache import networks
+from rnnviz.ui.components.chart import written
+from rnnviz.ui.components.follow import Followed
 from rnnviz.ui.following import END, MOST, PAGES, WORKER, Makers, answer
-from rnnviz.ui.live.chart import written
-from rnnviz.ui.live.follow import Followed
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -260,7 +260,7 @@ import sys
 from rnnviz.experiment import Settings
 from rnnviz.locale import labels
 from rnnviz.ui.cache import reading
-from rnnviz.ui.first import compile_ahead
+from rnnviz.ui.warm_up import compile_ahead
 from rnnviz.ui.following import PAGES
 from rnnviz.ui.frame import seen_by
 

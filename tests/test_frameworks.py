@@ -19,7 +19,7 @@ from rnnviz.conventions import (
     unpack,
 )
 from rnnviz.counting import Size, count_parameters
-from rnnviz.keras_words import select_outputs
+from rnnviz.explain.keras_outputs import select_outputs
 from rnnviz.recurrent import Recurrent
 from rnnviz.trace import trace
 from tests.frameworks import keras_layer, run_keras, run_onnx

@@ -15,7 +15,7 @@ from rnnviz.gradients import plain_pass
 from rnnviz.locale import labels
 from rnnviz.plots.lines import LIMITS
 from rnnviz.plots.lyapunov import plot_lyapunov
-from rnnviz.plots.memory import plot_memory
+from rnnviz.plots.remembered import plot_memory
 from rnnviz.plots.saturation import plot_saturation
 from rnnviz.plots.weights import plot_recurrent_weights
 from rnnviz.trace import Trace

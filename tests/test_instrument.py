@@ -14,7 +14,8 @@ from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.live.instrument import Position, packed, read_told, rows_of
+from rnnviz.instrument.payload import pack_trace, rows_of
+from rnnviz.ui.components.instrument import Position, read_told
 
 NOW = Position(3, 1, "forget_gate", 4)
 
@@ -22,7 +23,7 @@ NOW = Position(3, 1, "forget_gate", 4)
 def sent(record: Trace, text: str, vocabulary: Vocabulary, **rest: Any) -> tuple[Any, Any]:
     """The header of a message and the numbers after it."""
     given = {"units": range(record.array("hidden_state").shape[-1]), "dark": False}
-    message = packed(record, text, vocabulary=vocabulary, words=labels("en"), **given | rest)
+    message = pack_trace(record, text, vocabulary=vocabulary, words=labels("en"), **given | rest)
     line, _, body = message.partition(b"\n")
     return json.loads(line), np.frombuffer(body, "<f4")
 

@@ -12,11 +12,11 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from rnnviz import plot_gates, plot_gradient_norms, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
+from rnnviz.explain.unit_order import order_units
 from rnnviz.locale import labels
-from rnnviz.ordering import order_units
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.live.instrument import rows_of
+from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, on_stream
 
 pytestmark = pytest.mark.browser

@@ -7,7 +7,7 @@ import torch
 import rnnviz
 from rnnviz.cells import ElmanCell, GRUCell, LSTMCell
 from rnnviz.errors import RnnvizError
-from rnnviz.keras_words import select_outputs, write_keras
+from rnnviz.explain.keras_outputs import select_outputs, write_keras
 from rnnviz.recurrent import Recurrent
 
 STEPS, BATCH = 6, 3

@@ -11,8 +11,8 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from rnnviz.ui.live.promptly import send_promptly
-from rnnviz.ui.live.slider import place, tick
+from rnnviz.ui.components.slider import place, tick
+from rnnviz.ui.components.tcp_nodelay import send_promptly
 from tests.browser import Visit, on_stream, served, visiting, windows
 from tests.live_page import FAILED, NOTCHES, grid, lines, waves
 

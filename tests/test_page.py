@@ -11,14 +11,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from rnnviz.cells import GATES_AS_READ
-from rnnviz.equations import equations
 from rnnviz.experiment import FASTEST, FIRST_TEXT, MOST_CHARACTERS
+from rnnviz.explain.equations import equations
+from rnnviz.explain.terms import gate_terms
+from rnnviz.explain.unit_order import ORDERS, order_units
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import LANGUAGES, labels
-from rnnviz.ordering import ORDERS, order_units
-from rnnviz.terms import gate_terms
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.live.instrument import WORDS
+from rnnviz.instrument.payload import WORDS
 
 pytestmark = [
     pytest.mark.slow,

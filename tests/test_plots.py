@@ -16,13 +16,13 @@ import rnnviz
 from rnnviz import locale
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
+from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.plots import gates, next_character, states
 from rnnviz.plots import terms as sums
 from rnnviz.plots.heatmaps import MOST_LABELS
 from rnnviz.plots.style import DARK, LIGHT, Scale, palette
 from rnnviz.plots.view import WHOLE, View
-from rnnviz.terms import GateTerms, gate_terms
 from rnnviz.trace import Trace
 
 Figure = Any  # plotly leaves most of a figure untyped

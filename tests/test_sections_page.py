@@ -16,9 +16,9 @@ from rnnviz.experiment.comparison import bits_of, sizes_of
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.plots.matching import matched
 from rnnviz.trace import Trace
-from rnnviz.ui import interventions
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.figures import write_power
+from rnnviz.ui.cards import write_power
+from rnnviz.ui.compare import hold
 from tests.test_compare_page import compare_page
 from tests.test_gradients_page import decoded, figures, line, protos
 from tests.test_page import KEY, choice, errors_of, run, settings_of, shown
@@ -233,4 +233,4 @@ def test_a_figure_asked_for_before_its_section_holds_what_there_is(
     name: Any, network: str | None, held: str
 ):
     """A visitor's message can ask for any figure that follows a slider."""
-    assert interventions._name(Settings(hold_name=name, looked_at=network)) == held
+    assert hold._name(Settings(hold_name=name, looked_at=network)) == held

@@ -48,7 +48,7 @@ def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
     loaded = rnnviz.load_trace(str(path))
     assert loaded == trace
     for field in dataclasses.fields(trace):
-        if field.name not in ("lengths", "parameters", "injected", "_arrays", "_initial"):
+        if field.name not in ("lengths", "parameters", "output_grad", "_arrays", "_initial"):
             assert getattr(loaded, field.name) == getattr(trace, field.name), field.name
     assert loaded.names == trace.names
     for key in trace:
@@ -57,7 +57,7 @@ def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
     assert loaded.initial_state.identical(trace.initial_state)
     assert list(loaded.parameters) == list(trace.parameters)
     assert all(np.array_equal(loaded.parameters[p], trace.parameters[p]) for p in trace.parameters)
-    for here, there in ((loaded.lengths, trace.lengths), (loaded.injected, trace.injected)):
+    for here, there in ((loaded.lengths, trace.lengths), (loaded.output_grad, trace.output_grad)):
         if here is None or there is None:
             assert here is there
         else:

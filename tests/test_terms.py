@@ -13,9 +13,9 @@ from torch import nn
 
 import rnnviz
 from rnnviz.cells import GATE_NAMES, GATES_AS_READ, Form, make_cell
-from rnnviz.equations import LETTERS, Equation, equations
 from rnnviz.errors import RnnvizError
-from rnnviz.terms import gate_terms
+from rnnviz.explain.equations import LETTERS, Equation, equations
+from rnnviz.explain.terms import gate_terms
 from rnnviz.trace import Trace
 from tests.cases import VARIANTS, plain_case
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import rnnviz
 from rnnviz.errors import RnnvizError
-from rnnviz.inputs.text import PROPERTIES, correlation, text_properties
+from rnnviz.explain.text_properties import PROPERTIES, correlation, text_properties
+from rnnviz.explain.unit_order import ORDERS, order_units
 from rnnviz.inputs.vocabulary import Vocabulary, picture
-from rnnviz.ordering import ORDERS, order_units
 
 ANY = st.text(st.characters(exclude_categories=["Cs"]))
 

@@ -279,10 +279,10 @@ def test_both_paths_add_up_and_the_direct_one_is_the_forget_gate_alone(form: str
         for name, mask in free.items():
             if name in trace.held:
                 mask[:] = np.isnan(trace.held[name][1, 0])
-        assert trace.injected is not None
+        assert trace.output_grad is not None
         carried = np.zeros(f.shape[-1])
         for t in reversed(range(case.steps)):
-            g = trace.injected[t, 0, : f.shape[-1]] * free["hidden_state"][t]
+            g = trace.output_grad[t, 0, : f.shape[-1]] * free["hidden_state"][t]
             d = o[t] * (1 - np.tanh(c[t]) ** 2) * g + carried
             assert_close(f"{form} {t}", found["direct"].values[1, 0, t, 0], d, 1e-12)
             carried = f[t] * d * free["cell_state"][t]

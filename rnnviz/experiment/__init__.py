@@ -1,9 +1,9 @@
 """What the pages show as one record, the address it stands for, and the networks it names."""
 
 from rnnviz.experiment.claim import Remembered, measure_claim
-from rnnviz.experiment.compared import FORMS, Compared, keys_of
-from rnnviz.experiment.comparing import ComparisonSettings
+from rnnviz.experiment.compared_network import FORMS, Compared, keys_of
 from rnnviz.experiment.comparison import build_compared, run_compared, run_held
+from rnnviz.experiment.comparison_settings import ComparisonSettings
 from rnnviz.experiment.edits import MOST_EDITED, Edit, with_edit
 from rnnviz.experiment.names import (
     FASTEST,

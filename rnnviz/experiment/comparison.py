@@ -12,9 +12,10 @@ from torch.nn.functional import cross_entropy
 from rnnviz import initialise
 from rnnviz.cells import Form, make_cell
 from rnnviz.counting import Size, count_parameters, fit_hidden
+from rnnviz.engine.module_run import Loss
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.compared import FORMS, Compared, keys_of
-from rnnviz.experiment.comparing import ComparisonSettings
+from rnnviz.experiment.compared_network import FORMS, Compared, keys_of
+from rnnviz.experiment.comparison_settings import ComparisonSettings
 from rnnviz.experiment.networks import GRU, LSTM, RNN
 from rnnviz.experiment.settings import limits_of
 from rnnviz.formats.characters import CharacterModel
@@ -22,7 +23,6 @@ from rnnviz.holding import Hold
 from rnnviz.inputs.signals import make_signal
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.recurrent import Recurrent
-from rnnviz.running import Loss
 from rnnviz.trace import Trace, trace, trace_equations
 
 Models = Callable[[str], CharacterModel]  # the shipped model of a cell

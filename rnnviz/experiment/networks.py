@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from rnnviz import initialise
 from rnnviz.cells import GATE_NAMES, ElmanCell
+from rnnviz.engine.module_run import few_threads
 from rnnviz.experiment.settings import NetworkSettings
 from rnnviz.initialise import KEEPING
 from rnnviz.inputs.signals import make_signal
-from rnnviz.running import few_threads
 from rnnviz.trace import Trace, trace_equations
 
 TORCH_FORMS = ("tanh", "relu")  # of torch.nn.RNN; the others are this project's own

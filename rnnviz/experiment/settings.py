@@ -16,8 +16,8 @@ from pydantic import (
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.compared import FORMS, keys_of
-from rnnviz.experiment.comparing import ComparisonSettings
+from rnnviz.experiment.compared_network import FORMS, keys_of
+from rnnviz.experiment.comparison_settings import ComparisonSettings
 from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits
 from rnnviz.experiment.names import (
     FASTEST,
@@ -36,8 +36,8 @@ from rnnviz.experiment.names import (
     OrderOfGates,
     PartName,
 )
+from rnnviz.explain.unit_order import OrderName
 from rnnviz.inputs.signals import SignalName
-from rnnviz.ordering import OrderName
 
 
 class ReadingSettings(BaseModel):

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
+from rnnviz.engine.layers import flip_valid_time
+from rnnviz.engine.replay import NOTHING_HELD, pass_back
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import held_columns, holdable
-from rnnviz.recording import turn
-from rnnviz.replay import NOTHING_HELD, pass_back
 from rnnviz.trace import Trace
 
 Array = NDArray[Any]
@@ -38,7 +38,7 @@ class Part(NamedTuple):
 
 def backpropagate(trace: Trace) -> list[list[Part]]:
     """The gradients of every layer and direction; RnnvizError if the trace has none."""
-    if trace.injected is None:
+    if trace.output_grad is None:
         raise RnnvizError("error.no_gradients")
     layers, directions = trace.array("hidden_state").shape[:2]
     plain: list[list[Part]] = []
@@ -67,7 +67,7 @@ def differentiated(trace: Trace) -> list[str]:
 
 def own_order(trace: Trace, values: Array, direction: int, dtype: Any = np.float64) -> Array:
     """(time, batch, …) from the input's order to the direction's, or back; 0 where padded."""
-    turned = np.asarray(turn(values, direction, _lengths(trace)), dtype)
+    turned = np.asarray(flip_valid_time(values, direction, _lengths(trace)), dtype)
     if trace.lengths is not None:
         turned = turned.copy()
         turned[np.arange(len(turned))[:, None] >= trace.lengths] = 0
@@ -128,7 +128,7 @@ def _measured(
     largest: float = math.inf,
 ) -> Part | None:
     """Gradients with their norms; None if a largest entry is not between the two sizes."""
-    from rnnviz.recursions import log_norms
+    from rnnviz.engine.kernels import log_norms
 
     lengths, backward = valid_lengths(trace), direction == 1
     norms: dict[str, NDArray[np.float64]] = {}
@@ -143,19 +143,19 @@ def _measured(
 
 def _rescaled(trace: Trace) -> list[list[Part]]:
     """All layers from the last down, each with what the one above injects, scale and all."""
-    assert trace.injected is not None
+    assert trace.output_grad is not None
     layers, directions, *_, width = trace.array("hidden_state").shape
-    injected, scale = trace.injected, np.zeros(trace.injected.shape[:2], np.int64)
+    output_grad, scale = trace.output_grad, np.zeros(trace.output_grad.shape[:2], np.int64)
     found: list[list[Part]] = []
     for layer in reversed(range(layers)):
         row: list[Part] = []
         for direction in range(directions):
-            g = injected[..., direction * width : (direction + 1) * width]
+            g = output_grad[..., direction * width : (direction + 1) * width]
             part = _differentiate(trace, layer, direction, *normalised(g, scale))
             row.append(part)
         found.insert(0, row)
         if layer > 0:
-            injected, scale = add_rows([by_input(trace, p, layer, d) for d, p in enumerate(row)])
+            output_grad, scale = add_rows([by_input(trace, p, layer, d) for d, p in enumerate(row)])
     return found
 
 
@@ -187,11 +187,11 @@ def _differentiate(
     trace: Trace,
     layer: int,
     direction: int,
-    injected: NDArray[np.float64],
-    injected_scale: NDArray[np.int64],
+    output_grad: NDArray[np.float64],
+    output_grad_scale: NDArray[np.int64],
 ) -> Part:
-    """One layer in one direction. injected: rows · 2^injected_scale, in the order of the input."""
-    from rnnviz.recursions import MOST, growth, room_for
+    """One layer in one direction. output_grad: rows · 2^output_grad_scale, in the order of the input."""
+    from rnnviz.engine.kernels import MOST, growth, room_for
 
     own = partial(own_order, trace, direction=direction)
     u, v, p = (
@@ -203,26 +203,26 @@ def _differentiate(
     if places > MOST:
         decades, most = (int(n * math.log10(2)) for n in (places, MOST))
         raise RnnvizError("error.gradient_room", layer=layer, decades=decades, most=most)
-    g_scale = np.array(turn(injected_scale, direction, _lengths(trace)))
+    g_scale = np.array(flip_valid_time(output_grad_scale, direction, _lengths(trace)))
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
-    found = recurse(trace, layer, direction, injected, np.float64, g_scale, scale, room_for(places))
+    found = recurse(trace, layer, direction, output_grad, np.float64, g_scale, scale, room_for(places))
     d_a = found.pop("preactivation")
     n = d_a.shape[-1] // len(trace.form.gates)
     for k, name in enumerate(trace.form.gates):
         found[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]
     arrays = {name: own(values) for name, values in found.items()}
-    back = np.array(turn(scale[:-1], direction, _lengths(trace)))
+    back = np.array(flip_valid_time(scale[:-1], direction, _lengths(trace)))
     part = _measured(trace, arrays, back, direction)
     assert part is not None
     return part
 
 
 def recurse(
-    trace: Trace, layer: int, direction: int, injected: Array, dtype: Any, *scaled: Any
+    trace: Trace, layer: int, direction: int, output_grad: Array, dtype: Any, *scaled: Any
 ) -> dict[str, Array]:
     """δh, δc and δa, all gates side by side, at the recorded states, all worked out in dtype.
 
-    injected: (time, batch, unit), in the order of the input; what comes back is in that of the
+    output_grad: (time, batch, unit), in the order of the input; what comes back is in that of the
     direction. scaled: the last arguments of the recursions, for rows x · 2^e.
     """
     form = trace.form
@@ -248,7 +248,7 @@ def recurse(
         extra = read(*GATE_NAMES["gru"]), *m, start("hidden_state")
     names = ("weight_hh", "weight_hr", "weight_peephole")
     u, v, p = (cast(parameter(trace, name, layer, direction)) for name in names)
-    g = cast(own_order(trace, injected, direction, dtype))
+    g = cast(own_order(trace, output_grad, direction, dtype))
     h, held = read("hidden_state"), held_steps(trace, layer, direction)
     found = pass_back(form, h, extra, g, (u, v, p), held, *scaled)
     return {name: values for name, values in found.items() if not name.startswith("initial_")}

@@ -116,7 +116,7 @@ def _of_part(
 def _flow(
     f: NDArray[np.float64], source: NDArray[np.float64], scale: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from rnnviz.recursions import forget_path, log_norms
+    from rnnviz.engine.kernels import forget_path, log_norms
 
     steps, batch = scale.shape
     d, d_scale = np.empty_like(source), np.zeros((steps + 1, batch), np.int64)
@@ -130,8 +130,8 @@ def _flow(
 def _from_outside(trace: Trace, parts: list[list[Part]], layer: int, direction: int) -> Rows:
     """What the loss or the layer above injects, (time, batch, unit), in the direction's order."""
     width = trace.array("hidden_state").shape[-1]
-    assert trace.injected is not None
-    rows, scale = trace.injected, np.zeros(trace.injected.shape[:2], np.int64)
+    assert trace.output_grad is not None
+    rows, scale = trace.output_grad, np.zeros(trace.output_grad.shape[:2], np.int64)
     if layer + 1 < len(parts):
         above = enumerate(parts[layer + 1])
         rows, scale = add_rows([by_input(trace, part, layer + 1, d) for d, part in above])

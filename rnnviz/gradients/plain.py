@@ -62,7 +62,7 @@ def plain_pass(
     >>> plain_pass(rnnviz.trace(module, torch.ones(200, 1), loss="last"))
     PlainPass(wrong_from=49, lost=Lost(time=49, shows='0'))
     """
-    from rnnviz.recursions import log_norms
+    from rnnviz.engine.kernels import log_norms
 
     number = check_part(trace, layer, direction, batch)
     exact = hidden_norms(trace, layer, number, batch, norms)
@@ -93,15 +93,15 @@ def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
 
 def _hidden_gradients(trace: Trace, dtype: np.dtype[Any], layer: int) -> list[Array]:
     """δh of one layer by direction, (time, batch, unit), in the order of the input."""
-    assert trace.injected is not None
+    assert trace.output_grad is not None
     layers, directions, *_, width = trace.array("hidden_state").shape
-    injected = trace.injected.astype(dtype)
+    output_grad = trace.output_grad.astype(dtype)
     found: list[Array] = []
     for at in reversed(range(layer, layers)):
         by_x: list[Array] = []
         found = []
         for direction in range(directions):
-            g = injected[..., direction * width : (direction + 1) * width]
+            g = output_grad[..., direction * width : (direction + 1) * width]
             d = recurse(trace, at, direction, g, dtype)
             found.append(own_order(trace, d["hidden_state"], direction, dtype))
             if at > layer:
@@ -111,5 +111,5 @@ def _hidden_gradients(trace: Trace, dtype: np.dtype[Any], layer: int) -> list[Ar
                     own_order(trace, d["preactivation"], direction, dtype) @ w.astype(dtype)
                 )
         if by_x:
-            injected = np.sum(by_x, axis=0, dtype=dtype)
+            output_grad = np.sum(by_x, axis=0, dtype=dtype)
     return found

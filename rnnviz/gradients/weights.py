@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.engine.module_run import few_threads
 from rnnviz.gradients.backpropagation import (
     Part,
     backpropagate,
@@ -18,7 +19,6 @@ from rnnviz.gradients.backpropagation import (
     valid_lengths,
 )
 from rnnviz.gradients.norms import labels_of
-from rnnviz.running import few_threads
 from rnnviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _of_part(trace: Trace, part: Part, layer: int, direction: int) -> tuple[Arra
 
 def _log_norms(rows: Array, scale: NDArray[np.int64]) -> Array:
     """log₁₀ of the norm of every row · 2^scale, (time, batch)."""
-    from rnnviz.recursions import log_norms
+    from rnnviz.engine.kernels import log_norms
 
     found = np.empty(scale.shape)
     lengths = np.full(scale.shape[1], len(rows))

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from rnnviz.explain.terms import GateTerms
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.style import MONOSPACE, axis, layout, palette
-from rnnviz.terms import GateTerms
 
 
 class _Bar(NamedTuple):

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.stability.products import (
-    EPS,
     SMALL,
     Progress,
     Shifts,
@@ -21,6 +20,7 @@ from rnnviz.stability.products import (
     multiply,
     tell,
 )
+from rnnviz.stability.rounding import EPS
 
 RUN, ENTRIES = 32, 2**18  # steps that go at a time, at most, and their entries
 LN_2 = math.log(2)
@@ -107,13 +107,13 @@ def _triangular_product(
     if width == 0:
         return rows, logs
     told = progress and (lambda done: tell(progress, steps + done, 2 * steps, steps - done - 1))
-    for found, _, _ in _sweep(_turned(factors), rows, told):
+    for found, _, _ in _sweep(_transposed(factors), rows, told):
         for r in found:
             rows, logs = _multiply(r, rows, logs)
     return rows, logs + total * LN_2
 
 
-def _turned(factors: list[Values]) -> Iterator[tuple[Values, Shifts]]:
+def _transposed(factors: list[Values]) -> Iterator[tuple[Values, Shifts]]:
     """The transposed factors from the last to the first, which are used up, as parts of a sweep."""
     while factors:
         alike = [factors.pop().T]

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.recursions.compiling import compiled
-from rnnviz.stability.products import EPS
+from rnnviz.engine.kernels.compiling import compiled
+from rnnviz.stability.rounding import EPS
 
 TOLERANCE = 1e-12  # of a singular triplet's residual, which bounds the norm's relative error
 KEPT, HIGH, LOW = 600, 700, 500  # binary exponents of a product's largest entry

@@ -19,7 +19,6 @@ SMALL = 64  # states up to which calling a library costs more than it saves
 MANY = 256  # states from which a second thread does more than wait
 BLOCK = 2**22  # entries of Jacobians held at a time
 PROBES = 10  # the bound holds but for one time in 10^PROBES
-EPS = float(np.finfo(np.float64).eps)
 STEP = 300  # binary exponent of a Jacobian's largest entry, at most: room for one more in a product
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.engine.module_run import few_threads
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import parameter, valid_lengths
 from rnnviz.gradients.diagnosis import check_part
-from rnnviz.running import few_threads
 from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
 

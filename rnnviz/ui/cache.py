@@ -19,9 +19,10 @@ from rnnviz.experiment import (
     run_networks,
 )
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
-from rnnviz.experiment.memory import sensitivities_of
 from rnnviz.experiment.networks import of_each
-from rnnviz.experiment.sizes import Stability
+from rnnviz.experiment.sensitivity import sensitivities_of
+from rnnviz.experiment.stability_limits import Stability
+from rnnviz.explain.unit_order import Order, order_units
 from rnnviz.formats.characters import CharacterModel, load_character_model
 from rnnviz.gradients import (
     Diagnosis,
@@ -32,7 +33,6 @@ from rnnviz.gradients import (
     weight_gradient_norms,
 )
 from rnnviz.holding import Hold
-from rnnviz.ordering import Order, order_units
 from rnnviz.trace import Trace
 
 ASSETS = Path(__file__).parents[2] / "assets"

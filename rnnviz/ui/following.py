@@ -20,9 +20,10 @@ from streamlit import get_option
 
 from rnnviz.experiment import LanguageName, Settings
 from rnnviz.locale import Labels, labels
-from rnnviz.ui import comparing, interventions, scenes, stability, through_time, weights
+from rnnviz.ui.compare import cards, hold
+from rnnviz.ui.components.follow import Followed
 from rnnviz.ui.frame import seen_by
-from rnnviz.ui.live.follow import Followed
+from rnnviz.ui.gradients import norms, scenes, stability, weights
 
 MOST = 100_000  # characters of a question
 END = "\n"  # of an answer: a message of one line, which is empty
@@ -47,10 +48,10 @@ class Makers(NamedTuple):
 
 PAGES = {
     "gradients": Makers(
-        through_time.FIGURES | weights.FIGURES | stability.FIGURES,
-        scenes.WORDS | through_time.WORDS | weights.WORDS | stability.WORDS,
+        norms.FIGURES | weights.FIGURES | stability.FIGURES,
+        scenes.WORDS | norms.WORDS | weights.WORDS | stability.WORDS,
     ),
-    "compare": Makers(comparing.FIGURES | interventions.FIGURES, interventions.WORDS),
+    "compare": Makers(cards.FIGURES | hold.FIGURES, hold.WORDS),
 }
 
 

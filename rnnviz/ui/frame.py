@@ -16,8 +16,8 @@ from rnnviz.experiment import LanguageName, NetworkSettings, Settings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import ASSETS
-from rnnviz.ui.live.follow import Live
-from rnnviz.ui.live.wake import wake_up
+from rnnviz.ui.components.follow import Live
+from rnnviz.ui.components.reconnect import wake_up
 
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 _dark: ContextVar[bool | None] = ContextVar("dark", default=None)

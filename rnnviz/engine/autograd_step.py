@@ -1,0 +1,127 @@
+"""The slow path for any cell of this project: its own equations, one time step at a time.
+
+The record is what ``cell.step`` returns. The gradients go back through one step at a time by
+autograd, in float64, at the states that were recorded; so they hold in every cell that can take a
+step, and far below what float32 can hold.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rnnviz.cells import Cell
+from rnnviz.engine.replay import Gradients, Steps
+from rnnviz.holding import holding
+from rnnviz.recurrent import on_cpu
+
+
+def record(
+    cell: Cell[Any],
+    x: Tensor,
+    h_0: Tensor,
+    c_0: Tensor | None,
+    hidden: Tensor | None,
+    held: Mapping[str, Tensor],
+) -> Steps:
+    """Every gate and state of one layer in one direction.
+
+    x: (time, batch, input); h_0, c_0: (batch, unit), c_0 for an LSTM. hidden: (time, batch, unit)
+    as the module computed it, from which each step starts; None to go on from what comes out.
+    held: by name the values that gates and states are held at, (time, batch, unit), NaN where not.
+    """
+    own = cell.weight_hh
+    x, h = x.to(own.device, own.dtype), h_0.to(own.device, own.dtype)
+    c = None if c_0 is None else c_0.to(own.device, own.dtype)
+    rows: dict[str, list[Tensor]] = {}
+    replayed: list[Tensor] = []
+    for t, x_t in enumerate(x):
+        state, gates = _step(cell, x_t, h if c is None else (h, c), held, t)
+        h, c = (state, None) if c is None else state
+        replayed.append(h)
+        if c is not None:
+            gates = {**gates, "cell_state": c}
+        for name, value in gates.items():
+            rows.setdefault(name, []).append(value)
+        if hidden is not None:
+            h = hidden[t].to(own.device, own.dtype)
+    arrays = {name: on_cpu(torch.stack(values)).numpy() for name, values in rows.items()}
+    computed = on_cpu(torch.stack(replayed))
+    return Steps(computed if hidden is None else hidden, arrays, computed.numpy(), ())
+
+
+def differentiate(
+    cell: Cell[Any],
+    x: Tensor,
+    h_0: Tensor,
+    c_0: Tensor | None,
+    steps: Steps,
+    output_grad: Tensor,
+    held: Mapping[str, Tensor],
+) -> Gradients:
+    """Total derivatives of the loss through one layer in one direction, in float64.
+
+    output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
+    """
+    # A cell of a parametrised module holds its weights as plain tensors, which do not copy.
+    plain = [value for value in vars(cell).values() if isinstance(value, Tensor)]
+    copies: dict[int, Any] = {id(w): w.detach().to("cpu", torch.float64) for w in plain}
+    exact = deepcopy(cell, copies).to("cpu", torch.float64)
+    cells = None if c_0 is None else torch.from_numpy(steps.arrays["cell_state"])
+    rows: dict[str, list[Tensor]] = {}
+    by_x: list[Tensor] = []
+    carried = [
+        torch.zeros_like(part, dtype=torch.float64) for part in (h_0, c_0) if part is not None
+    ]
+    for t in reversed(range(len(x))):
+        before = [steps.hidden[t - 1] if t else h_0]
+        if cells is not None and c_0 is not None:
+            before.append(cells[t - 1] if t else c_0)
+        carried[0] = carried[0] + output_grad[t].double()
+        found, by_x_t, carried = _step_back(exact, x[t], before, carried, held, t)
+        by_x.append(by_x_t)
+        for name, value in found.items():
+            rows.setdefault(name, []).append(value)
+    names = ("hidden_state", "cell_state")
+    return Gradients(
+        {name: torch.stack(values[::-1]).numpy() for name, values in rows.items()},
+        torch.stack(by_x[::-1]),
+        {name: value.numpy() for name, value in zip(names, carried, strict=False)},
+    )
+
+
+def _step(cell: Cell[Any], x: Tensor, state: Any, held: Mapping[str, Tensor], t: int) -> Any:
+    # Whoever writes a cell of their own need not know that anything can be held.
+    return cell.step(x, state, holding(held, t)) if held else cell.step(x, state)
+
+
+def _step_back(
+    cell: Cell[Any],
+    x: Tensor,
+    before: list[Tensor],
+    after: list[Tensor],
+    held: Mapping[str, Tensor],
+    t: int,
+) -> tuple[dict[str, Tensor], Tensor, list[Tensor]]:
+    """Through one step: derivatives by what it computed, by x and by the state before it.
+
+    after: δh_t without what flows through c_t, and, for an LSTM, δc_t without what flows
+    through h_t.
+    """
+    with torch.enable_grad():
+        x, *states = (
+            part.detach().to(torch.float64, copy=True).requires_grad_() for part in (x, *before)
+        )
+        given = states[0] if len(states) == 1 else tuple(states)
+        state, gates = _step(cell, x, given, held, t)
+        outputs = list(state) if isinstance(state, tuple) else [state]
+    wanted = {name: a for name, a in gates.items() if name.endswith("_preactivation")}
+    if len(outputs) == 2:
+        wanted["cell_state"] = outputs[1]
+    by = [x, *states, *wanted.values()]
+    found = list(torch.autograd.grad(outputs, by, after, materialize_grads=True))
+    ends = 1 + len(states)
+    named = dict(zip(wanted, found[ends:], strict=True))
+    return {"hidden_state": after[0], **named}, found[0], found[1:ends]

@@ -1,0 +1,181 @@
+"""The module's own run: its output, and the derivative of a loss by that output."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from rnnviz.engine.sequences import Sequence
+from rnnviz.errors import RnnvizError
+from rnnviz.recurrent import Network, Weights, packed_like
+
+Loss = str | Callable[[Any], Tensor] | None
+LOSSES = ("last", "all")
+SMALL = 100_000  # multiplications of one step below which a second thread only waits
+STACKS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@contextmanager
+def few_threads(work: int) -> Generator[None]:
+    """One thread where one step has so few multiplications that a second thread only waits."""
+    before = torch.get_num_threads()
+    if work >= SMALL or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def run_module(module: nn.Module, network: Network, sequence: Sequence) -> Any:
+    """The output sequence as the module returns it: a tensor in its layout, or packed.
+
+    Dropout is off, hooks are not called, and the module is left in the mode it was in.
+    """
+    with torch.inference_mode(), _evaluating(module):
+        if network.steps_itself:
+            return _run_cell(module, sequence)
+        output = module.forward(sequence.given(), sequence.given_state())[0]
+    if sequence.lengths is not None and sequence.packed is None:
+        output = pad_packed_sequence(output, total_length=len(sequence.x))[0]
+        return sequence.laid_out(output)
+    return output
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Generator[None]:
+    was_training = [part for part in module.modules() if part.training]
+    for part in was_training:
+        part.training = False
+    try:
+        yield
+    finally:
+        for part in was_training:
+            part.training = True
+
+
+def run_layers_below(
+    module: nn.Module, network: Network, sequence: Sequence
+) -> list[Tensor | None]:
+    """Outputs of all layers but the last, (time, batch, directions · unit), padded with 0.
+
+    A stack keeps them to itself. Each is run again as a stack of one layer, by the same kernel on
+    the same layout: bit for bit what the module computed, so that not even a chaotic network
+    runs apart from its own lower layers. None for this project's cells, whose steps are recorded.
+    """
+    if not isinstance(module, nn.RNNBase):
+        return [None] * (len(network.layers) - 1)
+    given = sequence.x if sequence.lengths is None else sequence.given()
+    found: list[Tensor | None] = []
+    for number, layer in enumerate(network.layers[:-1]):
+        h, c = sequence.h[number], None if sequence.c is None else sequence.c[number]
+        with torch.inference_mode():
+            given = _one_layer(network, layer).forward(given, h if c is None else (h, c))[0]
+        padded = given
+        if isinstance(given, PackedSequence):
+            padded = pad_packed_sequence(given, total_length=len(sequence.x))[0]
+        found.append(padded)
+    return found
+
+
+def _one_layer(network: Network, layer: tuple[Weights, ...]) -> nn.RNNBase:
+    options: dict[str, Any] = {"bias": layer[0].bias_ih is not None, "device": "meta"}
+    if network.kind == "rnn":
+        options["nonlinearity"] = network.nonlinearity
+    if layer[0].hr is not None:
+        options["proj_size"] = network.output_size
+    module = STACKS[network.kind](
+        layer[0].ih.shape[1], network.hidden_size, bidirectional=len(layer) == 2, **options
+    )
+    for weights, suffix in zip(layer, ("_l0", "_l0_reverse"), strict=False):
+        for name, tensor in weights.named(suffix).items():
+            setattr(module, name, nn.Parameter(tensor.detach(), requires_grad=False))
+    module.flatten_parameters()  # on a GPU side by side, as cuDNN wants them; the caller's stay
+    return module
+
+
+def _run_cell(module: nn.Module, sequence: Sequence) -> Tensor:
+    h = sequence.h[0, 0]
+    state = h if sequence.c is None else (h, sequence.c[0, 0])
+    hidden: list[Tensor] = []
+    for x_t in sequence.x:
+        state = module.forward(x_t, state)
+        hidden.append(state[0] if isinstance(state, tuple) else state)
+    output = torch.stack(hidden)
+    if sequence.valid is not None:
+        output = output.where(sequence.valid[:, :, None].to(output.device), 0.0)
+    return sequence.laid_out(output)
+
+
+def time_first(output: Any, sequence: Sequence) -> Tensor:
+    """An output as the module returns it → (time, batch, directions · unit), padded with 0."""
+    if isinstance(output, PackedSequence):
+        return pad_packed_sequence(output)[0]
+    return sequence.time_first(output)
+
+
+def as_given(output: Tensor, sequence: Sequence) -> Any:
+    """(time, batch, directions · unit) → an output as the module returns it, 0 where padded."""
+    valid = sequence.valid
+    if valid is not None:
+        output = output.where(valid[:, :, None].to(output.device), 0.0)
+    if sequence.packed is not None and valid is not None:
+        return packed_like(sequence.packed, output, valid)
+    return sequence.laid_out(output)
+
+
+def differentiate_loss(loss: Loss, output: Any, sequence: Sequence) -> tuple[float, Tensor]:
+    """The loss, and ∂ℓ/∂output as (time, batch, directions · unit) in float64, 0 where padded.
+
+    loss: "last", "all", or a callable from the output sequence to a scalar tensor.
+    """
+    if callable(loss):
+        return _differentiate_callable(loss, output, sequence)
+    y = time_first(output, sequence).detach().double()
+    weight = torch.zeros(y.shape[:2], dtype=torch.float64)
+    valid = sequence.valid
+    if loss == "all":
+        weight[:] = 1 if valid is None else valid
+    elif loss == "last":
+        last = -1 if sequence.lengths is None else sequence.lengths - 1
+        weight[last, torch.arange(y.shape[1])] = 1
+    else:
+        raise RnnvizError("error.loss_name", came=repr(loss), expected=", ".join(LOSSES))
+    weight = weight[:, :, None].to(y.device)
+    value = y.where(weight > 0, 0.0).sum()  # no product: 0 · inf is NaN
+    return float(value), weight.expand_as(y).contiguous().cpu()
+
+
+def _differentiate_callable(
+    loss: Callable[[Any], Tensor], output: Any, sequence: Sequence
+) -> tuple[float, Tensor]:
+    packed = isinstance(output, PackedSequence)
+    # A copy: whatever the callable keeps or changes, the record stays as it is.
+    leaf = (output.data if packed else output).detach().clone().requires_grad_()
+    with torch.enable_grad():
+        value: Any = loss(output._replace(data=leaf) if packed else leaf)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        came = type(value).__name__
+        if isinstance(value, Tensor):
+            came += f" {tuple(value.shape)}"
+        raise RnnvizError("error.loss_shape", came=came)
+    gradient = None
+    if value.requires_grad:
+        (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True)
+    if gradient is None:
+        raise RnnvizError("error.loss_independent")
+    g = time_first(output._replace(data=gradient) if packed else gradient, sequence)
+    g = g.detach().double().cpu()
+    if sequence.valid is not None:
+        # No product: the derivative at a padded step may be infinite, and 0 · inf is NaN.
+        g = g.where(sequence.valid[:, :, None], 0.0)
+    bad = int((~g.isfinite()).sum())
+    if bad:
+        of = g.numel() if sequence.valid is None else int(sequence.valid.sum()) * g.shape[2]
+        raise RnnvizError("error.loss_derivative", bad=bad, of=of)
+    return float(value.detach()), g.contiguous()

@@ -1,0 +1,152 @@
+"""A cell's equations for one unit at one time step, in LaTeX, with the real numbers in place."""
+
+import math
+from typing import NamedTuple
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.explain.terms import GateTerms, gate_terms
+from rnnviz.locale import labels
+from rnnviz.trace import Trace
+
+LETTERS = {
+    "hidden": "h",
+    "input_gate": "i",
+    "forget_gate": "f",
+    "cell_candidate": "g",
+    "output_gate": "o",
+    "reset_gate": "r",
+    "update_gate": "z",
+    "hidden_candidate": "n",
+}
+
+FUNCTIONS = {
+    "tanh": r"\tanh",
+    "relu": r"\mathrm{relu}",
+    "sigmoid": r"\sigma",
+    "identity": r"\mathrm{id}",
+}
+
+
+class Equation(NamedTuple):
+    """One quantity of a cell: its symbol, how it follows, and the same in numbers (LaTeX)."""
+
+    symbol: str
+    rule: str
+    numbers: str
+    value: str
+
+
+def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> dict[str, Equation]:
+    r"""Each quantity's equation by its name, for one unit at one time step (counted from 0).
+
+    A gate's sum stands as input, recurrent and bias part, and with peepholes that of the cell
+    state; what is held says so, in the language. Numbers are rounded to two decimals
+    here alone, so that a line may differ from its own sum by 0.01. Steps are numbered from 1.
+
+    >>> module = torch.nn.RNN(1, 1)
+    >>> for p in module.parameters(): _ = torch.nn.init.ones_(p)
+    >>> for part in equations(rnnviz.trace(module, torch.ones(2, 1)), 0, 0)["hidden"]: print(part)
+    h_{1}
+    \tanh(W x_{1} + U h_{0} + b)
+    \tanh(1.00 + 0.00 + 2.00) = \tanh(3.00)
+    1.00
+    """
+    found = _computed(trace, unit, time)
+    for name, line in found.items():
+        state = "hidden_state" if name == "hidden" else name
+        rows = trace.held.get(state)
+        if rows is not None and not math.isnan(rows[0, 0, time, unit]):
+            rule = rf"\text{{{labels(language)['equation.held']}}}"
+            found[name] = Equation(line.symbol, rule, line.value, line.value)
+    return found
+
+
+def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
+    """The equations as they stand where nothing is held."""
+    terms = {gate: gate_terms(trace, gate, unit, time) for gate in trace.form.gates}
+    value = {gate: part.value for gate, part in terms.items()}
+    lines: dict[str, Equation] = {}
+    for gate in GATES_AS_READ[trace.cell]:
+        if gate in terms:
+            lines[gate] = _gate(trace, terms[gate])
+        else:  # coupled: the input gate is what the forget gate leaves
+            value[gate] = _state(trace, gate, unit, time)
+            forget = _n(value["forget_gate"])
+            lines[gate] = Equation("i", "1 - f", f"1 - {forget}", _n(value[gate]))
+    if trace.cell == "rnn":
+        return lines
+    t, h = time + 1, _n(_state(trace, "hidden_state", unit, time))
+    if trace.cell == "gru":
+        before = _m(_state(trace, "hidden_state", unit, time - 1))
+        z, n = value["update_gate"], value["hidden_candidate"]
+        lines["hidden_state"] = Equation(
+            f"h_{{{t}}}",
+            rf"(1 - z)\,n + z\,h_{{{t - 1}}}",
+            rf"{_n(1 - z)} \cdot {_m(n)} + {_n(z)} \cdot {before}",
+            h,
+        )
+        return lines
+    c = _state(trace, "cell_state", unit, time)
+    before = _m(_state(trace, "cell_state", unit, time - 1))
+    f, i, g, o = (value[gate] for gate in GATES_AS_READ["lstm"])
+    lines["cell_state"] = Equation(
+        f"c_{{{t}}}",
+        rf"f\,c_{{{t - 1}}} + i\,g",
+        rf"{_n(f)} \cdot {before} + {_n(i)} \cdot {_m(g)}",
+        _n(c),
+    )
+    lines["hidden_state"] = Equation(
+        f"h_{{{t}}}",
+        rf"o\,\tanh(c_{{{t}}})",
+        rf"{_n(o)} \cdot {_m(math.tanh(c))}",
+        h,
+    )
+    return lines
+
+
+def _gate(trace: Trace, terms: GateTerms) -> Equation:
+    letter, t = LETTERS[terms.gate], terms.time + 1
+    function = FUNCTIONS["tanh" if terms.gate.endswith("_candidate") else "sigmoid"]
+    if terms.gate == "hidden":
+        function = FUNCTIONS[trace.nonlinearity]
+    at = "" if terms.gate == "hidden" else f"_{letter}"
+    rule = rf"W{at} x_{{{t}}} + U{at} h_{{{t - 1}}} + b{at}"
+    if terms.gate == "hidden_candidate" and trace.form.reset_after:
+        rule = rf"W_n x_{{{t}}} + b_{{in}} + r\,(U_n h_{{{t - 1}}} + b_{{hn}})"
+    elif terms.gate == "hidden_candidate":
+        rule = rf"W_n x_{{{t}}} + U_n (r \odot h_{{{t - 1}}}) + b_n"
+    sees = terms.gate in trace.form.peepholes
+    if sees:
+        rule += rf" + p{at} c_{{{t if terms.gate == 'output_gate' else t - 1}}}"
+    # The GRU's candidate: both biases stand together, the second one times r as in the sum.
+    parts = [float(terms.by_input.sum()), float(terms.by_unit.sum()), terms.bias]
+    parts += [terms.by_cell] if sees else []
+    summed = " ".join([_n(parts[0]), *map(_signed, parts[1:])])
+    return Equation(
+        f"h_{{{t}}}" if terms.gate == "hidden" else letter,
+        f"{function}({rule})",
+        f"{function}({summed}) = {function}({_n(terms.preactivation)})",
+        _n(terms.value),
+    )
+
+
+def _state(trace: Trace, name: str, unit: int, time: int) -> float:
+    if time < 0:
+        return float(trace.initial_array(name)[0, 0, 0, unit])
+    return float(trace.array(name)[0, 0, time, 0, unit])
+
+
+def _n(value: float) -> str:
+    """Two decimals; −0.00 is 0.00."""
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def _m(value: float) -> str:
+    """A factor: a negative one stands in brackets."""
+    return f"({_n(value)})" if _n(value).startswith("-") else _n(value)
+
+
+def _signed(value: float) -> str:
+    text = _n(value)
+    return f"- {text[1:]}" if text.startswith("-") else f"+ {text}"

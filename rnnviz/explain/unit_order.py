@@ -1,0 +1,59 @@
+"""Orders of units: by index, by variance, or by how well they track a property of the text."""
+
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from rnnviz.errors import RnnvizError
+from rnnviz.explain.text_properties import correlation, text_properties
+from rnnviz.trace import Trace
+
+OrderName = Literal[
+    "index", "variance", "inside_string", "bracket_depth", "position_in_line", "indentation"
+]
+ORDERS: tuple[str, ...] = get_args(OrderName)  # all but the first two are text properties
+
+
+class Order(NamedTuple):
+    """Units in the order asked for, first to last, and what put each there.
+
+    units: (unit,) indices. scores: (unit,) by unit index: the variance of h, or its correlation
+    with the property; NaN where a unit, or the property itself, never changes.
+    """
+
+    by: str
+    units: np.ndarray[tuple[int], np.dtype[np.intp]]
+    scores: np.ndarray[tuple[int], np.dtype[np.float64]]
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether any unit could be scored; if not, the units stand by index."""
+        return bool(np.isfinite(self.scores).any())
+
+
+def order_units(trace: Trace, by: str, text: str = "", *, layer: int = 0) -> Order:
+    """The units of a layer ordered by their hidden state over a text.
+
+    by: "index", "variance" (largest first), or a text property (largest |correlation|
+    with it first; units that never change last). Ties stand by index.
+    RnnvizError for another name and for a text of another length than the trace.
+
+    >>> torch.manual_seed(0) is not None
+    True
+    >>> trace = rnnviz.trace(torch.nn.RNN(1, 3), torch.ones(4, 1))
+    >>> order_units(trace, "index").units.tolist()
+    [0, 1, 2]
+    """
+    h = trace["hidden_state"].values[layer, 0, :, 0]
+    if by not in ORDERS:
+        raise RnnvizError("error.order", came=by, expected=", ".join(ORDERS))
+    if by == "index":
+        units = np.arange(h.shape[1])
+        return Order(by, units, units.astype(np.float64))
+    if by == "variance":
+        scores = h.var(0, dtype=np.float64)
+        return Order(by, np.argsort(-scores, kind="stable"), scores)
+    if len(text) != len(h):
+        raise RnnvizError("error.text_length", came=len(text), expected=len(h))
+    scores = correlation(h, text_properties(text)[by])
+    return Order(by, np.argsort(-np.abs(np.nan_to_num(scores)), kind="stable"), scores)

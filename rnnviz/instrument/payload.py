@@ -1,0 +1,249 @@
+"""What the instrument's scripts draw, as bytes: a line of JSON, then float32 arrays."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATES_AS_READ, Form
+from rnnviz.experiment import FASTEST
+from rnnviz.explain.equations import LETTERS
+from rnnviz.inputs.vocabulary import Vocabulary, picture
+from rnnviz.locale import Labels
+from rnnviz.plots.gates import largest
+from rnnviz.plots.states import UNBOUNDED
+from rnnviz.plots.style import palette
+from rnnviz.trace import Trace
+
+# What the browser puts numbers into while the server knows nothing of the step.
+WORDS = (
+    "card.cell",
+    "instrument.cell_mean",
+    "instrument.click_gate",
+    "instrument.drawing",
+    "instrument.keys",
+    "instrument.mean",
+    "instrument.next_step",
+    "instrument.pick_gate",
+    "instrument.pooled",
+    "instrument.reads",
+    "instrument.row",
+    "instrument.speed",
+    "instrument.steps_a_second",
+    "instrument.unit_row",
+    "player.back",
+    "player.count",
+    "player.first",
+    "player.last",
+    "player.on",
+    "player.pause",
+    "player.play",
+    "player.t",
+    "plot.time",
+    "plot.time_characters",
+    "plot.units",
+    "strip.coloured",
+    "strip.label",
+    "strip.step",
+    "strip.unknown",
+)
+
+
+Kind = Literal["gates", "states"]
+
+
+class Row(NamedTuple):
+    """An array as it is shown. gate: what it lights up; most: where its colours end."""
+
+    name: str
+    kind: Kind
+    gate: str
+    signed: bool
+    most: float
+
+
+def plan_of(form: Form) -> str:
+    """Which drawing shows a cell of this form.
+
+    >>> plan_of(Form("gru", reset_after=False)), plan_of(Form("lstm"))
+    ('gru_reset_before', 'lstm')
+    """
+    ends = (
+        "peephole" * form.peephole,
+        "coupled" * form.coupled,
+        "reset_before" * (not form.reset_after),
+    )
+    return "_".join([form.cell, *filter(None, ends)])
+
+
+def rows_of(record: Trace) -> list[Row]:
+    """What is drawn of a cell: its gates as they are read, then its states."""
+    if record.cell == "rnn":
+        most = largest(record, "hidden_preactivation")
+        rows = [Row("hidden_preactivation", "gates", "hidden", True, most)]
+    else:
+        signed = ("cell_candidate", "hidden_candidate")
+        rows = [Row(g, "gates", g, g in signed, 1.0) for g in GATES_AS_READ[record.cell]]
+    if record.cell == "lstm":
+        most = largest(record, "cell_state")
+        rows.append(Row("cell_state", "states", "cell_state", True, most))
+    most = largest(record, "hidden_state") if record.nonlinearity in UNBOUNDED else 1.0
+    gate = "hidden" if record.cell == "rnn" else "hidden_state"
+    return [*rows, Row("hidden_state", "states", gate, True, most)]
+
+
+def pack_trace(
+    record: Trace,
+    text: str,
+    *,
+    vocabulary: Vocabulary,
+    units: Sequence[int],
+    words: Labels,
+    dark: bool,
+) -> bytes:
+    """The whole trace in one message: a line of JSON and then float32, little-endian.
+
+    The arrays are those of "rows", each (time, unit), and then the initial states, each (unit,).
+    float32 for all of them: any number may be shown, of any unit, without asking the server.
+    """
+    header = {
+        "steps": len(text),
+        "units": [int(unit) for unit in units],
+        "characters": [picture(character) for character in text],
+        "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
+        "breaks": [i for i, character in enumerate(text) if character == "\n"],
+    }
+    arrays, about = _arrays_of(record, (0, 0, slice(None), 0), words)
+    return _pack(arrays, about, header, words=words, dark=dark)
+
+
+def pack_signal(
+    values: NDArray[np.float64],
+    *,
+    characters: Sequence[str],
+    unknown: Sequence[int],
+    note: str,
+    signed: bool,
+    most: float,
+    words: Labels,
+    dark: bool,
+) -> bytes:
+    """An input without a network: its values, (time,), as one row of colours.
+
+    characters: what is read at each step; empty where the numbers themselves are read. unknown:
+    steps whose character is in no vocabulary. note: what the colours mean. signed, most: their
+    range.
+    """
+    header = {
+        "steps": len(values),
+        "units": [0],
+        "rows": [Row("input", "states", "", signed, most)._asdict()],
+        "initial": [],
+        "note": note,
+        "label": words["strip.label" if characters else "strip.signal_label"],
+        "plain": not characters,
+        "characters": list(map(picture, characters)) or [_signed(v) for v in values],
+        "unknown": list(unknown),
+        "breaks": [i for i, character in enumerate(characters) if character == "\n"],
+    }
+    return _pack([values], header, words=words, dark=dark)
+
+
+def pack_cells(
+    records: Mapping[str, Trace],
+    *,
+    characters: Sequence[str],
+    layer: int,
+    words: Labels,
+    dark: bool,
+) -> bytes:
+    """Each network's cell, forward, of the unit whose hidden state varies most.
+
+    records: by the name that stands above, all of one input. characters: what is read at each step.
+    layer: counted from 0; a network's last where it has fewer.
+    """
+    drawings: list[bytes] = []
+    for label, record in records.items():
+        place = min(layer, record.array("hidden_state").shape[0] - 1)
+        unit = int(record.array("hidden_state")[place, 0, :, 0].var(0).argmax())
+        title = words("cells.title", label=label, unit=unit)
+        part = (place, 0, slice(None), 0, slice(unit, unit + 1))
+        drawings.append(
+            _pack(
+                *_arrays_of(record, part, words),
+                {"title": title, "steps": len(characters), "units": [0], "unknown": []}
+                | {"characters": list(characters), "breaks": []},
+                words=words,
+                dark=dark,
+            )
+        )
+    body = b"".join(drawings)
+    version = hashlib.blake2b(body, digest_size=8).hexdigest()
+    header = {"part": "cells", "version": version, "sizes": list(map(len, drawings))}
+    return json.dumps(header).encode() + b"\n" + body
+
+
+def _arrays_of(
+    record: Trace, part: tuple[Any, ...], words: Labels
+) -> tuple[list[NDArray[Any]], dict[str, Any]]:
+    """The arrays of a cell's rows and of its initial states, and what is said of them.
+
+    part: of (layer, direction, time, batch, unit).
+    """
+    rows = rows_of(record)
+    states = [name for name in ("cell_state", "hidden_state") if name in record]
+    arrays = [record.array(row.name)[part] for row in rows]
+    without_time = (*part[:2], *part[3:])
+    arrays += [record.initial_array(name)[without_time] for name in states]
+    about = {
+        "cell": record.cell,
+        "plan": plan_of(record.form),
+        "nonlinearity": record.nonlinearity,
+        "rows": [
+            {**row._asdict(), "label": words[f"gate.{row.name}"], "beyond": _beyond(record, row)}
+            for row in rows
+        ],
+        "initial": states,
+        "letters": LETTERS,
+    }
+    return arrays, about
+
+
+def _pack(
+    arrays: Sequence[NDArray[Any]],
+    *headers: Mapping[str, Any],
+    words: Labels,
+    dark: bool,
+) -> bytes:
+    """What every message of an input holds: the arrays, and their looks in this language."""
+    body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in arrays)
+    colours = palette(dark=dark)
+    whole = {
+        "part": "text",
+        "version": hashlib.blake2b(body, digest_size=8).hexdigest(),
+        **{name: value for header in headers for name, value in header.items()},
+        "words": {key: words[key] for key in WORDS},
+        "fastest": FASTEST,
+        "colours": {
+            "ink": colours.ink,
+            "muted": colours.muted,
+            "line": colours.line,
+            "ground": colours.ground,
+            "selected": colours.selected,
+            "gate": [colour for _, colour in colours.gate],
+            "signed": [colour for _, colour in colours.signed],
+        },
+    }
+    return json.dumps(whole).encode() + b"\n" + body
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _beyond(record: Trace, row: Row) -> bool:
+    """Whether values lie beyond the row's colours."""
+    return bool((np.abs(record.array(row.name)) > row.most).any())

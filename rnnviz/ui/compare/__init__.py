@@ -1,0 +1,1 @@
+"""The compare page: its controls and cards."""

@@ -1,0 +1,205 @@
+"""The live instrument: the text, a player, the cell as a drawing, and every unit at every step.
+
+The browser holds the whole trace and steps without the server. The one component is placed up to
+four times on a page, so that its parts stand among Streamlit's own: ``show_text`` brings the trace,
+``input_position`` the drawing, ``show_rows`` the heatmaps of the gates and those of the states.
+A page without them has ``show_strip`` and ``input_step``: the input, the player, and the cursor in
+every figure over time.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+from streamlit.components.v2 import component
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.experiment import FASTEST
+from rnnviz.inputs.vocabulary import Vocabulary
+from rnnviz.instrument import SCRIPTS, STYLES
+from rnnviz.instrument.payload import Kind, pack_cells, pack_signal, pack_trace
+from rnnviz.locale import Labels
+from rnnviz.trace import Trace
+from rnnviz.ui.components.follow import SERVER
+from rnnviz.ui.components.tcp_nodelay import send_promptly
+
+# Not in a shadow: it lights gates and draws cursors wherever they are on the page.
+_instrument = component(
+    "rnnviz_instrument",
+    css=STYLES,
+    js=f"{SERVER}\n{SCRIPTS}",
+    isolate_styles=False,
+)
+
+
+class Position(NamedTuple):
+    """What is looked at. t: the step, from 1; speed: steps a second."""
+
+    t: int
+    unit: int
+    gate: str
+    speed: int
+
+
+def show_text(
+    record: Trace,
+    text: str,
+    *,
+    vocabulary: Vocabulary,
+    units: Sequence[int],
+    words: Labels,
+    dark: bool,
+    key: str,
+) -> None:
+    """The text as a strip to click and the player; brings the trace for all the other parts.
+
+    record: of the text, one layer read. units: the rows of the heatmaps, downwards.
+    """
+    send_promptly()
+    message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
+    _instrument(key=key, data=message)
+
+
+def input_position(
+    now: Position, *, record: Trace, on_told: Callable[[Position], None], key: str
+) -> None:
+    """The cell as a drawing; when the visitor has come to rest elsewhere, calls ``on_told``.
+
+    A visitor can send anything: ``on_told`` is given only what this record has.
+    """
+    answered = st.session_state.get(_answered(key), 0)
+    _instrument(
+        key=key,
+        data={"part": "drawing", **now._asdict(), "answered": answered},
+        on_told_change=partial(_take, key, now, record, on_told),
+    )
+
+
+def show_rows(kind: Kind, *, key: str) -> None:
+    """The heatmaps of the gates, or of the states, with what each holds at the step now."""
+    _instrument(key=key, data={"part": kind})
+
+
+def show_strip(
+    values: NDArray[np.float64],
+    *,
+    characters: Sequence[str],
+    unknown: Sequence[int] = (),
+    note: str,
+    signed: bool,
+    most: float,
+    words: Labels,
+    dark: bool,
+    key: str,
+) -> None:
+    """An input of no network in particular: a strip coloured by values, (time,), and the player.
+
+    characters: what is read at each step; none: the numbers themselves are, and stand as colours
+    alone. unknown: steps whose character no network knows. note: what the colours say. signed,
+    most: their range.
+    """
+    send_promptly()
+    message = pack_signal(
+        values,
+        characters=characters,
+        unknown=unknown,
+        note=note,
+        signed=signed,
+        most=most,
+        words=words,
+        dark=dark,
+    )
+    _instrument(key=key, data=message)
+
+
+def input_step(
+    t: int, speed: int, *, steps: int, on_told: Callable[[int, int], None], key: str
+) -> None:
+    """Where the player of ``show_strip`` is; calls ``on_told`` with t and speed when it rests.
+
+    A visitor can send anything: ``on_told`` is given only what the input has.
+    """
+
+    def take() -> None:
+        message = st.session_state[key].get("told")
+        on_told(*read_step(message, t, speed, steps))
+        _answer(key, message)
+
+    now = {"t": t, "unit": 0, "gate": "", "speed": speed}
+    answered = st.session_state.get(_answered(key), 0)
+    data = {"part": "step", **now, "answered": answered}
+    _instrument(key=key, data=data, on_told_change=take)
+
+
+def show_cells(
+    records: Mapping[str, Trace],
+    *,
+    characters: Sequence[str],
+    layer: int,
+    words: Labels,
+    dark: bool,
+    key: str,
+) -> None:
+    """Each network's cell as a drawing, forward, of the unit whose hidden state varies most.
+
+    records: by the name that stands above, all of one input. characters: what is read at each step.
+    layer: counted from 0; a network's last where it has fewer.
+    """
+    message = pack_cells(records, characters=characters, layer=layer, words=words, dark=dark)
+    _instrument(key=key, data=message)
+
+
+def read_told(message: Any, now: Position, record: Trace) -> Position:
+    """Where a message says the visitor is; what in it this record does not have stays as it was.
+
+    >>> read_told({"t": 0, "unit": True, "gate": [], "speed": 9}, Position(3, 1, "hidden", 4), rnn)
+    Position(t=3, unit=1, gate='hidden', speed=9)
+    """
+    if not isinstance(message, dict):
+        return now
+    _, _, steps, _, units = record.array("hidden_state").shape
+    gate = message.get("gate")
+    return Position(
+        _number(message.get("t"), range(1, steps + 1), now.t),
+        _number(message.get("unit"), range(units), now.unit),
+        gate if isinstance(gate, str) and gate in GATES_AS_READ[record.cell] else now.gate,
+        _number(message.get("speed"), range(1, FASTEST + 1), now.speed),
+    )
+
+
+def read_step(message: Any, t: int, speed: int, steps: int) -> tuple[int, int]:
+    """Step and speed of a message; what is none of this input's stays as it was.
+
+    >>> read_step({"t": 9, "speed": 2}, 3, 4, 8), read_step(None, 3, 4, 8)
+    ((3, 2), (3, 4))
+    """
+    if not isinstance(message, dict):
+        return t, speed
+    return (
+        _number(message.get("t"), range(1, steps + 1), t),
+        _number(message.get("speed"), range(1, FASTEST + 1), speed),
+    )
+
+
+def _number(came: Any, among: range, now: int) -> int:
+    return came if type(came) is int and came in among else now  # true is an int, too
+
+
+def _take(key: str, now: Position, record: Trace, on_told: Callable[[Position], None]) -> None:
+    message = st.session_state[key].get("told")
+    on_told(read_told(message, now, record))
+    _answer(key, message)
+
+
+def _answer(key: str, message: Any) -> None:
+    number = message.get("number") if isinstance(message, dict) else None
+    if type(number) is int:
+        st.session_state[_answered(key)] = number
+
+
+def _answered(key: str) -> str:
+    """Where the number of the last message stands that Python has read."""
+    return f"{key}_answered"

@@ -1,0 +1,1 @@
+"""The gradients page: its controls and cards."""

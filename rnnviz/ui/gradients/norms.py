@@ -1,0 +1,214 @@
+"""The gradients page's own parts: norms and verdicts, contributions, clipping, saturation."""
+
+import math
+from html import escape
+
+import numpy as np
+import streamlit as st
+
+from rnnviz.errors import RnnvizError
+from rnnviz.experiment import NetworkSettings, Settings
+from rnnviz.experiment.claim import (
+    CLAIMED,
+    SEEDS,
+    VARIANTS,
+    Remembered,
+    claimed_of,
+    holds,
+)
+from rnnviz.gradients import (
+    Diagnosis,
+    PlainPass,
+    clip_by_norm,
+    parameter_gradients,
+)
+from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
+from rnnviz.plots.gradient_norms import plot_gradient_norms
+from rnnviz.plots.remembered import plot_memory
+from rnnviz.plots.saturation import plot_saturation
+from rnnviz.plots.style import palette
+from rnnviz.plots.weight_gradients import plot_weight_gradients
+from rnnviz.trace import Trace
+from rnnviz.ui.cache import Measured, contributions, measured, networks, remembered
+from rnnviz.ui.cards import heading, note, show_figure, write_power
+from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.frame import is_dark
+
+
+def labelled(settings: NetworkSettings) -> dict[str, Trace]:
+    """The traces by the names that their lines have."""
+    return {cell.upper(): trace for cell, trace in networks(settings).items()}
+
+
+def show_norms(settings: Settings, words: Labels) -> None:
+    """log₁₀ of the gradient's norm at every step, and what it says in words."""
+    with st.container(key="cards_norms"):
+        left, right = st.columns([0.64, 0.36], gap="small")
+    with left, st.container(key="card_norms"):
+        heading(words[f"card.norms_{settings.loss}"])
+        show_figure("gradient_norms", _norms(settings, words), words)
+        note(words["card.norms_note"])
+    with right, st.container(key="card_verdicts"):
+        heading(words["card.verdicts"])
+        show_words(_verdicts(settings, words), key="verdicts")
+
+
+def _norms(settings: Settings, words: Labels) -> Drawing:
+    network = settings.network()
+    found = measured(network)
+    return plot_gradient_norms.drawn(
+        labelled(network),
+        norms={cell.upper(): part.norms for cell, part in found.items()},
+        float32={cell.upper(): part.plain for cell, part in found.items()},
+        height=372,
+        language=words.language,
+        dark=is_dark(),
+    )
+
+
+def _verdicts(settings: Settings, words: Labels) -> str:
+    found = measured(settings.network())
+    return "".join(_verdict(cell, part, words) for cell, part in found.items())
+
+
+def _verdict(cell: str, found: Measured, words: Labels) -> str:
+    colour = palette(dark=is_dark()).cells[cell]
+    lines = [_speed(found.verdict, words), _span(found, words), _float32(found.plain, words)]
+    where = found.verdict.not_finite
+    if where is not None:
+        lines.append(
+            words(
+                "verdict.not_finite",
+                t=where.time + 1,
+                name=words[f"gate.{where.name.removesuffix('_preactivation')}"],
+                unit=where.unit,
+            )
+        )
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
+    verdict = f"<b>{cell.upper()}</b> {escape(words[f'verdict.{found.verdict.verdict}'])}"
+    return f"<div class='rnnviz-verdict' style='--cell: {colour}'><p>{verdict}</p>{said}</div>"
+
+
+def _speed(found: Diagnosis, words: Labels) -> str:
+    """How fast the gradient falls or grows going back, in steps."""
+    if math.isfinite(found.half_life) and found.half_life < 10_000:
+        return words("verdict.halves", steps=found.half_life)
+    if math.isfinite(found.doubling_time) and found.doubling_time < 10_000:
+        return words("verdict.doubles", steps=found.doubling_time)
+    if math.isnan(found.decay):
+        return words["verdict.no_slope"]
+    return words["verdict.keeps"]
+
+
+def _span(found: Measured, words: Labels) -> str:
+    """What the whole way back makes of the gradient."""
+    norms = found.norms["hidden_state"].values.ravel()
+    ratio = norms[0] - norms[-1]
+    return "" if math.isnan(ratio) else words("verdict.span", factor=write_power(float(ratio)))
+
+
+def _float32(plain: PlainPass, words: Labels) -> str:
+    """Where plain backpropagation in float32, as networks are trained, loses the gradient."""
+    if plain.lost is not None:
+        return words("verdict.float32_shows", t=plain.lost.time + 1, shows=plain.lost.shows)
+    if plain.wrong_from is not None:
+        return words("verdict.float32_wrong", t=plain.wrong_from + 1)
+    return words["verdict.float32_right"]
+
+
+def show_contributions(settings: Settings, words: Labels) -> None:
+    """What every step adds to ∂L/∂U, what clipping makes of it all; saturation beside it."""
+    with st.container(key="cards_contributions"):
+        left, right = st.columns(2, gap="small")
+    with left, st.container(key="card_contributions"):
+        heading(words["card.contributions"])
+        show_figure("weight_gradients", _contributions(settings, words), words)
+        note(words["card.contributions_note"])
+        show_words(_clipping(settings, words), key="clipping")
+    with right, st.container(key="card_saturation"):
+        heading(words["card.saturation"])
+        show_figure("saturation", _saturation(settings, words), words)
+        note(words["card.saturation_note"])
+
+
+def _contributions(settings: Settings, words: Labels) -> Drawing:
+    network = settings.network()
+    return plot_weight_gradients.drawn(
+        labelled(network),
+        norms={cell.upper(): norms for cell, norms in contributions(network).items()},
+        height=300,
+        language=words.language,
+        dark=is_dark(),
+    )
+
+
+def _saturation(settings: Settings, words: Labels) -> Drawing:
+    network = settings.network()
+    return plot_saturation.drawn(
+        labelled(network),
+        diagnoses={cell.upper(): part.verdict for cell, part in measured(network).items()},
+        height=300,
+        language=words.language,
+        dark=is_dark(),
+    )
+
+
+def _clipping(settings: Settings, words: Labels) -> str:
+    """The norm of each network's ∂L/∂U, and what a clipping threshold makes of all gradients."""
+    rows: list[str] = []
+    traces = networks(settings.network())
+    for cell, found in contributions(settings.network()).items():
+        total, cancellation = found["log10_total"].item(), found["cancellation"].item()
+        said = words("clip.norm", norm=write_power(total))
+        if not math.isnan(cancellation):
+            said += " " + words("clip.cancellation", share=cancellation)
+        if settings.clip is not None:
+            said += " " + _clipped(traces[cell], settings.clip, words)
+        rows.append(f"<p><b>{cell.upper()}</b> {escape(said)}</p>")
+    return f"<div class='rnnviz-note rnnviz-rows'>{''.join(rows)}</div>"
+
+
+def _clipped(trace: Trace, threshold: float, words: Labels) -> str:
+    """What torch's clipping by norm makes of all gradients as float32 has them."""
+    with np.errstate(over="ignore"):
+        gradients = {n: g.astype(np.float32) for n, g in parameter_gradients(trace).items()}
+    try:
+        clipped = clip_by_norm(gradients, threshold)
+    except RnnvizError as error:
+        return error.message(words.language)
+    if clipped.coefficient == 1:
+        return words("clip.untouched", norm=clipped.norm)
+    return words("clip.clipped", norm=clipped.norm, coefficient=clipped.coefficient)
+
+
+def show_claim(settings: Settings, words: Labels) -> None:
+    """What networks are said to remember, beside what fresh ones of these sizes do."""
+    with st.container(key="card_claim"):
+        heading(words["card.claim"])
+        note(words("card.claim_note", seeds=SEEDS, hidden=settings.hidden, length=settings.length))
+        network, place = claimed_of(settings), st.empty()
+        found: dict[str, Remembered] = {}
+        for number, name in enumerate(VARIANTS):
+            place.progress(number / len(VARIANTS), text=words["card.claim_measuring"])
+            found[name] = remembered(network, name)
+        place.empty()
+        names = {name: words[f"variant.{name}"] for name in found}
+        figure = plot_memory(
+            {names[name]: (row.cell, row.steps) for name, row in found.items()},
+            claimed={
+                names[cell]: (words("plot.claimed", steps=steps), steps)
+                for cell, steps in CLAIMED.items()
+            },
+            length=settings.length,
+            height=400,
+            language=words.language,
+            dark=is_dark(),
+        )
+        show_figure("memory", figure, words)
+        if holds(found):
+            note(words["card.claim_says"])
+
+
+FIGURES = {"gradient_norms": _norms, "weight_gradients": _contributions, "saturation": _saturation}
+WORDS = {"verdicts": _verdicts, "clipping": _clipping}

@@ -1,0 +1,126 @@
+"""Recurrent weights to look at and to change, beside their eigenvalues."""
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES, GATES_AS_READ
+from rnnviz.experiment import MOST_EDITED, Edit, Settings, with_edit
+from rnnviz.locale import Labels
+from rnnviz.plots.drawing import Drawing
+from rnnviz.plots.eigenvalues import plot_eigenvalues
+from rnnviz.plots.weights import plot_recurrent_weights
+from rnnviz.stability import pascanu_bound
+from rnnviz.trace import Trace
+from rnnviz.ui.cache import networks
+from rnnviz.ui.cards import heading, note, show_figure, small_print
+from rnnviz.ui.components.follow import Live
+from rnnviz.ui.components.grid import Numbers, input_grid
+from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.frame import is_dark
+from rnnviz.ui.gradients.controls import input_gate
+
+
+def show_weights(settings: Settings, words: Labels, *, live: Live) -> None:
+    """One gate's U as a heatmap, as a grid where it is small, and in the complex plane.
+
+    live: what follows a weight that is dragged.
+    """
+    with st.container(key="cards_weights"):
+        left, right = st.columns(2, gap="small")
+    with left, st.container(key="card_weights"):
+        heading(words["card.weights"])
+        input_gate(words)
+        show_figure("weights", _weights(settings, words), words)
+        if settings.hidden <= MOST_EDITED:
+            _input_weights(settings, words, live)
+        else:
+            note(words("weights.too_many", most=MOST_EDITED))
+    with right, st.container(key="card_eigenvalues"):
+        heading(words("card.eigenvalues", cell=settings.cell.upper()))
+        show_figure("eigenvalues", _eigenvalues(settings, words), words)
+        show_words(_bound_note(settings, words), key="bound")
+
+
+def _shown(settings: Settings) -> tuple[Trace, str]:
+    """The cell's trace, and the gate that ``input_gate`` shows."""
+    gate = settings.gate or GATES_AS_READ[settings.cell][0]
+    return networks(settings.network())[settings.cell], gate
+
+
+def _weights(settings: Settings, words: Labels) -> Drawing:
+    trace, gate = _shown(settings)
+    return plot_recurrent_weights.drawn(
+        trace, gate=gate, height=300, language=words.language, dark=is_dark()
+    )
+
+
+def _eigenvalues(settings: Settings, words: Labels) -> Drawing:
+    traces = {settings.cell.upper(): _shown(settings)[0]}
+    return plot_eigenvalues.drawn(traces, height=372, language=words.language, dark=is_dark())
+
+
+def _bound_note(settings: Settings, words: Labels) -> str:
+    return small_print(_bound(_shown(settings)[0], words))
+
+
+def _bound(trace: Trace, words: Labels) -> str:
+    """What the weights alone decide; of a plain RNN only."""
+    if trace.cell != "rnn":
+        return words["eigenvalues.gated"]
+    bound = pascanu_bound(trace)
+    values = {"norm": bound.largest_singular_value, "threshold": bound.threshold}
+    if trace.nonlinearity == "identity":
+        return words("eigenvalues.linear", radius=bound.spectral_radius, **values)
+    if bound.vanishing_is_certain:
+        return words("eigenvalues.vanishes", **values)
+    if bound.exploding_is_possible:
+        return words("eigenvalues.may_explode", **values)
+    return words("eigenvalues.neither", **values)
+
+
+def _input_weights(settings: Settings, words: Labels, live: Live) -> None:
+    """The grid, and how many of its weights were set by hand."""
+    label, dark = words["weights.grid"], is_dark()
+    numbers = _numbers(settings)
+    input_grid(label, numbers, words, key="grid", on_change=_edit, live=live, dark=dark)
+    if settings.edit:
+        columns = st.columns([0.7, 0.3], vertical_alignment="center")
+        with columns[0]:
+            note(words("weights.edited", n=len(numbers.changed)))
+        with columns[1]:
+            st.button(words["weights.reset"], key="reset_edits", on_click=_reset, width="stretch")
+
+
+def _numbers(settings: Settings) -> Numbers:
+    """U as it now is, and which of its weights were set by hand."""
+    trace, gate = _shown(settings)
+    own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
+    places = [(edit.row, edit.column) for edit in own]
+    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places)
+
+
+def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:
+    names = GATE_NAMES[trace.cell]
+    return np.split(trace.parameters["weight_hh_l0"], len(names))[names.index(gate)]
+
+
+def _edit(of: str, row: int, column: int, value: float | None) -> None:
+    """A weight of cell.gate is set by hand, or is as drawn again; of another gate there is none."""
+    state = st.session_state
+    cell, _, gate = of.partition(".")
+    if gate not in GATE_NAMES.get(cell, ()):
+        return
+    if value is None:
+        place = (cell, gate, row, column)
+        state.edit = tuple(edit for edit in state.edit if edit.place != place)
+    else:
+        state.edit = with_edit(state.edit, Edit(cell, gate, row, column, value))
+
+
+def _reset() -> None:
+    st.session_state.edit = ()
+
+
+FIGURES = {"weights": _weights, "eigenvalues": _eigenvalues}
+WORDS = {"bound": _bound_note}

@@ -1,0 +1,1 @@
+"""The step page: its controls and cards."""

@@ -1,0 +1,190 @@
+"""The step page's own parts: the live instrument, and the cards that follow where it rests."""
+
+from html import escape
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATES_AS_READ
+from rnnviz.experiment import ReadingSettings, Settings
+from rnnviz.explain.equations import Equation, equations
+from rnnviz.explain.terms import GateTerms, gate_terms
+from rnnviz.inputs.vocabulary import Vocabulary, picture
+from rnnviz.locale import Labels
+from rnnviz.plots.next_character import plot_next_character
+from rnnviz.plots.terms import plot_terms
+from rnnviz.trace import Trace
+from rnnviz.ui.cache import character_model, expectations, reading, unit_order
+from rnnviz.ui.cards import heading, note
+from rnnviz.ui.components.chart import show_chart
+from rnnviz.ui.components.instrument import Position, input_position, show_rows, show_text
+from rnnviz.ui.frame import current, is_dark, write_address
+
+MOST_TERMS = 6  # as many as stand beside the drawing of the cell
+
+
+def show_reading(settings: Settings, words: Labels) -> None:
+    """The text with its player; the browser has the whole trace from here on."""
+    vocabulary = character_model(settings.cell).vocabulary
+    show_text(
+        reading(settings.cell, settings.text),
+        settings.text,
+        vocabulary=vocabulary,
+        units=unit_order(settings.cell, settings.text, settings.order).units.tolist(),
+        words=words,
+        dark=is_dark(),
+        key="instrument",
+    )
+    unknown = sorted({c for c in settings.text if c not in vocabulary})
+    if unknown:
+        # each apart, so that a right-to-left letter does not turn its neighbours round
+        shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
+        said = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
+        st.html(f"<p class='rnnviz-note'>{said}</p>")
+
+
+@st.fragment
+def step_through(words: Labels) -> None:
+    """The cell as a drawing, and this step's cards; coming to rest reruns no more than these."""
+    state = st.session_state
+    if state.pop("refresh", False):
+        st.rerun()
+    if state.gate not in GATES_AS_READ[state.cell]:
+        state.gate = GATES_AS_READ[state.cell][0]
+    settings = current()
+    assert settings.unit is not None
+    assert settings.gate is not None
+    record = reading(settings.cell, settings.text)
+    with st.container(key="cards_cell"):
+        left, right = st.columns([0.6, 0.4], gap="small")
+    with left, st.container(key="card_cell"):
+        now = Position(settings.t, settings.unit, settings.gate, settings.speed)
+        input_position(now, record=record, on_told=_follow, key="instrument_cell")
+    with right, st.container(key="card_terms"):
+        _show_terms(settings, record, words)
+    with st.container(key="cards_step"):
+        left, right = st.columns([0.6, 0.4], gap="small")
+    with left, st.container(key="card_equations"):
+        _show_equations(settings, record, words)
+    with right, st.container(key="card_next"):
+        _show_next_character(settings, words)
+    write_address(_plain(settings), ReadingSettings)
+
+
+def show_heatmaps(settings: Settings, words: Labels) -> None:
+    """Every gate and state of every unit over the whole text."""
+    with st.container(key="card_heatmaps"):
+        heading(words["heatmaps.heading"])
+        note(words("heatmaps.note", order=words[f"order.{settings.order}"]))
+        for kind in ("gates", "states"):
+            with st.container(key=f"figure_{kind}"):
+                show_rows(kind, key=f"instrument_{kind}")
+
+
+def _follow(now: Position) -> None:
+    state = st.session_state
+    # the sidebar shows the unit too
+    state.refresh = now.unit != state.unit
+    state.t, state.unit, state.gate, state.speed = now
+
+
+def _plain(settings: Settings) -> Settings:
+    """The same view with what it shows by itself left out of its address."""
+    units = unit_order(settings.cell, settings.text, settings.order).units
+    return settings.model_copy(update={"unit": None}) if settings.unit == units[0] else settings
+
+
+def _show_equations(settings: Settings, record: Trace, words: Labels) -> None:
+    unit, t = settings.unit or 0, settings.t
+    heading(words("instrument.equations", cell=settings.cell.upper(), unit=unit, t=t))
+    lines = equations(record, unit, t - 1, language=words.language)
+    widest = max((line.symbol for line in lines.values()), key=len)
+    for name, line in lines.items():
+        with st.container(key=f"equation_{name}"):
+            label = escape(words[f"gate.{name}"])
+            st.html(f"<p class='rnnviz-equation' data-gate='{name}'>{label}</p>")
+            st.latex(_aligned(line, widest))
+
+
+def _aligned(line: Equation, widest: str) -> str:
+    """An equation and below it the same in numbers; all of them have their = in one column."""
+    return (
+        rf"\begin{{aligned}} \hphantom{{{widest}}}\mathllap{{{line.symbol}}} &= {line.rule} \\"
+        rf" &= {line.numbers} = \mathbf{{{line.value}}} \end{{aligned}}"
+    )
+
+
+def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
+    gates = GATES_AS_READ[record.cell]
+    if len(gates) > 1:
+        st.segmented_control(
+            words["card.gate"],
+            gates,
+            format_func=lambda gate: words[f"gate.{gate}"],
+            key="gate",
+            required=True,
+            label_visibility="collapsed",
+        )
+    gate = st.session_state.gate
+    terms = gate_terms(record, gate, settings.unit or 0, settings.t - 1)
+    heading(words[f"question.{gate}"])
+    note(words("instrument.row_heading", unit=terms.unit, t=settings.t))
+    reads = picture(settings.text[settings.t - 1])
+    look = {"height": 28 * (MOST_TERMS + 3), "language": words.language, "dark": is_dark()}
+    figure = plot_terms(terms, reads=reads, most=MOST_TERMS, **look)
+    show_chart(figure, key="figure_terms", alt=words[f"question.{gate}"])
+    note(words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−"))
+    if st.toggle(words["card.all_terms"], key="all_terms"):
+        st.dataframe(_term_rows(terms, reads, words), hide_index=True, height=280)
+
+
+def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[object]]:
+    """Every term that enters the sum, largest first."""
+    code = int(np.argmax(terms.x))
+    rows: list[tuple[str, float, float, float]] = [
+        (words("plot.reads", what=reads), float(terms.w[code]), 1.0, float(terms.by_input[code])),
+        (words["plot.bias"], terms.bias, 1.0, terms.bias),
+    ]
+    rows += [
+        (words("plot.h_of_unit", unit=k), float(terms.reset * terms.u[k]), float(h), float(by))
+        for k, (h, by) in enumerate(zip(terms.h, terms.by_unit, strict=True))
+    ]
+    rows.sort(key=lambda row: -abs(row[3]))
+    names = ("card.term", "card.weight", "card.times", "card.pushes")
+    return {
+        words[name]: list(column)
+        for name, column in zip(names, zip(*rows, strict=True), strict=True)
+    }
+
+
+def _show_next_character(settings: Settings, words: Labels) -> None:
+    model = character_model(settings.cell)
+    probabilities = expectations(settings.cell, settings.text)[settings.t - 1]
+    following = settings.text[settings.t : settings.t + 1]
+    actual = int(model.vocabulary.encode(following)[0]) if following else None
+    heading(words["card.next"])
+    after = words("strip.step", t=settings.t, character=picture(settings.text[settings.t - 1]))
+    note(f"{after}. {_surprise(probabilities, actual, words)}")
+    figure = plot_next_character(
+        probabilities,
+        _code_names(model.vocabulary, words),
+        actual=actual,
+        most=6,
+        height=196,
+        language=words.language,
+        dark=is_dark(),
+    )
+    show_chart(figure, key="figure_next_character", alt=words["card.next"])
+
+
+def _surprise(probabilities: NDArray[np.float64], actual: int | None, words: Labels) -> str:
+    if actual is None:
+        return words["card.end_of_text"]
+    rank = 1 + int((probabilities > probabilities[actual]).sum())
+    return words("card.surprise", rank=rank, bits=-float(np.log2(probabilities[actual])))
+
+
+def _code_names(vocabulary: Vocabulary, words: Labels) -> list[str]:
+    named = [vocabulary.character(code) for code in range(len(vocabulary))]
+    return [words["plot.unknown"] if name is None else picture(name) for name in named]

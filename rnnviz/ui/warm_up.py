@@ -1,0 +1,65 @@
+"""What a fresh server does before its first visitor asks for it."""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+
+from rnnviz.experiment import SCENES, Settings
+from rnnviz.locale import labels
+from rnnviz.ui.cache import measured
+
+PARTS = (
+    "frame",
+    "following",
+    "step.cards",
+    "step.controls",
+    "gradients.controls",
+    "compare.sections",
+)
+
+# Seconds until a thread lets another have its turn. With Python's 5 ms, what takes messages in and
+# out waits that long, many times over, for whatever is at work: 30 visitors waited 25 times longer.
+TURN = 0.0005
+
+# Side by side, beside what the page shows at first: all forms, layers, directions, and a hold.
+COMPARED: tuple[dict[str, str], ...] = (
+    {},
+    {"looked_at": "gru"},
+    {"looked_at": "rnn"},
+    {"reads": "signal", "hold_name": "hidden_state"},
+    {"reads": "signal", "networks": "lstm_peephole,lstm_coupled"},
+    {"reads": "signal", "networks": "gru_reset_before,gru.2.both,lstm.2.both,rnn.2.both"},
+)
+
+
+def make_ready() -> None:
+    """Loads what the pages are made of, and compiled code by using it."""
+    sys.setswitchinterval(TURN)
+    for part in PARTS:
+        import_module(f"rnnviz.ui.{part}")
+    measured(Settings().network())
+
+
+def compile_ahead() -> None:
+    """Has all compiled that the pages use, which is kept: ``make app`` does so once a machine."""
+    from rnnviz.ui.following import PAGES
+    from rnnviz.ui.frame import seen_by
+
+    with seen_by(dark=False):
+        for page, settings in _views():
+            makers = PAGES[page].of(settings, labels("en"))
+            for _ in makers.parts([*makers.figures, *makers.words]):
+                pass
+
+
+def _views() -> Iterator[tuple[str, Settings]]:
+    """Pages, and settings under which they use all there is."""
+    for scene in SCENES.values():
+        for loss in ("last", "all"):
+            yield "gradients", Settings.model_validate(dict(scene) | {"loss": loss})
+    for settings in COMPARED:
+        yield "compare", Settings.model_validate(settings)
+
+
+if __name__ == "__main__":
+    compile_ahead()
