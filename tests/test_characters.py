@@ -148,7 +148,7 @@ def test_a_shipped_model_knows_python(cell: str, before: str, then: str, least: 
 @CELLS
 def test_a_shipped_model_reads_unseen_source_better_than_pairs_of_letters_tell(cell: str):
     """A file of this project, which no model was trained on, beside the notes' 2-gram."""
-    text = (ASSETS.parent / "rnnviz" / "ordering.py").read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "data" / "unseen_source.txt").read_text(encoding="utf-8")
     shipped = model(cell)
     probabilities = shipped.next_character(shipped.read(text))
     codes = shipped.vocabulary.encode(text).numpy()

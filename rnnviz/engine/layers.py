@@ -20,7 +20,11 @@ from rnnviz.recurrent import Network, Recurrent, Weights, on_cpu
 
 Array = NDArray[Any]
 Cells = list[list[Cell[Any]]]
-WITH_BACKWARD_KERNEL = (ElmanCell, LSTMCell, GRUCell)  # cells whose way back is written down (``recursions``)
+WITH_BACKWARD_KERNEL = (
+    ElmanCell,
+    LSTMCell,
+    GRUCell,
+)  # cells whose way back is written down (``recursions``)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ def record(
 
 def output_of(parts: list[Part], lengths: Tensor | None) -> Tensor:
     """What a layer gives to the next, (time, batch, directions · unit)."""
-    return torch.cat([flip_valid_time(part.steps.hidden, d, lengths) for d, part in enumerate(parts)], dim=-1)
+    return torch.cat(
+        [flip_valid_time(part.steps.hidden, d, lengths) for d, part in enumerate(parts)], dim=-1
+    )
 
 
 def finish(

@@ -205,7 +205,9 @@ def _differentiate(
         raise RnnvizError("error.gradient_room", layer=layer, decades=decades, most=most)
     g_scale = np.array(flip_valid_time(output_grad_scale, direction, _lengths(trace)))
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
-    found = recurse(trace, layer, direction, output_grad, np.float64, g_scale, scale, room_for(places))
+    found = recurse(
+        trace, layer, direction, output_grad, np.float64, g_scale, scale, room_for(places)
+    )
     d_a = found.pop("preactivation")
     n = d_a.shape[-1] // len(trace.form.gates)
     for k, name in enumerate(trace.form.gates):
