@@ -1,6 +1,7 @@
-"""What every test and doctest runs under."""
+"""Setup for every test and doctest."""
 
 import gc
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,12 @@ import torch
 from hypothesis import settings
 
 import rnnviz
+from tests.seeds import seed_by, seeded_by, states
 
 settings.register_profile("same every time", derandomize=True, deadline=None, database=None)
 settings.load_profile("same every time")
+
+COLLECTING = "collection"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,10 +25,36 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", ignored)
 
 
+def pytest_collection() -> None:
+    seed_by(COLLECTING)
+
+
 def pytest_collection_finish() -> None:
+    drawn = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
+    with seeded_by(COLLECTING):
+        expected, legacy, _ = states()
+    if not torch.equal(drawn[0], expected) or drawn[1] != str(legacy):
+        raise pytest.UsageError(
+            "A test module draws random numbers when it is imported, so they depend on which "
+            "modules were imported before it. Draw them inside the tests or a fixture."
+        )
     # Streamlit collects garbage after every run of a page, and what has been imported is none.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    seed_by(item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """Seeds a fixture that several tests share by its own name: any of them may come first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with seeded_by(f"{fixturedef.baseid}::{fixturedef.argname}"):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,123 @@
+"""Every test draws its own random numbers, in whatever order and company it runs."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.seeds import seed_by, seeded_by, states
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SAMPLE = '''
+"""
+>>> draw("doctest")
+"""
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+
+def draw(name):
+    drawn = torch.rand(1).item(), np.random.rand(), random.random()
+    Path(os.environ["DRAWN"], name).write_text(repr(drawn))
+
+
+@pytest.fixture(scope="module")
+def shared():
+    draw("fixture")
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_plain(number):
+    draw(f"plain {number}")
+
+
+def test_with_the_fixture(shared):
+    draw("with the fixture")
+
+
+def test_that_asks_late(request):
+    draw("before")
+    request.getfixturevalue("shared")
+    draw("after")
+'''
+AT_IMPORT = """
+import torch
+
+STEPS = torch.rand(3)
+
+
+def test_steps():
+    assert len(STEPS) == 3
+"""
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A pytest run of the folder under this project's conftest.py."""
+    (folder / "drawn").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider"]
+    return subprocess.run(
+        [*command, "--rootdir", str(folder), *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DRAWN": str(folder / "drawn")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def drawn_by(folder: Path, *options: str) -> dict[str, str]:
+    result = run(folder, *options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    drawn = {path.name: path.read_text() for path in (folder / "drawn").iterdir()}
+    for path in (folder / "drawn").iterdir():
+        path.unlink()
+    return drawn
+
+
+@pytest.mark.slow
+def test_order_company_and_process_do_not_change_what_is_drawn(tmp_path: Path):
+    (tmp_path / "test_sample.py").write_text(SAMPLE)
+    every = drawn_by(tmp_path, "--doctest-modules")
+    assert len(every) == len(set(every.values())) == 8
+    for options in (["--random-order-seed=1"], ["--random-order-seed=2"], ["-n", "2"]):
+        assert drawn_by(tmp_path, "--doctest-modules", *options) == every
+    for alone in ("test_plain[1]", "test_with_the_fixture", "test_that_asks_late"):
+        drawn = drawn_by(tmp_path, f"test_sample.py::{alone}")
+        assert drawn == {name: every[name] for name in drawn}
+
+
+@pytest.mark.slow
+def test_a_module_that_draws_at_import_is_refused(tmp_path: Path):
+    (tmp_path / "test_sample.py").write_text(AT_IMPORT)
+    result = run(tmp_path)
+    assert result.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "A test module draws random numbers when it is imported" in result.stderr
+
+
+def test_this_test_is_seeded_by_its_own_name(request: pytest.FixtureRequest):
+    drawn = torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002
+    seed_by(request.node.nodeid)
+    assert drawn == (torch.rand(1), np.random.rand(), random.random())  # noqa: NPY002
+
+
+def test_a_seeded_block_leaves_the_numbers_after_it_alone():
+    before = states()
+    with seeded_by("block"):
+        first = torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002
+    with seeded_by("block"):
+        assert first == (torch.rand(1), np.random.rand(), random.random())  # noqa: NPY002
+    torch_state, legacy_state, random_state = states()
+    assert torch.equal(torch_state, before[0])
+    assert str(legacy_state) == str(before[1])
+    assert random_state == before[2]
