@@ -24,7 +24,6 @@ from rnnviz.instrument.payload import Kind, pack_cells, pack_signal, pack_trace
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components.follow import SERVER
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 
 # Not in a shadow: it lights gates and draws cursors wherever they are on the page.
 _instrument = component(
@@ -58,7 +57,6 @@ def show_text(
 
     record: of the text, one layer read. units: the rows of the heatmaps, downwards.
     """
-    send_promptly()
     message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
     _instrument(key=key, data=message)
 
@@ -101,7 +99,6 @@ def show_strip(
     alone. unknown: steps whose character no network knows. note: what the colours say. signed,
     most: their range.
     """
-    send_promptly()
     message = pack_signal(
         values,
         characters=characters,
