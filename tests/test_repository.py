@@ -57,7 +57,7 @@ def files() -> Iterator[Path]:
             for name in folders
             if name not in MADE and not name.endswith((".egg-info", "_cache", ".hypothesis"))
         )
-        yield from (Path(folder, name) for name in sorted(names))
+        yield from (Path(folder, name) for name in sorted(names) if name not in MADE)
 
 
 def python_files() -> list[Path]:
