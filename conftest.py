@@ -10,12 +10,10 @@ import torch
 from hypothesis import settings
 
 import rnnviz
-from tests.seeds import seed_by, seeded_by, states
+from tests.seeds import seed_by, seeded_by
 
 settings.register_profile("same every time", derandomize=True, deadline=None, database=None)
 settings.load_profile("same every time")
-
-COLLECTING = "collection"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -25,19 +23,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", ignored)
 
 
-def pytest_collection() -> None:
-    seed_by(COLLECTING)
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Seeds the import of a test module by its own name: parameters may be networks."""
+    with seeded_by(collector.nodeid):
+        return (yield)
 
 
 def pytest_collection_finish() -> None:
-    drawn = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
-    with seeded_by(COLLECTING):
-        expected, legacy, _ = states()
-    if not torch.equal(drawn[0], expected) or drawn[1] != str(legacy):
-        raise pytest.UsageError(
-            "A test module draws random numbers when it is imported, so they depend on which "
-            "modules were imported before it. Draw them inside the tests or a fixture."
-        )
     # Streamlit collects garbage after every run of a page, and what has been imported is none.
     gc.collect()
     gc.freeze()

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -52,57 +53,51 @@ def test_that_asks_late(request):
     draw("after")
 '''
 AT_IMPORT = """
+import os
+from pathlib import Path
+
+import numpy as np
 import torch
 
-STEPS = torch.rand(3)
+AT_IMPORT = torch.rand(1).item(), np.random.rand()
 
 
-def test_steps():
-    assert len(STEPS) == 3
+def test_what_was_drawn_at_import():
+    Path(os.environ["DRAWN"], f"{__name__} at import").write_text(repr(AT_IMPORT))
 """
 
 
-def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """A pytest run of the folder under this project's conftest.py."""
-    (folder / "drawn").mkdir(exist_ok=True)
+def drawn_by(folder: Path, *options: str) -> dict[str, str]:
+    """What the tests of the folder draw, run by pytest under this project's conftest.py."""
+    drawn = folder / "drawn"
+    drawn.mkdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider"]
-    return subprocess.run(
+    result = subprocess.run(
         [*command, "--rootdir", str(folder), *options],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "DRAWN": str(folder / "drawn")},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DRAWN": str(drawn)},
         capture_output=True,
         text=True,
         check=False,
     )
-
-
-def drawn_by(folder: Path, *options: str) -> dict[str, str]:
-    result = run(folder, *options)
     assert result.returncode == 0, result.stdout + result.stderr
-    drawn = {path.name: path.read_text() for path in (folder / "drawn").iterdir()}
-    for path in (folder / "drawn").iterdir():
-        path.unlink()
-    return drawn
+    found = {path.name: path.read_text() for path in drawn.iterdir()}
+    shutil.rmtree(drawn)
+    return found
 
 
 @pytest.mark.slow
 def test_order_company_and_process_do_not_change_what_is_drawn(tmp_path: Path):
     (tmp_path / "test_sample.py").write_text(SAMPLE)
+    for name in ("test_first.py", "test_later.py"):
+        (tmp_path / name).write_text(AT_IMPORT)
     every = drawn_by(tmp_path, "--doctest-modules")
-    assert len(every) == len(set(every.values())) == 8
-    for options in (["--random-order-seed=1"], ["--random-order-seed=2"], ["-n", "2"]):
-        assert drawn_by(tmp_path, "--doctest-modules", *options) == every
-    for alone in ("test_plain[1]", "test_with_the_fixture", "test_that_asks_late"):
-        drawn = drawn_by(tmp_path, f"test_sample.py::{alone}")
+    assert len(every) == len(set(every.values())) == 10
+    shuffled = drawn_by(tmp_path, "--doctest-modules", "--random-order-seed=1", "-n", "2")
+    assert shuffled == every
+    for alone in ("test_sample.py::test_that_asks_late", "test_later.py"):
+        drawn = drawn_by(tmp_path, alone)
         assert drawn == {name: every[name] for name in drawn}
-
-
-@pytest.mark.slow
-def test_a_module_that_draws_at_import_is_refused(tmp_path: Path):
-    (tmp_path / "test_sample.py").write_text(AT_IMPORT)
-    result = run(tmp_path)
-    assert result.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "A test module draws random numbers when it is imported" in result.stderr
 
 
 def test_this_test_is_seeded_by_its_own_name(request: pytest.FixtureRequest):

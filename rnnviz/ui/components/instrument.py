@@ -152,6 +152,7 @@ def show_cells(
 def read_told(message: Any, now: Position, record: Trace) -> Position:
     """Where a message says the visitor is; what in it this record does not have stays as it was.
 
+    >>> rnn = rnnviz.trace(torch.nn.RNN(1, 2), torch.ones(5, 1))
     >>> read_told({"t": 0, "unit": True, "gate": [], "speed": 9}, Position(3, 1, "hidden", 4), rnn)
     Position(t=3, unit=1, gate='hidden', speed=9)
     """
