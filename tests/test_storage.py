@@ -230,4 +230,5 @@ def set_version(path: Path, version: Any) -> None:
     arrays = dict(np.load(path))
     layout = json.loads(str(arrays["_layout"]))
     layout["attrs"]["format_version"] = version
-    np.savez(path, **arrays | {"_layout": np.array(json.dumps(layout))})
+    arrays["_layout"] = np.array(json.dumps(layout))
+    np.savez(path, allow_pickle=False, **arrays)
