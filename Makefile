@@ -9,7 +9,13 @@ TORCH_FROM ?=
 # Processes the tests are shared among.
 WORKERS ?= 2
 
+# The order of the tests: `make test SEED=<the number a run printed>` repeats it.
+ifndef SEED
+SEED := $(shell date +%s)
+endif
+
 RUN := .venv/bin/python
+PYTEST := $(RUN) -m pytest -q --random-order-seed=$(SEED)
 PIP := $(RUN) -m pip install -qq --no-input --disable-pip-version-check
 
 .PHONY: help app test test-fast format bench bench-ui models clean dev chromium
@@ -32,13 +38,13 @@ test: dev chromium
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m basedpyright
-	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
-	$(RUN) -m pytest -q -n $(WORKERS) -m "slow and not browser"
-	$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "browser and not alone"
-	$(RUN) -m pytest -q -m alone
+	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
+	$(PYTEST) -n $(WORKERS) -m "slow and not browser"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "browser and not alone"
+	$(PYTEST) -m alone
 
 test-fast: dev
-	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
+	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
 
 format: dev
 	$(RUN) -m ruff format

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 WRITABLE = (".nc", ".npz", ".csv")
 READABLE = (".nc", ".npz")
+# Written as the attribute "format_version"; files of version 0 have none.
+FORMAT_VERSION = 1
 
 
 def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
     """Writes a trace's dataset; the ending of the path says how."""
     path = Path(path)
+    dataset = dataset.assign_attrs(format_version=FORMAT_VERSION)
     if path.suffix == ".nc":
         dataset.to_netcdf(path, engine="h5netcdf")
     elif path.suffix == ".npz":
@@ -31,7 +34,10 @@ def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
 
 
 def read_dataset(path: str | Path) -> xarray.Dataset:
-    """The dataset of a file that ``write_dataset`` wrote as .nc or .npz."""
+    """The dataset of a file that ``write_dataset`` wrote as .nc or .npz, in today's format.
+
+    RnnvizError for a file that is missing or damaged, or of a newer format than this one's.
+    """
     import xarray
 
     path = Path(path)
@@ -41,11 +47,26 @@ def read_dataset(path: str | Path) -> xarray.Dataset:
         raise RnnvizError("error.no_file", path=path.name)
     try:
         if path.suffix == ".nc":
-            with xarray.open_dataset(path, engine="h5netcdf") as dataset:
-                return dataset.load()
-        return _read_npz(path)
+            with xarray.open_dataset(path, engine="h5netcdf") as opened:
+                dataset = opened.load()
+        else:
+            dataset = _read_npz(path)
+        version = int(dataset.attrs.pop("format_version", 0))
+        if version < 0:
+            raise ValueError(version)
     except Exception as error:  # a damaged file can break its reader in any way
         raise RnnvizError("error.trace_file", path=path.name) from error
+    if version > FORMAT_VERSION:
+        raise RnnvizError(
+            "error.trace_version", path=path.name, came=version, expected=FORMAT_VERSION
+        )
+    return _from_version_0(dataset) if version == 0 else dataset
+
+
+def _from_version_0(dataset: xarray.Dataset) -> xarray.Dataset:
+    """The dataset with the name that version 1 gave to ∂ℓ/∂output."""
+    dims = {f"injected_{axis}": f"output_grad_{axis}" for axis in ("time", "batch", "unit")}
+    return dataset.rename({"injected": "output_grad"} | dims) if "injected" in dataset else dataset
 
 
 def _write_npz(dataset: xarray.Dataset, path: Path) -> None:

@@ -317,7 +317,8 @@ def _trace(
 def load_trace(path: str | Path) -> Trace:
     """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
 
-    RnnvizError for another ending, a file that is not there, or one that is no trace.
+    RnnvizError for another ending, a file that is missing or no trace, or one that a later release
+    wrote in a newer format.
     """
     dataset = read_dataset(path)
     said = {"cell", "module_repr", "nonlinearity", "replay_error"}
@@ -330,9 +331,7 @@ def load_trace(path: str | Path) -> Trace:
 
     arrays = {str(n): dataset[n].values for n in dataset.data_vars if "time" in dataset[n].dims}
     loss = dataset.attrs.get("loss")
-    old_name = "injected"  # of version 0.1's files
-    saved = next((dataset[n] for n in ("output_grad", old_name) if n in dataset), None)
-    output_grad = None if saved is None else _frozen(saved.values)
+    output_grad = _frozen(dataset["output_grad"].values) if "output_grad" in dataset else None
     return Trace(
         form=_form(dataset.attrs),
         module_repr=str(dataset.attrs["module_repr"]),

@@ -28,11 +28,13 @@ CELLS = pytest.mark.parametrize("cell", sorted(ROWS))
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def model(cell: str) -> CharacterModel:
     return load_character_model(ASSETS / f"characters_{cell}.safetensors")
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def by_hand(cell: str, dtype: torch.dtype) -> tuple[nn.RNNBase, torch.Tensor, torch.Tensor, str]:
     """The recurrent module, the readout's weight and bias, and the characters: torch alone."""
     path = ASSETS / f"characters_{cell}.safetensors"

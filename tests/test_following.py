@@ -23,7 +23,7 @@ from rnnviz.ui import following
 from rnnviz.ui.cache import networks
 from rnnviz.ui.components.chart import written
 from rnnviz.ui.components.follow import Followed
-from rnnviz.ui.following import END, MOST, PAGES, WORKER, Makers, answer
+from rnnviz.ui.following import END, MOST, PAGES, Makers, answer, worker
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -234,7 +234,7 @@ def test_who_has_left_is_not_answered_on():
         asyncio.run(left())
     finally:
         del PAGES["slow"]
-    WORKER.submit(lambda: None).result()  # it is done with that question
+    worker(os.getpid()).submit(lambda: None).result()  # it is done with that question
     assert 1 <= len(made) <= 4
 
 

@@ -49,6 +49,7 @@ LANGUAGES = pytest.mark.parametrize("language", ["en", "ko"])
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def record(cell: str, relu: bool = False) -> Trace:
     """Two layers in both directions, seven steps of two sequences, the second one shorter."""
     torch.manual_seed(3)
@@ -58,6 +59,7 @@ def record(cell: str, relu: bool = False) -> Trace:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def long(steps: int) -> Trace:
     torch.manual_seed(0)
     return rnnviz.trace(nn.RNN(1, 2), torch.randn(steps, 1))
@@ -286,6 +288,7 @@ def test_a_view_of_what_is_not_there(plot: Plot, view: View, message: str):
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def wide() -> Trace:
     torch.manual_seed(1)
     return rnnviz.trace(nn.GRU(3, 20).double(), torch.randn(4, 3).double())

@@ -29,6 +29,7 @@ def value_of(gate: str) -> str:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def stack(cell: str, layers: int, both: bool, bias: bool) -> nn.RNNBase:
     torch.manual_seed(layers)
     module = STACKS[cell](INPUTS, HIDDEN, layers, bidirectional=both, bias=bias)
@@ -36,6 +37,7 @@ def stack(cell: str, layers: int, both: bool, bias: bool) -> nn.RNNBase:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def record(cell: str, layers: int, both: bool, bias: bool, padded: bool, state: bool) -> Trace:
     torch.manual_seed(7)
     x = 2 * torch.randn(STEPS, 3, INPUTS).double()
@@ -184,6 +186,7 @@ def assert_rounded(shown: float, value: float) -> None:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def single(cell: str, seed: int, given: bool, relu: bool = False) -> Trace:
     torch.manual_seed(seed)
     options = {"nonlinearity": "relu"} if relu else {}

@@ -21,7 +21,6 @@ LONG = 3000  # steps times units from which to run two networks at once saves ti
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-_POOL = ThreadPoolExecutor(2, thread_name_prefix="network")
 
 
 def run_networks(settings: NetworkSettings) -> dict[str, Trace]:
@@ -43,11 +42,11 @@ def of_each(
     given: Mapping[str, Given],
     settings: NetworkSettings | None = None,
 ) -> dict[str, Made]:
-    """What ``make`` gives for each, under the same names, worked out two at a time.
+    """What ``make`` gives for each, under the same names, computed two at a time.
 
-    Of use where most of the time goes by in compiled code, two parts of which run at once, each in
-    a thread of its own alone. settings: of networks that this depends on; one after another where
-    these are small. ``make`` must not come back here.
+    Saves time where most of it is spent in compiled code without the GIL; each of the two threads
+    has one torch thread. settings: of the networks to compute with; small ones are computed one
+    after another. The threads end with the call, so a process can fork after it.
 
     >>> of_each(abs, {"rnn": -1, "lstm": 2})
     {'rnn': 1, 'lstm': 2}
@@ -59,7 +58,8 @@ def of_each(
         with few_threads(0):
             return make(value)
 
-    return dict(zip(given, _POOL.map(alone, given.values()), strict=True))
+    with ThreadPoolExecutor(2, thread_name_prefix="network") as pool:
+        return dict(zip(given, pool.map(alone, given.values()), strict=True))
 
 
 def make_inputs(settings: NetworkSettings) -> Tensor:

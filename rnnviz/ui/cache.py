@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +33,9 @@ from rnnviz.gradients import (
 )
 from rnnviz.holding import Hold
 from rnnviz.trace import Trace
+from rnnviz.ui.app_folder import APP
 
-ASSETS = Path(__file__).parents[2] / "assets"
+ASSETS = APP / "assets"
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from os import getpid
 from threading import Event
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -28,8 +29,14 @@ from rnnviz.ui.gradients import norms, scenes, stability, weights
 MOST = 100_000  # characters of a question
 END = "\n"  # of an answer: a message of one line, which is empty
 
-# One question at a time and in turn: together they take no less, and the caches hold few networks.
-WORKER = ThreadPoolExecutor(1, thread_name_prefix="follow")
+
+@cache
+def worker(process: int) -> ThreadPoolExecutor:
+    """The thread that answers in this process, by its id; a forked child starts its own.
+
+    One question at a time and in turn: together they take no less, and caches hold few networks.
+    """
+    return ThreadPoolExecutor(1, thread_name_prefix=f"follow-{process}")
 
 
 class Makers(NamedTuple):
@@ -124,7 +131,7 @@ async def _made(parts: Iterator[str], dark: bool) -> AsyncIterator[str]:
         finally:
             loop.call_soon_threadsafe(made.put_nowait, "")
 
-    at_work = loop.run_in_executor(WORKER, work)
+    at_work = loop.run_in_executor(worker(getpid()), work)
     try:
         while line := await made.get():
             lines = [line]

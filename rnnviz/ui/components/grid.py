@@ -15,7 +15,6 @@ from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.components.follow import SCRIPT, Live
 from rnnviz.ui.components.packing import packed
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 
 HERE = Path(__file__).parent
 
@@ -54,7 +53,6 @@ def input_grid(
     visitor can send any ``of``. live: what follows while a number is dragged, as far as it is in
     sight; the rest of the page waits until the hand leaves.
     """
-    send_promptly()
     colours = palette(dark=dark)
     header = {
         "label": label,

@@ -24,7 +24,6 @@ from rnnviz.instrument.payload import Kind, pack_cells, pack_signal, pack_trace
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components.follow import SERVER
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 
 # Not in a shadow: it lights gates and draws cursors wherever they are on the page.
 _instrument = component(
@@ -58,7 +57,6 @@ def show_text(
 
     record: of the text, one layer read. units: the rows of the heatmaps, downwards.
     """
-    send_promptly()
     message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
     _instrument(key=key, data=message)
 
@@ -101,7 +99,6 @@ def show_strip(
     alone. unknown: steps whose character no network knows. note: what the colours say. signed,
     most: their range.
     """
-    send_promptly()
     message = pack_signal(
         values,
         characters=characters,
@@ -155,6 +152,7 @@ def show_cells(
 def read_told(message: Any, now: Position, record: Trace) -> Position:
     """Where a message says the visitor is; what in it this record does not have stays as it was.
 
+    >>> rnn = rnnviz.trace(torch.nn.RNN(1, 2), torch.ones(5, 1))
     >>> read_told({"t": 0, "unit": True, "gate": [], "speed": 9}, Position(3, 1, "hidden", 4), rnn)
     Position(t=3, unit=1, gate='hidden', speed=9)
     """

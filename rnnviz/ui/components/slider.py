@@ -14,7 +14,6 @@ from streamlit.components.v2 import component
 from rnnviz.experiment.settings import write_value
 from rnnviz.ui.components.follow import SCRIPT, Live, draw_moved, take_rest
 from rnnviz.ui.components.packing import packed
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 
 HERE = Path(__file__).parent
 
@@ -47,7 +46,6 @@ def input_slider(
     slider is dragged, as far as they are in sight, ``key`` being the setting's name; the page waits
     until the hand rests. Without it every value runs the script.
     """
-    send_promptly()
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
     texts = _with_minus("\n".join(map(format, notches)))
