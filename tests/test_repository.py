@@ -24,6 +24,7 @@ ROOMS: tuple[str, ...] = (
     "errors",
     "inputs",
     "cells",
+    "torch_names",
     "holding",
     "recurrent",
     "counting",
