@@ -33,6 +33,7 @@ ROOMS: tuple[str, ...] = (
     "engine",
     "storage",
     "trace",
+    "trace_part",
     "gradients",
     "stability",
     "explain",
