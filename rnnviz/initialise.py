@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, read_module
+from rnnviz.torch_names import parameter_suffix
 
 KEEPING = {"lstm": "forget_gate", "gru": "update_gate"}  # what keeps the state
 ROUNDING = 1e-12  # of a matrix of largest entry 1: what may stand in its square in place of 0
@@ -190,7 +191,7 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
             if _is_nilpotent(product):
                 if radius > 0:
                     layer, direction = divmod(place, network.directions)
-                    name = f"weight_hh_l{layer}{'_reverse' * direction}"
+                    name = f"weight_hh{parameter_suffix(layer, direction)}"
                     raise RnnvizError("error.no_radius", name=name)
                 return torch.zeros_like(gate)
             return gate / torch.linalg.eigvals(product).abs().max() * radius

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError
+from rnnviz.torch_names import parameter_suffix
 
 STACKS = (nn.RNN, nn.LSTM, nn.GRU)
 TORCH_CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
@@ -212,12 +213,12 @@ class Network:
         return replace(self, layers=layers)
 
     def parameters(self) -> dict[str, Tensor]:
-        """Every parameter under the name torch's stacks give it (``weight_ih_l0_reverse``)."""
+        """Every parameter under the name torch's stacks give it (``parameter_suffix``)."""
         return {
             name: tensor.detach()
             for number, layer in enumerate(self.layers)
             for direction, weights in enumerate(layer)
-            for name, tensor in weights.named(f"_l{number}{'_reverse' * direction}").items()
+            for name, tensor in weights.named(parameter_suffix(number, direction)).items()
         }
 
 
@@ -255,7 +256,6 @@ def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
             getattr(module, f"weight_hr{suffix}") if module.proj_size else None,
         )
 
-    ends = ("", "_reverse") if module.bidirectional else ("",)
     return Network(
         form=Form(
             module.mode.partition("_")[0].lower(),  # "RNN_TANH", "LSTM", …
@@ -265,7 +265,11 @@ def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
         hidden_size=module.hidden_size,
         output_size=module.proj_size or module.hidden_size,
         layers=tuple(
-            tuple(weights(f"_l{layer}{end}") for end in ends) for layer in range(module.num_layers)
+            tuple(
+                weights(parameter_suffix(layer, direction))
+                for direction in range(1 + module.bidirectional)
+            )
+            for layer in range(module.num_layers)
         ),
         batch_first=module.batch_first,
         steps_itself=False,

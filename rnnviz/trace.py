@@ -75,9 +75,57 @@ class Trace:
         return self.form.nonlinearity
 
     @property
+    def layers(self) -> int:
+        """How many layers there are."""
+        return self._arrays["hidden_state"].shape[0]
+
+    @property
+    def directions(self) -> int:
+        """1, or 2 with a backward direction."""
+        return self._arrays["hidden_state"].shape[1]
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the longest sequence."""
+        return self._arrays["hidden_state"].shape[2]
+
+    @property
+    def batch(self) -> int:
+        """How many sequences there are."""
+        return self._arrays["hidden_state"].shape[3]
+
+    @property
+    def units(self) -> int:
+        """Units of a layer in one direction: the width of gates and of the cell state."""
+        return self._arrays.get("cell_state", self._arrays["hidden_state"]).shape[-1]
+
+    @property
+    def output_units(self) -> int:
+        """Width of the hidden state in one direction: ``units``, or ``proj_size`` if projected."""
+        return self._arrays["hidden_state"].shape[-1]
+
+    @property
+    def features(self) -> int:
+        """Width of the input."""
+        return self._arrays["input"].shape[-1]
+
+    @property
+    def valid_lengths(self) -> NDArray[np.int64]:
+        """Valid time steps of every sequence, (batch,)."""
+        if self.lengths is None:
+            return np.full(self.batch, self.steps)
+        return self.lengths.astype(np.int64)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What ``trace[name]`` takes."""
         return tuple(self._arrays)
+
+    @property
+    def differentiated(self) -> tuple[str, ...]:
+        """What the loss is differentiated with respect to: each ``grad_<name>``'s name."""
+        prefix = "grad_"
+        return tuple(n.removeprefix(prefix) for n in self._arrays if n.startswith(prefix))
 
     def __contains__(self, name: object) -> bool:
         return name in self._arrays

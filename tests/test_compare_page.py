@@ -15,7 +15,7 @@ from rnnviz.experiment.comparison import bits_of, compared_input
 from rnnviz.gradients import gradient_norms
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import LANGUAGES, labels
-from rnnviz.plots.matching import ROWS, matched
+from rnnviz.plots.matching import ROWS, matched, nearest_part
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.compare.sections import PARTS
@@ -52,7 +52,7 @@ def check_heatmaps(figure: dict[str, Any], traces: dict[str, Trace]) -> None:
     """Each network's arrays stand under its label, and nothing else does."""
     found = {(m["name"].partition(": ")[0], m["meta"]): m for m in figure["data"] if "meta" in m}
     for (label, record), row in product(traces.items(), ROWS):
-        values = matched(record, row)
+        values = matched(nearest_part(record), row)
         assert (values is not None) == ((label, row) in found)
         if values is not None:
             z = decoded(found.pop((label, row))["z"])

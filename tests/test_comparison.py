@@ -45,7 +45,7 @@ from rnnviz.plots.comparison_lines import (
     plot_gradient_comparison,
 )
 from rnnviz.plots.lines import looks_of
-from rnnviz.plots.matching import ROWS, matched, pool
+from rnnviz.plots.matching import ROWS, matched, nearest_part, pool
 from rnnviz.plots.sensitivity import plot_sensitivity
 from rnnviz.plots.style import palette
 from rnnviz.recurrent import Recurrent
@@ -332,13 +332,13 @@ def test_a_row_that_no_network_has_is_left_out():
 
 def test_a_layer_by_number_or_the_last_there_is(traces: dict[str, Trace]):
     gru = traces["gru_reset_before.2.both"]
-    first = matched(gru, "hidden_state", layer=0)
-    last = matched(gru, "hidden_state", layer=3)
+    first = matched(nearest_part(gru, layer=0), "hidden_state")
+    last = matched(nearest_part(gru, layer=3), "hidden_state")
     assert first is not None
     assert last is not None
     assert (first == gru["hidden_state"].values[0, 0, :, 0]).all()
     assert (last == gru["hidden_state"].values[1, 0, :, 0]).all()
-    assert (last == matched(gru, "hidden_state")).all()
+    assert (last == matched(nearest_part(gru), "hidden_state")).all()
 
 
 def test_more_than_there_is_room_for_is_pooled():
@@ -362,7 +362,7 @@ def test_differences_unit_by_unit_of_networks_alike():
     for label in ("gru_reset_before", "gru.2"):
         for row in ("keeps", "reset", "hidden_state"):
             heatmap = drawn(figure, f"{label} − gru", row)
-            one, other = (matched(traces[n], row) for n in (label, "gru"))
+            one, other = (matched(nearest_part(traces[n]), row) for n in (label, "gru"))
             assert one is not None
             assert other is not None
             assert (heatmap.z == (one - other).T.astype(np.float32)).all()
@@ -383,7 +383,7 @@ def test_lines_are_means(traces: dict[str, Trace], difference: bool):
     for row in [*ROWS, "norm"]:
         lines: dict[str, Any] = {}
         for label, run in traces.items():
-            values = outputs[label] if row == "norm" else matched(run, row)
+            values = outputs[label] if row == "norm" else matched(nearest_part(run), row)
             if values is not None:
                 lines[label] = values.mean(-1) if values.ndim == 2 else values
         if difference:

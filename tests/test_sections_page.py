@@ -14,7 +14,7 @@ from rnnviz.counting import count_parameters, read_size
 from rnnviz.experiment import ComparisonSettings, Settings, run_compared, run_held
 from rnnviz.experiment.comparison import bits_of, sizes_of
 from rnnviz.locale import LANGUAGES, labels
-from rnnviz.plots.matching import matched
+from rnnviz.plots.matching import matched, nearest_part
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.cards import write_power
@@ -45,14 +45,14 @@ def check_hold(page: AppTest, free: Trace, held: Trace, language: str) -> None:
         found = line(drawn["hold_gradients"], name)
         assert np.allclose(found[there], norms[there], atol=1e-12)
         means = [d for d in drawn["hold_lines"]["data"] if d["name"] == name]
-        hidden = matched(record, "hidden_state")
+        hidden = matched(nearest_part(record), "hidden_state")
         assert hidden is not None
         shown_means = [decoded(d["y"]) for d in means]
         wanted = hidden.mean(-1).astype(np.float32)
         assert any(np.array_equal(y, wanted) for y in shown_means), name
     maps = {d["meta"]: decoded(d["z"]) for d in drawn["hold_difference"]["data"] if "meta" in d}
     for row, z in maps.items():
-        before, after = matched(free, row), matched(held, row)
+        before, after = (matched(nearest_part(one), row) for one in (free, held))
         assert before is not None
         assert after is not None
         assert np.abs(z - (after - before).T).max() < 1e-6, row

@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from rnnviz.engine.sequences import Sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, packed_like
+from rnnviz.torch_names import parameter_suffix
 
 Loss = str | Callable[[Any], Tensor] | None
 LOSSES = ("last", "all")
@@ -92,8 +93,8 @@ def _one_layer(network: Network, layer: tuple[Weights, ...]) -> nn.RNNBase:
     module = STACKS[network.kind](
         layer[0].ih.shape[1], network.hidden_size, bidirectional=len(layer) == 2, **options
     )
-    for weights, suffix in zip(layer, ("_l0", "_l0_reverse"), strict=False):
-        for name, tensor in weights.named(suffix).items():
+    for direction, weights in enumerate(layer):
+        for name, tensor in weights.named(parameter_suffix(0, direction)).items():
             setattr(module, name, nn.Parameter(tensor.detach(), requires_grad=False))
     module.flatten_parameters()  # on a GPU side by side, as cuDNN wants them; the caller's stay
     return module

@@ -36,9 +36,8 @@ def sources_of(traces: Iterable[Trace]) -> range:
     """
     each, steps = 0.0, 0
     for record in traces:
-        layers, directions, steps, _, units = record.array("hidden_state").shape
-        inputs = record.array("input").shape[-1]
-        size = Size(record.form, inputs, units, layers, directions)
+        inputs, steps = record.features, record.steps
+        size = Size(record.form, inputs, record.output_units, record.layers, record.directions)
         # the input itself is not followed through W, what a lower layer gives is
         products = sum(
             gate.recurrent_weights + (gate.input_weights if gate.layer > 0 else 0)

@@ -34,16 +34,16 @@ class Stability(NamedTuple):
 
 def cost_of(trace: Trace) -> float:
     """S³ T: the multiplications of all steps, about."""
-    steps, units = trace.array("hidden_state").shape[2::2]
-    states = units * (2 if trace.cell == "lstm" else 1)
-    return float(states) ** 3 * steps
+    states = trace.output_units * (2 if trace.cell == "lstm" else 1)
+    return float(states) ** 3 * trace.steps
 
 
 def seconds_of(trace: Trace) -> float:
     """What ``measure_stability`` takes, about, on two cores."""
     cost = cost_of(trace)
-    steps = trace.array("hidden_state").shape[2]
-    return cost / EXACT_SPEED if cost <= EXACT else np.cbrt(cost * cost * steps) / BOUNDS_SPEED
+    if cost <= EXACT:
+        return cost / EXACT_SPEED
+    return np.cbrt(cost * cost * trace.steps) / BOUNDS_SPEED
 
 
 def measure_stability(trace: Trace, *, progress: Progress | None = None) -> Stability:

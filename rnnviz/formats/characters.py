@@ -15,6 +15,7 @@ from torch import nn
 from rnnviz.errors import RnnvizError
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.trace import Trace, trace
+from rnnviz.trace_part import TracePart
 
 MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -39,7 +40,7 @@ class CharacterModel:
 
     def next_character(self, record: Trace) -> NDArray[np.float64]:
         """P(next character | all read so far), (time, vocabulary); each row sums to 1."""
-        hidden = torch.tensor(record["hidden_state"].values[-1, 0, :, 0])
+        hidden = torch.tensor(TracePart(record, record.layers - 1, batch=0).array("hidden_state"))
         with torch.no_grad():
             logits = self.readout(hidden.to(self.readout.weight.dtype)).double()
         return torch.softmax(logits, dim=-1).numpy()

@@ -1,4 +1,4 @@
-"""What pushed a gate: the largest terms of its sum, and all the others as one."""
+"""The largest terms of a gate's sum, and all others as one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -27,16 +27,16 @@ def plot_terms(
 ) -> go.Figure:
     """Horizontal bars, signed: the input's part, the largest recurrent terms, the rest, the bias.
 
-    A peephole's term stands between the last two.
+    A peephole's term comes between the last two.
 
-    reads: what was read at this step, as it is shown. most: recurrent terms shown one by one;
-    the others stand as one bar, so that the bars sum to the pre-activation.
+    reads: the input at this step, as text. most: number of recurrent terms with a bar of their
+    own; the others share one, so that the bars sum to the pre-activation.
     """
     words, colours = labels(language), palette(dark=dark)
     bars = _bars(terms, reads, most, words)
     values = [bar.value for bar in bars]
     reach = max(map(abs, values)) or 1.0
-    # The pole of each sign, so that even a short bar shows which way it pushes.
+    # The end colour of each sign, so that short bars show their sign.
     negative, positive = colours.signed[0][1], colours.signed[-1][1]
     bar = go.Bar(
         x=values,

@@ -145,8 +145,8 @@ def show_gates(settings: Settings, words: Labels) -> None:
 def _input_place(traces: Mapping[str, Trace], words: Labels) -> None:
     """Which layer and direction are looked at, where there is more than one."""
     state = st.session_state
-    shapes = [trace.array("hidden_state").shape for trace in traces.values()]
-    layers, directions = max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
+    layers = max(trace.layers for trace in traces.values())
+    directions = max(trace.directions for trace in traces.values())
     if layers > 1:
         state.layer = min(state.layer, layers)
         st.segmented_control(
@@ -169,10 +169,12 @@ def _input_place(traces: Mapping[str, Trace], words: Labels) -> None:
 
 
 def _look(settings: Settings, words: Labels) -> dict[str, Any]:
-    """What all figures of networks side by side are told."""
+    """The arguments that all figures of networks side by side share."""
+    traces = labelled(settings, words).values()
+    bidirectional = any(trace.directions == 2 for trace in traces)
     return {
-        "layer": settings.layer - 1,
-        "direction": settings.direction,
+        "layer": min(settings.layer, max(trace.layers for trace in traces)) - 1,
+        "direction": settings.direction if bidirectional else "forward",
         "difference": settings.difference,
         "language": words.language,
         "dark": is_dark(),

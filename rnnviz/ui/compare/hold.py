@@ -74,7 +74,7 @@ def _input_hold(settings: Settings, words: Labels, live: Live) -> Settings:
     low, high = _ends(state.hold_name)
     state.hold_value = min(max(state.hold_value, low), high)
     state.hold_from = min(state.hold_from, settings.steps)
-    units = compared(settings.comparison())[state.looked_at].array("hidden_state").shape[-1]
+    units = compared(settings.comparison())[state.looked_at].output_units
     state.hold_units = [unit for unit in state.hold_units if unit < units]
     left, middle, right = st.columns(3, gap="medium")
     with left:

@@ -36,9 +36,9 @@ def _returned(part: Selected, trace: Trace, words: Labels) -> str:
     """The array's name, its shape in words and numbers, and the steps it takes."""
     sizes = zip(part.dims, part.values.shape, strict=True)
     shape = ", ".join(f"{words[f'keras.{dim}']} {size}" for dim, size in sizes)
-    total = trace.array("hidden_state").shape[2]
+    total = trace.steps
     rows = "".join(
-        _steps(direction, chosen, total, words, named=len(trace.array("hidden_state")[0]) > 1)
+        _steps(direction, chosen, total, words, named=trace.directions > 1)
         for direction, chosen in part.steps.items()
     )
     return (
