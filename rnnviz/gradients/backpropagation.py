@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
+from rnnviz.engine.backward_pass import pass_back
 from rnnviz.engine.layers import flip_valid_time
-from rnnviz.engine.replay import NOTHING_HELD, pass_back
+from rnnviz.engine.steps import GRUStates, LSTMStates, LSTMWeights, RNNStates, Scaling, States
 from rnnviz.errors import RnnvizError
-from rnnviz.holding import held_columns, holdable
+from rnnviz.holding import Held, held_arrays, holdable
 from rnnviz.trace import Trace
 
 Array = NDArray[Any]
@@ -190,8 +191,11 @@ def _differentiate(
     output_grad: NDArray[np.float64],
     output_grad_scale: NDArray[np.int64],
 ) -> Part:
-    """One layer in one direction. output_grad: rows · 2^output_grad_scale, in the order of the input."""
-    from rnnviz.engine.kernels import MOST, growth, room_for
+    """One layer in one direction.
+
+    output_grad: rows · 2^output_grad_scale, in the order of the input.
+    """
+    from rnnviz.engine.kernels import MAX_GROWTH, growth, kept_exponent
 
     own = partial(own_order, trace, direction=direction)
     u, v, p = (
@@ -200,12 +204,13 @@ def _differentiate(
     )
     places = growth(*(w for w in (u, v) if w is not None))
     places += 0 if p is None else max(0, growth(p))
-    if places > MOST:
-        decades, most = (int(n * math.log10(2)) for n in (places, MOST))
+    if places > MAX_GROWTH:
+        decades, most = (int(n * math.log10(2)) for n in (places, MAX_GROWTH))
         raise RnnvizError("error.gradient_room", layer=layer, decades=decades, most=most)
     g_scale = np.array(flip_valid_time(output_grad_scale, direction, _lengths(trace)))
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
-    found = recurse(trace, layer, direction, output_grad, np.float64, g_scale, scale, room_for(places))
+    scaling = Scaling(g_scale, scale, kept_exponent(places))
+    found = recurse(trace, layer, direction, output_grad, np.float64, scaling)
     d_a = found.pop("preactivation")
     n = d_a.shape[-1] // len(trace.form.gates)
     for k, name in enumerate(trace.form.gates):
@@ -218,12 +223,17 @@ def _differentiate(
 
 
 def recurse(
-    trace: Trace, layer: int, direction: int, output_grad: Array, dtype: Any, *scaled: Any
+    trace: Trace,
+    layer: int,
+    direction: int,
+    output_grad: Array,
+    dtype: Any,
+    scaling: Scaling | None = None,
 ) -> dict[str, Array]:
     """δh, δc and δa, all gates side by side, at the recorded states, all worked out in dtype.
 
     output_grad: (time, batch, unit), in the order of the input; what comes back is in that of the
-    direction. scaled: the last arguments of the recursions, for rows x · 2^e.
+    direction. scaling: for rows x · 2^e.
     """
     form = trace.form
 
@@ -238,33 +248,31 @@ def recurse(
     def start(name: str) -> Array:
         return cast(trace.initial_array(name)[layer, direction])
 
-    extra: tuple[Array, ...] = ()
+    states: States = RNNStates(read("hidden_state"))
     if form.cell == "lstm":
         c = read("cell_state")
-        extra = read(*GATE_NAMES["lstm"]), c, start("cell_state"), np.tanh(c)
+        states = LSTMStates(read(*GATE_NAMES["lstm"]), c, np.tanh(c), states.h)
     elif form.cell == "gru":
-        after = form.reset_after
-        m = (cast(candidate_recurrence(trace, layer, direction)),) if after else ()
-        extra = read(*GATE_NAMES["gru"]), *m, start("hidden_state")
+        m = cast(candidate_recurrence(trace, layer, direction)) if form.reset_after else states.h
+        states = GRUStates(read(*GATE_NAMES["gru"]), m, states.h)
+    initial = start("hidden_state"), start("cell_state") if form.cell == "lstm" else None
     names = ("weight_hh", "weight_hr", "weight_peephole")
-    u, v, p = (cast(parameter(trace, name, layer, direction)) for name in names)
+    weights = LSTMWeights(*(cast(parameter(trace, name, layer, direction)) for name in names))
     g = cast(own_order(trace, output_grad, direction, dtype))
-    h, held = read("hidden_state"), held_steps(trace, layer, direction)
-    found = pass_back(form, h, extra, g, (u, v, p), held, *scaled)
+    held = held_steps(trace, layer, direction)
+    found = pass_back(form, states, initial, g, weights, held, scaling)
     return {name: values for name, values in found.items() if not name.startswith("initial_")}
 
 
-def held_steps(trace: Trace, layer: int, direction: int) -> NDArray[np.bool_]:
-    """Where gates and states are held, (time, batch, columns), as the recursions take it."""
-    if not trace.held:
-        return NOTHING_HELD
+def held_steps(trace: Trace, layer: int, direction: int) -> Held | None:
+    """What gates and states are held at, in the direction's order, as the kernels read it."""
     steps, batch = trace.array("hidden_state").shape[2:4]
     rows: dict[str, Array] = {}
     for name, values in trace.held.items():
         whole = np.repeat(values[layer, direction][:, None], batch, axis=1)
         rows[name] = own_order(trace, whole, direction)
     widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
-    return held_columns(rows, trace.form, (steps, batch), widths)
+    return held_arrays(rows, trace.form, (steps, batch), widths)
 
 
 def candidate_recurrence(trace: Trace, layer: int, direction: int) -> NDArray[np.float64]:

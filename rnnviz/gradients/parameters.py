@@ -76,9 +76,10 @@ def _of_part(trace: Trace, part: Part, layer: int, direction: int) -> dict[str, 
     if form.cell == "lstm":
         c = recorded("cell_state")
         m, d_h = recorded("output_gate") * np.tanh(c), gradient("hidden_state")
-        if "hidden_state" in trace.held:  # the columns of h come last
-            held = held_steps(trace, layer, direction)[..., -d_h.shape[-1] :]
-            d_h = np.where(held, 0, d_h)
+        if "hidden_state" in trace.held:
+            held = held_steps(trace, layer, direction)
+            assert held is not None
+            d_h = np.where(np.isnan(held.hidden_state), d_h, 0)
         found["weight_hr"] = _outer(d_h, m)
         c_before = states_before(trace, "cell_state", layer, direction)
         sees = {name: c if name == "output_gate" else c_before for name in form.peepholes}

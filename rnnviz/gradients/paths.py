@@ -21,6 +21,7 @@ from rnnviz.gradients.backpropagation import (
     valid_lengths,
 )
 from rnnviz.gradients.norms import labels_of
+from rnnviz.holding import HeldLSTM
 from rnnviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ def _of_part(
     held_h: NDArray[np.bool_] | None = None
     if trace.held:
         held = held_steps(trace, layer, direction)
-        n, width = c.shape[-1], trace.array("hidden_state").shape[-1]
-        f, held_h = np.where(held[..., 4 * n : 5 * n], 0, f), held[..., -width:]
+        assert isinstance(held, HeldLSTM)
+        f = np.where(np.isnan(held.cell_state), f, 0)
+        held_h = ~np.isnan(held.hidden_state)
     padded = np.arange(len(c))[:, None] >= valid_lengths(trace)
     found: dict[str, NDArray[np.float64]] = {}
     for name, (rows, scale) in sources.items():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.engine.module_run import few_threads
+from rnnviz.engine.device import few_threads
 from rnnviz.gradients.backpropagation import (
     Part,
     backpropagate,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.engine.module_run import few_threads
+from rnnviz.engine.device import single_thread
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import parameter, valid_lengths
 from rnnviz.gradients.diagnosis import check_part
@@ -66,7 +66,7 @@ def sensitivity_norms(
     found = np.full((trace.array("hidden_state").shape[2], len(steps)), np.nan)
     for first in range(0, len(steps), at_once):
         part = steps[first : first + at_once]
-        with few_threads(0):  # many small products in a row: threads mostly wait for one another
+        with single_thread():  # many small products in a row: threads mostly wait for one another
             found[:length, first : first + at_once] = _norms(trace, layer, batch, part)
     return xarray.DataArray(
         found, {"time": np.arange(len(found)), "source": steps}, ("time", "source")
