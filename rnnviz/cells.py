@@ -17,7 +17,7 @@ from rnnviz.errors import RnnvizError
 
 Gates = dict[str, Tensor]
 State = TypeVar("State", Tensor, tuple[Tensor, Tensor])
-Held = Callable[[str, Tensor], Tensor]  # a gate or state by name, as computed → as it acts
+HeldStep = Callable[[str, Tensor], Tensor]  # a gate or state by name, as computed → as used
 
 NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -122,12 +122,7 @@ class Cell(nn.Module, Generic[State]):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    @property
-    def kind(self) -> str:
-        """Its name, "rnn", "lstm" or "gru"."""
-        return self.form.cell
-
-    def step(self, x: Tensor, state: State, held: Held = as_computed) -> tuple[State, Gates]:
+    def step(self, x: Tensor, state: State, held: HeldStep = as_computed) -> tuple[State, Gates]:
         """The next state and the gates of one time step; see the cells themselves.
 
         held: gives each gate and state, by name, as it acts on all that follows.
@@ -186,7 +181,7 @@ class ElmanCell(Cell[Tensor]):
         form = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
         return super().extra_repr() + form
 
-    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and its pre-activation under ``hidden_preactivation``."""
         h = state
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
@@ -247,7 +242,7 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
         return super().extra_repr() + peephole + (", coupled=True" if self.form.coupled else "")
 
     def step(
-        self, x: Tensor, state: tuple[Tensor, Tensor], held: Held = as_computed
+        self, x: Tensor, state: tuple[Tensor, Tensor], held: HeldStep = as_computed
     ) -> tuple[tuple[Tensor, Tensor], Gates]:
         """(h_t, c_t), and the four gates with their pre-activations."""
         h, c = state
@@ -316,7 +311,7 @@ class GRUCell(Cell[Tensor]):
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.form.reset_after else ", reset_after=False")
 
-    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and r, z, n with their pre-activations."""
         h = state
         x_r, x_z, x_n = linear(x, self.weight_ih, self.bias_ih).chunk(3, dim=-1)

@@ -129,7 +129,7 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
     for weights in _all_weights(network):
         steps = torch.rand(network.hidden_size, generator=generator, dtype=torch.float64)
         bias = (1 + steps * (float(longest) - 2)).log()
-        _put_bias(network, weights, KEEPING[network.kind], bias)
+        _put_bias(network, weights, KEEPING[network.cell], bias)
         if "input_gate" in network.form.gates:
             _put_bias(network, weights, "input_gate", -bias)
 
@@ -150,7 +150,7 @@ def forget_bias(module: nn.Module, value: float) -> None:
     bias = torch.full((network.hidden_size,), value, dtype=torch.float64)
     _check_held(bias, network.dtype, "b", "value", value)
     for weights in _all_weights(network):
-        _put_bias(network, weights, KEEPING[network.kind], bias)
+        _put_bias(network, weights, KEEPING[network.cell], bias)
 
 
 def recurrent_gain(module: nn.Module, gain: float) -> None:
@@ -257,8 +257,8 @@ def _clear_biases(weights: Weights) -> None:
 def _keeping(module: nn.Module) -> Network:
     """The network of a module that has a gate to keep its state, and biases."""
     network = read_module(module)
-    if network.kind not in KEEPING:
-        raise RnnvizError("error.no_memory_gate", cell=network.kind)
+    if network.cell not in KEEPING:
+        raise RnnvizError("error.no_memory_gate", cell=network.cell)
     if any(weights.bias_hh is None for weights in _all_weights(network)):
         raise RnnvizError("error.no_bias")
     return network

@@ -8,9 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.engine.layers import flip_valid_time
-from rnnviz.engine.replay import NOTHING_HELD
 from rnnviz.errors import RnnvizError, whole_number
-from rnnviz.holding import held_columns, holdable
+from rnnviz.holding import Held, held_arrays, holdable
 from rnnviz.torch_names import parameter_suffix
 from rnnviz.trace import Trace
 
@@ -149,20 +148,15 @@ class TracePart:
         assert values is not None
         return values
 
-    def held(self) -> NDArray[np.bool_]:
-        """Where gates and states are held, (time, batch, columns), in order; no steps if nowhere.
-
-        Of all sequences. Columns as in ``held_columns``.
-        """
+    def held(self) -> Held | None:
+        """What gates and states are held at, for ALL, in order; None if nothing is held."""
         trace = self.trace
-        if not trace.held:
-            return NOTHING_HELD
         rows: dict[str, Array] = {}
         for name, values in trace.held.items():
             own = values[self.layer, self.direction_number][:, None]
             rows[name] = self.reorder(np.repeat(own, trace.batch, axis=1))
         widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
-        return held_columns(rows, trace.form, (trace.steps, trace.batch), widths)
+        return held_arrays(rows, trace.form, (trace.steps, trace.batch), widths)
 
     def candidate_recurrence(self) -> Floats:
         """U_n h_{t−1} + b_hn of a reset-after GRU, (time, batch, unit), in order, for ALL."""

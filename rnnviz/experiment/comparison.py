@@ -14,11 +14,11 @@ from rnnviz.cells import Form, make_cell
 from rnnviz.counting import Size, count_parameters, fit_hidden
 from rnnviz.engine.module_run import Loss
 from rnnviz.errors import RnnvizError
+from rnnviz.experiment.characters import CharacterModel
 from rnnviz.experiment.compared_network import FORMS, Compared, keys_of
 from rnnviz.experiment.comparison_settings import ComparisonSettings
 from rnnviz.experiment.networks import GRU, LSTM, RNN
 from rnnviz.experiment.settings import limits_of
-from rnnviz.formats.characters import CharacterModel
 from rnnviz.holding import Hold
 from rnnviz.inputs.signals import make_signal
 from rnnviz.inputs.vocabulary import picture

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rnnviz import initialise
 from rnnviz.cells import GATE_NAMES, ElmanCell
-from rnnviz.engine.module_run import few_threads
+from rnnviz.engine.device import single_thread
 from rnnviz.experiment.settings import NetworkSettings
 from rnnviz.initialise import KEEPING
 from rnnviz.inputs.signals import make_signal
@@ -55,7 +55,7 @@ def of_each(
         return {name: make(value) for name, value in given.items()}
 
     def alone(value: Given) -> Made:
-        with few_threads(0):
+        with single_thread():
             return make(value)
 
     with ThreadPoolExecutor(2, thread_name_prefix="network") as pool:

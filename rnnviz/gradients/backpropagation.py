@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.engine.replay import pass_back
+from rnnviz.engine.backward_pass import pass_back
+from rnnviz.engine.steps import GRUStates, LSTMStates, LSTMWeights, RNNStates, Scaling, States
 from rnnviz.errors import RnnvizError
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
@@ -155,12 +156,12 @@ def _differentiate(
     part: TracePart, output_grad: NDArray[np.float64], output_grad_scale: NDArray[np.int64]
 ) -> PartGradients:
     """The gradients of one part. output_grad: rows · 2^output_grad_scale, in the input's order."""
-    from rnnviz.engine.kernels import room_for
+    from rnnviz.engine.kernels import kept_exponent
 
-    room = room_for(_binary_growth(part))
+    kept = kept_exponent(_binary_growth(part))
     g_scale = np.array(part.flip(output_grad_scale))
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
-    found = recurse(part, output_grad, np.float64, g_scale, scale, room)
+    found = recurse(part, output_grad, np.float64, Scaling(g_scale, scale, kept))
     d_a, gates = found.pop("preactivation"), part.trace.form.gates
     for name, values in zip(gates, np.split(d_a, len(gates), -1), strict=True):
         found[f"{name}_preactivation"] = values
@@ -172,23 +173,25 @@ def _differentiate(
 
 def _binary_growth(part: TracePart) -> int:
     """Binary places by which one step can enlarge a gradient; RnnvizError beyond the range."""
-    from rnnviz.engine.kernels import MOST, growth
+    from rnnviz.engine.kernels import MAX_GROWTH, growth
 
     matrices = (part.parameter("weight_hh"), part.parameter("weight_hr"))
     peephole = part.parameter("weight_peephole")
     places = growth(*(w for w in matrices if w is not None))
     places += 0 if peephole is None else max(0, growth(peephole))
-    if places > MOST:
-        decades, most = (int(n * math.log10(2)) for n in (places, MOST))
+    if places > MAX_GROWTH:
+        decades, most = (int(n * math.log10(2)) for n in (places, MAX_GROWTH))
         raise RnnvizError("error.gradient_room", layer=part.layer, decades=decades, most=most)
     return places
 
 
-def recurse(part: TracePart, output_grad: Array, dtype: Any, *scaled: Any) -> dict[str, Array]:
+def recurse(
+    part: TracePart, output_grad: Array, dtype: Any, scaling: Scaling | None = None
+) -> dict[str, Array]:
     """δh, δc and δa, all gates side by side, at the recorded states, computed in dtype.
 
     output_grad: (time, batch, unit), in the input's order; the result is in the direction's.
-    scaled: the last arguments of the backward kernels, for rows x · 2^e.
+    scaling: for rows x · 2^e.
     """
     form = part.trace.form
 
@@ -200,15 +203,17 @@ def recurse(part: TracePart, output_grad: Array, dtype: Any, *scaled: Any) -> di
         together = np.concatenate(arrays, -1, dtype=dtype, casting="same_kind")
         return cast(part.reorder(together, dtype))
 
-    extra: tuple[Array, ...] = ()
+    states: States = RNNStates(read("hidden_state"))
     if form.cell == "lstm":
         c = read("cell_state")
-        extra = read(*GATE_NAMES["lstm"]), c, cast(part.initial("cell_state")), np.tanh(c)
+        states = LSTMStates(read(*GATE_NAMES["lstm"]), c, np.tanh(c), states.h)
     elif form.cell == "gru":
-        m = (cast(part.candidate_recurrence()),) if form.reset_after else ()
-        extra = read(*GATE_NAMES["gru"]), *m, cast(part.initial("hidden_state"))
+        m = cast(part.candidate_recurrence()) if form.reset_after else states.h
+        states = GRUStates(read(*GATE_NAMES["gru"]), m, states.h)
+    c_0 = cast(part.initial("cell_state")) if form.cell == "lstm" else None
+    initial = cast(part.initial("hidden_state")), c_0
     names = ("weight_hh", "weight_hr", "weight_peephole")
-    u, v, p = (cast(part.parameter(name)) for name in names)
+    weights = LSTMWeights(*(cast(part.parameter(name)) for name in names))
     g = cast(part.reorder(output_grad, dtype))
-    found = pass_back(form, read("hidden_state"), extra, g, (u, v, p), part.held(), *scaled)
+    found = pass_back(form, states, initial, g, weights, part.held(), scaling)
     return {name: values for name, values in found.items() if not name.startswith("initial_")}

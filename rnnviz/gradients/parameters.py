@@ -72,8 +72,9 @@ def _of_cell_state(part: TracePart, d_h: Array, by_gate: dict[str, Array]) -> di
     """∂L/∂ the projection and the peepholes of an LSTM."""
     c, peepholes = part.in_order("cell_state"), part.trace.form.peepholes
     m = part.in_order("output_gate") * np.tanh(c)
-    if "hidden_state" in part.trace.held:  # the columns of h come last
-        d_h = np.where(part.held()[..., -d_h.shape[-1] :], 0, d_h)
+    held = part.held()
+    if held is not None:
+        d_h = np.where(np.isnan(held.hidden_state), d_h, 0)
     c_before = part.before("cell_state")
     sees = {name: c if name == "output_gate" else c_before for name in peepholes}
     rows = [(by_gate[name] * sees[name]).sum((0, 1)) for name in peepholes]

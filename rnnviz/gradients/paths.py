@@ -19,6 +19,7 @@ from rnnviz.gradients.backpropagation import (
     times,
 )
 from rnnviz.gradients.norms import labels_of
+from rnnviz.holding import HeldLSTM
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -80,9 +81,9 @@ def _of_part(
     v = part.parameter("weight_hr")
     sources = {"direct": _upstream(part, above), "through_gates": _from_next_step(gradients)}
     held_h: NDArray[np.bool_] | None = None
-    if trace.held:
-        held, n = part.held(), trace.units
-        f, held_h = np.where(held[..., 4 * n : 5 * n], 0, f), held[..., -trace.output_units :]
+    held = part.held()
+    if isinstance(held, HeldLSTM):
+        f, held_h = np.where(np.isnan(held.cell_state), f, 0), ~np.isnan(held.hidden_state)
     padded = np.arange(len(c))[:, None] >= trace.valid_lengths
     found: dict[str, NDArray[np.float64]] = {}
     for name, (rows, scale) in sources.items():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.engine.module_run import few_threads
+from rnnviz.engine.device import few_threads
 from rnnviz.gradients.backpropagation import PartGradients, backpropagate, normalised
 from rnnviz.gradients.norms import labels_of
 from rnnviz.trace import Trace

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.engine.module_run import few_threads
+from rnnviz.engine.device import single_thread
 from rnnviz.errors import RnnvizError, whole_number
 from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
@@ -67,7 +67,7 @@ def sensitivity_norms(
     found = np.full((trace.steps, len(steps)), np.nan)
     for first in range(0, len(steps), at_once):
         some = slice(first, first + at_once)
-        with few_threads(0):  # many small products: more threads would mostly wait
+        with single_thread():  # many small products: more threads would mostly wait
             found[:length, some] = _norms(part, steps[some])
     return xarray.DataArray(
         found, {"time": np.arange(len(found)), "source": steps}, ("time", "source")

@@ -33,48 +33,46 @@ def slopes_of(part: TracePart) -> Slopes:
     """The slopes at the recorded states of one sequence."""
     trace, own, before = part.trace, part.in_order, part.before
     held = part.held()
-    columns = held[: part.length, part.batch] if len(held) else None
 
-    def free(place: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """0 where the place-th n columns are held."""
-        n = values.shape[-1]
-        if columns is None:
-            return values
-        return np.where(columns[:, place * n : (place + 1) * n], 0.0, values)
+    def free(values: NDArray[np.float64], *names: str) -> NDArray[np.float64]:
+        """0 where any of these gates and states is held."""
+        for name in () if held is None else names:
+            values = np.where(np.isnan(getattr(held, name)[: part.length, part.batch]), values, 0.0)
+        return values
 
     if trace.cell == "rnn":
-        slope = free(0, _slope(trace.nonlinearity, own("hidden_state")))
+        slope = free(_slope(trace.nonlinearity, own("hidden_state")), "hidden_state")
         return Slopes(np.zeros_like(slope), slope[:, None], np.ones_like(slope), slope)
     if trace.cell == "gru":
         r, z, n = own("reset_gate"), own("update_gate"), own("hidden_candidate")
         h = before("hidden_state")
-        by_n = free(2, free(3, (1 - z) * (1 - n * n)))
+        by_n = free((1 - z) * (1 - n * n), "hidden_candidate", "hidden_state")
         by_r = h * r * (1 - r)
         if trace.form.reset_after:
             m = part.candidate_recurrence()[: part.length, part.batch]
             by_r = by_n * m * r * (1 - r)
-        by_z = free(1, free(3, (h - n) * z * (1 - z)))
-        return Slopes(free(3, z), np.stack((free(0, by_r), by_z, by_n), 1), r, by_n)
+        by_z = free((h - n) * z * (1 - z), "update_gate", "hidden_state")
+        by_r = free(by_r, "reset_gate")
+        return Slopes(free(z, "hidden_state"), np.stack((by_r, by_z, by_n), 1), r, by_n)
     i, f, g, o = (
         own(name) for name in ("input_gate", "forget_gate", "cell_candidate", "output_gate")
     )
     c, tanh_c = before("cell_state"), np.tanh(own("cell_state"))
-    by_i = free(0, free(4, g * i * (1 - i)))
+    by_i = free(g * i * (1 - i), "input_gate", "cell_state")
     by_f = c * f * (1 - f)
     if trace.form.coupled:
-        by_f, by_i = (c - free(0, g)) * f * (1 - f), np.zeros_like(by_i)
-    by_f = free(1, free(4, by_f))
-    by_g = free(2, free(4, i * (1 - g * g)))
-    by_o, by_cell, carry = free(3, tanh_c * o * (1 - o)), o * (1 - tanh_c * tanh_c), free(4, f)
+        by_f, by_i = (c - free(g, "input_gate")) * f * (1 - f), np.zeros_like(by_i)
+    by_f = free(by_f, "forget_gate", "cell_state")
+    by_g = free(i * (1 - g * g), "cell_candidate", "cell_state")
+    by_o = free(tanh_c * o * (1 - o), "output_gate")
+    by_cell, carry = o * (1 - tanh_c * tanh_c), free(f, "cell_state")
     p = part.parameter("weight_peephole")
     if p is not None:
         *p_i, p_f, p_o = p
         carry = carry + by_f * p_f + (by_i * p_i[0] if p_i else 0.0)
         by_cell = by_cell + by_o * p_o
     width = trace.output_units
-    out = np.ones((part.length, width))
-    if columns is not None:
-        out[columns[:, -width:]] = 0
+    out = free(np.ones((part.length, width)), "hidden_state")
     if width == by_o.shape[1]:  # no projection
         by_o, by_cell = out * by_o, out * by_cell
     return Slopes(carry, np.stack((by_i, by_f, by_g, by_o), 1), out, by_cell)

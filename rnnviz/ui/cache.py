@@ -17,12 +17,12 @@ from rnnviz.experiment import (
     run_held,
     run_networks,
 )
+from rnnviz.experiment.characters import CharacterModel, load_character_model
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
 from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.sensitivity import sensitivities_of
 from rnnviz.experiment.stability_limits import Stability
 from rnnviz.explain.unit_order import Order, order_units
-from rnnviz.formats.characters import CharacterModel, load_character_model
 from rnnviz.gradients import (
     Diagnosis,
     PlainPass,

@@ -1,7 +1,8 @@
-"""Python functions as machine code.
+"""Compilation by numba, cached on disk.
 
-What is kept on disk is made again when the file of the function changes, not when that of another
-function does that it calls: compiled functions that call one another stand in one file.
+Numba's disk cache only sees changes to the function's own file, so functions that call each other
+share a file. Constants from another file, and the field order of NamedTuples, are frozen into the
+cache: kernels import no constants, and ``steps`` and ``holding`` say how to change a NamedTuple.
 """
 
 from collections.abc import Callable
@@ -10,18 +11,18 @@ from typing import Any, TypeVar, cast
 from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
-REORDERING = {"reassoc", "contract"}  # NaN and infinite stay what they are
+REORDERING = {"reassoc", "contract"}  # fast-math without assumptions on NaN and infinity
 
 
 def compiled(function: F, *, reorder: bool = False) -> F:
-    """The function as machine code, kept on disk where some place can be written.
+    """The function as machine code, cached on disk where a cache folder can be written.
 
-    reorder: its sums in any order, several terms at a time.
+    reorder: sums may be reordered and vectorised.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if reorder:
         options["fastmath"] = REORDERING
     try:
         return cast(F, njit(cache=True, **options)(function))
-    except RuntimeError:  # numba: no locator available; nowhere to keep a cache
+    except RuntimeError:  # numba: no locator available, no cache folder is writable
         return cast(F, njit(**options)(function))
