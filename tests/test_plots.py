@@ -300,7 +300,7 @@ def wide() -> Trace:
 @pytest.mark.parametrize("most", [0, 5, 19, 20, 99])
 def test_the_bars_sum_to_the_preactivation(language: str, gate: str, time: int, most: int):
     terms = gate_terms(wide(), gate, 7, time)
-    bars = plot_terms(terms, reads="x", most=most, language=language).data[0]
+    bars = plot_terms(terms, reads="x", maximum=most, language=language).data[0]
     assert abs(sum(bars.x) - float(wide()[f"{gate}_preactivation"][0, 0, time, 0, 7])) < 1e-12
     ko = language == "ko"
     named = dict(zip(bars.y, bars.x, strict=True))
@@ -375,7 +375,7 @@ def test_the_likeliest_characters_and_the_one_that_came(
     actual: int | None, most: int, order: list[int], language: str, colours: Any
 ):
     figure = plot_next_character(
-        CHANCES, CHARACTERS, actual=actual, most=most, language=language, dark=colours is DARK
+        CHANCES, CHARACTERS, actual=actual, maximum=most, language=language, dark=colours is DARK
     )
     bars = figure.data[0]
     assert list(bars.x) == [CHANCES[code] for code in order]

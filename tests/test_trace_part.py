@@ -37,7 +37,7 @@ def recorded(form: str, **changed: Any) -> Trace:
 
 
 @cache
-def torch_trace(kind: type[nn.RNNBase], layers: int = 2, *, both: bool = True) -> Trace:
+def torch_trace(kind: Callable[..., nn.RNNBase], layers: int = 2, *, both: bool = True) -> Trace:
     torch.manual_seed(0)
     module = kind(3, 4, layers, bidirectional=both).double()
     return rnnviz.trace(module, torch.randn(5, 2, 3).double(), loss="all")
@@ -116,8 +116,8 @@ def test_all_sequences_are_each_in_their_own_order(form: str, layer: int, direct
             assert not found[length:, batch].any()
         back = part.reorder(found)
         assert np.array_equal(back, np.nan_to_num(part.array(name)))
+    one = TracePart(record, layer, direction, 1)
     for name in record.form.states:
-        one = TracePart(record, layer, direction, 1)
         assert np.array_equal(part.before(name)[: one.length, 1], one.before(name))
     assert np.array_equal(one.of_all.inputs(), part.inputs(), equal_nan=True)
 
@@ -134,9 +134,11 @@ def test_parameters_go_by_torchs_names(layer: int, direction: str):
         assert found is not None
         assert found.dtype == np.float64
         assert np.array_equal(found, expected)
-        assert np.array_equal(part.recorded_parameter(name), expected.astype(np.float32))
-    assert np.array_equal(part.weight_ih, part.parameter("weight_ih"))
-    assert np.array_equal(part.weight_hh, part.parameter("weight_hh"))
+        recorded_values = part.recorded_parameter(name)
+        assert recorded_values is not None
+        assert np.array_equal(recorded_values, expected.astype(np.float32))
+    for name, found in (("weight_ih", part.weight_ih), ("weight_hh", part.weight_hh)):
+        assert np.array_equal(found, module.get_parameter(name + suffix).detach().double().numpy())
     assert part.parameter("weight_peephole") is None
     part.weight_hh[:] = 0  # a copy
     assert part.weight_hh.any()
@@ -145,11 +147,17 @@ def test_parameters_go_by_torchs_names(layer: int, direction: str):
 def test_what_is_held_is_in_the_order_of_the_direction():
     hold = {"update_gate": rnnviz.Hold(0.5, units=[1], start=2, direction="backward")}
     record = rnnviz.trace(nn.GRU(1, 2, bidirectional=True), torch.ones(5, 1, 1), hold=hold)
-    columns = TracePart(record, direction="backward").held()[:, 0]
-    expected = np.zeros((5, 8), bool)  # r, z, n, h of two units each
-    expected[:3, 3] = True
-    assert np.array_equal(columns, expected)
-    assert not TracePart(record).held().any()
+    held = TracePart(record, direction="backward").held()
+    assert held is not None
+    expected = np.full((5, 1, 2), np.nan)
+    expected[:3, 0, 1] = 0.5
+    for name, values in held._asdict().items():
+        free = np.full((5, 1, 2), np.nan)
+        at = expected if name == "update_gate" else free
+        assert np.array_equal(values, at, equal_nan=True), name
+    forward = TracePart(record).held()
+    assert forward is not None
+    assert all(np.isnan(values).all() for values in forward)
     free = rnnviz.trace(nn.GRU(1, 2), torch.ones(5, 1, 1))
     assert len(TracePart(free).held()) == 0
 

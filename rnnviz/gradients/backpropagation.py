@@ -180,8 +180,8 @@ def _binary_growth(part: TracePart) -> int:
     places = growth(*(w for w in matrices if w is not None))
     places += 0 if peephole is None else max(0, growth(peephole))
     if places > MAX_GROWTH:
-        decades, most = (int(n * math.log10(2)) for n in (places, MAX_GROWTH))
-        raise RnnvizError("error.gradient_room", layer=part.layer, decades=decades, most=most)
+        decades, maximum = (int(n * math.log10(2)) for n in (places, MAX_GROWTH))
+        raise RnnvizError("error.gradient_room", layer=part.layer, decades=decades, most=maximum)
     return places
 
 

@@ -31,7 +31,7 @@ def plot_comparison_lines(
     traces: Traces,
     *,
     outputs: Mapping[str, Array] | None = None,
-    said: str = "norm",
+    output_name: str = "norm",
     layer: int | None = None,
     direction: str = "forward",
     batch: int = 0,
@@ -42,7 +42,7 @@ def plot_comparison_lines(
 ) -> Drawing:
     """Means over all units at every step: a row per gate or state, a line per network.
 
-    traces: one, or several by label. outputs: by label, (time,), one more row; said names it:
+    traces: one, or several by label. outputs: by label, (time,), one more row; output_name:
     "norm", ‖h‖, or "bits", of the next character. difference: each network minus the first. layer,
     direction: as in ``plot_comparison``.
 
@@ -59,7 +59,7 @@ def plot_comparison_lines(
         found = {label: matched(part, row) for label, part in parts.items()}
         rows[row] = {label: v.mean(-1) for label, v in found.items() if v is not None}
     if outputs is not None:
-        rows[said] = dict(outputs)
+        rows[output_name] = dict(outputs)
     if difference:
         rows = {row: minus_first(lines, next(iter(traces))) for row, lines in rows.items()}
         rows = {row: lines for row, lines in rows.items() if lines}

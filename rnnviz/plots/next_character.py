@@ -15,7 +15,7 @@ def plot_next_character(
     characters: Sequence[str],
     *,
     actual: int | None,
-    most: int = 8,
+    maximum: int = 8,
     height: int = 300,
     language: str = "en",
     dark: bool = False,
@@ -26,7 +26,7 @@ def plot_next_character(
     character, None at the end of the text; it has a bar even if it was unlikely.
     """
     words, colours = labels(language), palette(dark=dark)
-    order = list(np.argsort(-probabilities, kind="stable")[:most])
+    order = list(np.argsort(-probabilities, kind="stable")[:maximum])
     if actual is not None and actual not in order:
         order[-1] = actual
     values = probabilities[order]

@@ -20,7 +20,7 @@ def plot_terms(
     terms: GateTerms,
     *,
     reads: str,
-    most: int = 8,
+    maximum: int = 8,
     height: int = 300,
     language: str = "en",
     dark: bool = False,
@@ -29,11 +29,11 @@ def plot_terms(
 
     A peephole's term comes between the last two.
 
-    reads: the input at this step, as text. most: number of recurrent terms with a bar of their
+    reads: the input at this step, as text. maximum: number of recurrent terms with a bar of their
     own; the others share one, so that the bars sum to the pre-activation.
     """
     words, colours = labels(language), palette(dark=dark)
-    bars = _bars(terms, reads, most, words)
+    bars = _bars(terms, reads, maximum, words)
     values = [bar.value for bar in bars]
     reach = max(map(abs, values)) or 1.0
     # The end colour of each sign, so that short bars show their sign.
@@ -57,10 +57,10 @@ def plot_terms(
     return go.Figure(bar, layout(colours, **rest))
 
 
-def _bars(terms: GateTerms, reads: str, most: int, words: Labels) -> Sequence[_Bar]:
+def _bars(terms: GateTerms, reads: str, maximum: int, words: Labels) -> Sequence[_Bar]:
     order = np.argsort(-np.abs(terms.by_unit), kind="stable")
-    pushing = int((terms.by_unit != 0).sum())  # before the first step all states are 0
-    shown, rest = order[: min(most, pushing)], order[min(most, pushing) :]
+    nonzero = int((terms.by_unit != 0).sum())  # none at the first step: h₀ is 0
+    shown, rest = np.split(order, [min(maximum, nonzero)])
     bars = [_Bar(words("plot.reads", what=reads), float(terms.by_input.sum()))]
     bars += [_Bar(words("plot.h_of_unit", unit=k), float(terms.by_unit[k])) for k in shown]
     if len(rest):

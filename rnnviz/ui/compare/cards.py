@@ -189,9 +189,9 @@ def _lines(settings: Settings, words: Labels) -> Drawing:
     traces = labelled(settings, words)
     if settings.reads == "text":
         bits = _named(compared_bits(settings.comparison()), settings, words)
-        rest: dict[str, Any] = {"outputs": bits, "said": "bits"}
+        rest: dict[str, Any] = {"outputs": bits, "output_name": "bits"}
     else:
-        rest = {"outputs": output_norms(traces), "said": "norm"}
+        rest = {"outputs": output_norms(traces), "output_name": "norm"}
     return plot_comparison_lines.drawn(traces, **rest, **_look(settings, words))
 
 

@@ -161,10 +161,10 @@ def _held(settings: Settings) -> Trace:
 def _outputs(settings: Settings, words: Labels) -> dict[str, Any]:
     traces = _both(settings, words)
     if settings.reads == "signal":
-        return {"outputs": output_norms(traces), "said": "norm"}
+        return {"outputs": output_norms(traces), "output_name": "norm"}
     model = character_model(form_of(settings, _key(settings)).cell)
     bits = {label: bits_of(model, trace, settings.text) for label, trace in traces.items()}
-    return {"outputs": bits, "said": "bits"}
+    return {"outputs": bits, "output_name": "bits"}
 
 
 def _look(words: Labels) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
     note(words("instrument.row_heading", unit=terms.unit, t=settings.t))
     reads = picture(settings.text[settings.t - 1])
     look = {"height": 28 * (MOST_TERMS + 3), "language": words.language, "dark": is_dark()}
-    figure = plot_terms(terms, reads=reads, most=MOST_TERMS, **look)
+    figure = plot_terms(terms, reads=reads, maximum=MOST_TERMS, **look)
     show_chart(figure, key="figure_terms", alt=words[f"question.{gate}"])
     note(words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−"))
     if st.toggle(words["card.all_terms"], key="all_terms"):
@@ -170,7 +170,7 @@ def _show_next_character(settings: Settings, words: Labels) -> None:
         probabilities,
         _code_names(model.vocabulary, words),
         actual=actual,
-        most=6,
+        maximum=6,
         height=196,
         language=words.language,
         dark=is_dark(),
