@@ -174,6 +174,7 @@ def _heatmap(values: Array, x: str, y: str, columns: int, words: Labels) -> Part
         **places,
         "xaxis": x,
         "yaxis": y,
+        "zhoverformat": ".4f",
         "hovertemplate": words[hover],
     }
 

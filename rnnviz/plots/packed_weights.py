@@ -84,7 +84,8 @@ def _heatmap(rows: Rows, end: str, most: float, colours: Palette, words: Labels)
         "zmax": most,
         "colorscale": colours.signed,
         "showscale": False,
-        "hovertemplate": "%{customdata}: %{z:+.3f}<extra></extra>",
+        "zhoverformat": "+.3f",
+        "hovertemplate": "%{customdata}: %{z}<extra></extra>",
     }
 
 
