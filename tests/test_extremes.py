@@ -47,8 +47,8 @@ OVERFLOWN = (
     "sequence to the steps before it, or choose smaller weights."
 )
 PART = (
-    "There is no layer {} with sequence {}; numbers start at 0, layers: 1, sequences: 1. Choose "
-    "smaller numbers."
+    "Layer {} or sequence {} is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 1. Choose "
+    "other numbers."
 )
 
 

@@ -334,8 +334,8 @@ def test_weights_that_are_not_there(traces: Mapping[str, Trace]) -> None:
     refused = {
         'The cell "lstm" has no gate "reset_gate"; it has input_gate, forget_gate, '
         "cell_candidate, output_gate. Choose one of these.": {"gate": "reset_gate"},
-        "There is no layer 1 with sequence 0; numbers start at 0, layers: 1, sequences: 2. Choose "
-        "smaller numbers.": {"layer": 1},
+        "Layer 1 or sequence 0 is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 2. "
+        "Choose other numbers.": {"layer": 1},
         'The direction is "up"; the trace has forward, backward. Choose one of these.': {
             "direction": "up"
         },

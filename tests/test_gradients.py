@@ -467,8 +467,8 @@ def test_a_part_that_is_not_there():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.diagnose(trace, layer=1)
     assert str(error.value) == (
-        "There is no layer 1 with sequence 0; numbers start at 0, layers: 1, sequences: 3. Choose "
-        "smaller numbers."
+        "Layer 1 or sequence 0 is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 3. "
+        "Choose other numbers."
     )
 
 

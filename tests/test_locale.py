@@ -73,6 +73,14 @@ def test_korean_is_korean():
     assert left == {}
 
 
+def test_korean_needs_no_particle_that_depends_on_a_value():
+    """을 or 를 follows from the last sound, which an inserted value may not tell."""
+    either = r"[가-힣]\([가-힣]\)(?=\s)|\(으\)로"
+    after = r"[^%]\}[\"’”]?(을|를|은|는|이|가|와|과|로|으로)(?=[\s,.]|$)"
+    found = {k: t for k, t in labels("ko").items() if re.search(f"{either}|{after}", t)}
+    assert found == {}
+
+
 def python_trees() -> Iterator[ast.AST]:
     paths = [*(ROOT / "rnnviz").rglob("*.py"), *ROOT.glob("pages/*.py"), *ROOT.glob("app.py")]
     yield from (ast.parse(path.read_bytes()) for path in paths)

@@ -271,7 +271,7 @@ def test_rows_are_as_high_as_asked_for():
         ),
         (
             View(characters="abc"),
-            "The length of the text is 3 and the trace's number of time steps 7; expected one "
+            "The text length is 3 and the trace's number of time steps is 7; expected one "
             "character per step. Pass the text that the trace was made from.",
         ),
     ],

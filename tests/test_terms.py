@@ -150,8 +150,8 @@ def test_a_step_or_unit_that_is_not_there(unit: int, time: int):
     with pytest.raises(RnnvizError) as caught:
         gate_terms(record("lstm", 1, False, True, False, False), "input_gate", unit, time)
     assert str(caught.value) == (
-        f"There is no time step {time} with unit {unit}; numbers start at 0, time steps: 5, "
-        "units: 3. Choose smaller numbers."
+        f"Time step {time} or unit {unit} is out of range; expected 0 ≤ time step < 5 and 0 ≤ "
+        "unit < 3. Choose other numbers."
     )
 
 

@@ -388,6 +388,6 @@ def test_an_order_by_the_text_of_another_trace():
     with pytest.raises(RnnvizError) as caught:
         order_units(TRACE, "indentation", "a")
     assert str(caught.value) == (
-        "The length of the text is 1 and the trace's number of time steps 6; expected one "
-        "character per step. Pass the text that the trace was made from."
+        "The text length is 1 and the trace's number of time steps is 6; expected one character "
+        "per step. Pass the text that the trace was made from."
     )

@@ -76,7 +76,7 @@ def check_page(visit: Visit, settings: Settings, gate: str) -> None:
     assert shown == pytest.approx(u.ravel().tolist(), rel=0.05, abs=1e-12)
     here = (settings.cell, gate)
     marked = [edit.place[2:] for edit in settings.edit if edit.place[:2] == here]
-    names = visit.key("grid").locator("[aria-label$='set by hand']").count()
+    names = visit.key("grid").locator("[aria-label$='edited']").count()
     assert names == visit.key("grid").locator(".marked").count() == len(marked)
 
 
