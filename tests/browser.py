@@ -235,7 +235,7 @@ class Visit:
     def wait_for_step(self, t: int) -> None:
         self.until(
             f"step {t}",
-            f"() => /step {t} of|중 {t}단계/.test("
+            f"() => /^(step {t} of|{t} \\/) /.test("
             "document.querySelector('.rnnviz-count').innerText)",
         )
         self.settle()

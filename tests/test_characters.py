@@ -165,7 +165,7 @@ def test_an_empty_text():
     with pytest.raises(RnnvizError) as caught:
         model("lstm").read("")
     assert str(caught.value) == (
-        "The text is empty; at least one character was expected. Enter some text."
+        "The text is empty; expected at least one character. Enter some text."
     )
 
 
@@ -201,8 +201,8 @@ def error_of(path: Path) -> str:
 
 def sentence(why: str) -> str:
     return (
-        f'The character model "m.safetensors" cannot be read: {why}. Weights and a .json beside '
-        "them that fit together were expected. Make the files again with make models."
+        f'The character model "m.safetensors" cannot be read: {why}. Expected a weights file '
+        "and a .json file that belong together. Make the files again with make models."
     )
 
 
@@ -267,8 +267,8 @@ def test_a_pickled_file_is_not_run(tmp_path: Path):
         ({**NOTES, "hidden_size": "many"}, "invalid literal for int() with base 10: 'many'"),
         (
             {**NOTES, "vocabulary": "aa"},
-            'A vocabulary of "aa" was asked for; at least one character was expected, each only '
-            "once. Leave repeated characters out.",
+            'Got the vocabulary "aa"; expected at least one character, and each only once. Leave '
+            "repeated characters out.",
         ),
     ],
 )

@@ -186,7 +186,7 @@ def test_what_an_address_gets_wrong_is_told():
     messages = told(page.warning)
     assert len(messages) == 5
     for name, value in (("networks", "lstm"), ("reads", "voice"), ("budget", "1"), ("layer", "5")):
-        assert any(f"The address says {name}={value}, " in message for message in messages)
+        assert any(f"The link asks for {name}={value}, " in message for message in messages)
     assert set(figures(page)) == {"comparison", "comparison_lines", "gradient_norms"}
     assert settings_of(page) == {}
 

@@ -91,10 +91,10 @@ def test_an_address_of_no_networks_is_told(came: str):
     settings, problems = Settings.from_query({"networks": came})
     assert settings.networks == FIRST_NETWORKS
     assert [str(problem) for problem in problems] == [
-        f"The address says networks={came}, which must be two to four of rnn, rnn_relu, "
-        "rnn_sigmoid, rnn_identity, lstm, lstm_peephole, lstm_coupled, gru, gru_reset_before, each "
-        "with .2 to .4 for layers and .both for both directions if wanted. The page shows "
-        "lstm,gru,rnn instead."
+        f"The link asks for networks={came}, which must be two to four of rnn, rnn_relu, "
+        "rnn_sigmoid, rnn_identity, lstm, lstm_peephole, lstm_coupled, gru, gru_reset_before, "
+        "each followed by .2 to .4 for its layers and .both for bidirectional if needed. The page "
+        "shows lstm,gru,rnn instead."
     ]
 
 
@@ -105,8 +105,8 @@ def test_a_text_asks_for_trained_networks():
     settings, problems = Settings.from_query(untrained | {"reads": "text"})
     assert settings.reads == "signal"
     assert [str(problem) for problem in problems] == [
-        "The address asks for a text to be read by gru.2; trained models there are only of lstm, "
-        "gru and rnn, of one layer. The page shows a signal instead."
+        "The link asks for a text with the networks gru.2, but trained models exist only for "
+        "lstm, gru and rnn with one layer. The page shows a signal instead."
     ]
 
 
@@ -115,7 +115,8 @@ def test_the_step_is_one_of_the_input_that_is_read():
     settings, problems = Settings.from_query({"reads": "signal", "length": "20", "t": "21"})
     assert settings.t == 20
     assert str(problems[0]) == (
-        "The address says t=21, but the signal has 20 steps. The page shows the last one instead."
+        "The link asks for t=21, but the last step of the signal is 20. The page shows that "
+        "step instead."
     )
 
 
@@ -156,7 +157,7 @@ def test_the_budget_gives_the_largest_size_within_it(found: list[Compared], budg
         with pytest.raises(RnnvizError) as caught:
             sizes_of(settings)
         assert str(caught.value) == (
-            f"The budget is {budget:,} parameters; the smallest networks of these forms, with 2 "
+            f"The budget is {budget:,} parameters; the smallest networks of these kinds, with 2 "
             f"hidden units, need up to {smallest:,}. Choose a budget of at least {smallest:,}, or "
             "fewer layers or directions."
         )
@@ -174,9 +175,9 @@ def test_what_takes_too_long_is_refused():
     with pytest.raises(RnnvizError) as caught:
         run_compared(settings)
     assert str(caught.value) == (
-        f"To run these networks would take about {seconds:.1f} s; this page takes on up to 2 s. "
-        "Choose fewer steps, units, layers or networks; peepholes, coupled gates and reset before "
-        "take longest."
+        f"Running these networks would take about {seconds:.1f} s; the limit is 2 s. Choose fewer "
+        "steps, units, layers or networks; peepholes, coupled gates and reset before are the "
+        "slowest."
     )
     assert check_limits(fresh("lstm,gru,rnn,rnn_relu", length=2000))["gru"].hidden_size == 16
 
@@ -257,8 +258,8 @@ def test_a_text_without_trained_models_is_refused():
     with pytest.raises(RnnvizError) as caught:
         run_compared(ComparisonSettings(networks=networks), character_model)
     assert str(caught.value) == (
-        "A text was to be read by gru.2; trained models of lstm, gru or rnn of one layer were "
-        "expected, and where to find them. Choose among these, or a signal."
+        "Got gru.2 to read a text; expected trained models of lstm, gru or rnn with one layer, "
+        "and the folder that holds them. Choose among these, or a signal."
     )
 
 
@@ -321,7 +322,7 @@ def test_one_scale_a_row_one_time_axis_and_empty_places(traces: dict[str, Trace]
     assert cell["cmin"] == -cell["cmax"]
     said = [note["text"] for note in layout["annotations"]]
     assert said.count("no reset gate") == 3
-    assert said.count("no gate that keeps") == 1
+    assert said.count("no keep gate") == 1
     assert len(layout["shapes"]) == 3 * 1 + 2 * 2 + 2  # reset; output and cell state; keeps, writes
 
 
@@ -369,9 +370,9 @@ def test_differences_unit_by_unit_of_networks_alike():
     with pytest.raises(RnnvizError) as caught:
         plot_comparison({n: traces[n] for n in ("lstm", "gru")}, difference=True)
     assert str(caught.value) == (
-        'No network has the gates and the number of units of "lstm", from which the others are to '
-        "be subtracted unit by unit; at least one was expected. Compare means, or networks of one "
-        "form and size."
+        'No other network has the gates and the number of units of "lstm", so there is nothing to '
+        "subtract unit by unit; expected at least one. Compare means, or networks of one kind and "
+        "size."
     )
 
 
@@ -472,8 +473,8 @@ def test_sources_are_as_many_as_can_be_worked_out():
     with pytest.raises(RnnvizError) as caught:
         sources_of([wide])
     assert str(caught.value) == (
-        "To work out what is left of every input would take about 8 s; this page takes on up to "
-        "3 s. Choose fewer steps or units."
+        "Computing how much of each input remains would take about 8 s; the limit is 3 s. Choose "
+        "fewer steps or units."
     )
 
 
@@ -491,6 +492,6 @@ def test_models_of_other_vocabularies_are_not_compared():
     lost = sorted(shipped["gru"].vocabulary.characters[:2])
     assert str(caught.value) == (
         "lstm and gru do not read the same characters; only one of them knows "
-        f"{' '.join(map(picture, lost))}. On one text only networks of one vocabulary can be "
-        "compared: leave one of them out."
+        f"{' '.join(map(picture, lost))}. Only networks with the same vocabulary can be compared "
+        "on one text: leave one of them out."
     )

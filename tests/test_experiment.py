@@ -198,20 +198,20 @@ def test_what_is_no_setting_is_let_be():
     assert Settings.from_query({"utm_source": "a", "T": "0", "embed": "true"}) == (Settings(), [])
 
 
-CHOICE = "The address says {}, which must be one of {}. The page shows {} instead."
-WHOLE = "The address says {}, which must be a positive whole number. The page shows {} instead."
+CHOICE = "The link asks for {}, which must be one of {}. The page shows {} instead."
+WHOLE = "The link asks for {}, which must be a positive integer. The page shows {} instead."
 WHOLE_FROM = (
-    "The address says {}, which must be a whole number from {} to {}. The page shows {} instead."
+    "The link asks for {}, which must be an integer from {} to {}. The page shows {} instead."
 )
 NUMBER_FROM = (
-    "The address says {}, which must be a number from {} to {}. The page shows {} instead."
+    "The link asks for {}, which must be a number from {} to {}. The page shows {} instead."
 )
 UNSET = (
-    "The address says {}, which must be a number from {} to {}. The page leaves it unset instead."
+    "The link asks for {}, which must be a number from {} to {}. The page leaves it unset instead."
 )
 EDIT = (
-    "The address says edit={}, which must be cell.gate.row.column:value, with commas between "
-    "several, such as rnn.hidden.0.1:0.5. The page shows the weights as drawn instead."
+    "The link asks for edit={}, which must be cell.gate.row.column:value, several of them "
+    "separated by commas, such as rnn.hidden.0.1:0.5. The page shows the initial weights instead."
 )
 GATES = {
     "rnn": "hidden",
@@ -259,42 +259,42 @@ GATES = {
         ({"t": "9" * 5000}, WHOLE.format("t=" + "9" * 40, "36"), "t", 36),
         (
             {"t": "99"},
-            "The address says t=99, but the text has 61 steps. The page shows the last one "
-            "instead.",
+            "The link asks for t=99, but the last step of the text is 61. The page shows that "
+            "step instead.",
             "t",
             61,
         ),
         (
             {"unit": "-1"},
-            "The address says unit=-1, which must be a whole number from 0. The page shows the "
-            "first unit of the order instead.",
+            "The link asks for unit=-1, which must be an integer from 0. The page shows the first "
+            "unit of the order instead.",
             "unit",
             None,
         ),
         (
             {"unit": "first"},
-            "The address says unit=first, which must be a whole number from 0. The page shows the "
+            "The link asks for unit=first, which must be an integer from 0. The page shows the "
             "first unit of the order instead.",
             "unit",
             None,
         ),
         (
             {"text": "x" * (MOST_CHARACTERS + 1)},
-            "The text has 2,001 characters; at most 2,000 can be read. Shorten it; until then the "
-            "page shows the text before.",
+            "The text has 2,001 characters; the limit is 2,000. Shorten it; until then the page "
+            "shows the previous text.",
             "text",
             FIRST_TEXT,
         ),
         (
             {"text": "한" * 1_000_000},
-            "The text has 1,000,000 characters; at most 2,000 can be read. Shorten it; until then "
-            "the page shows the text before.",
+            "The text has 1,000,000 characters; the limit is 2,000. Shorten it; until then the "
+            "page shows the previous text.",
             "text",
             FIRST_TEXT,
         ),
         (
             {"text": ""},
-            "The text is empty; at least one character was expected. Enter some text.",
+            "The text is empty; expected at least one character. Enter some text.",
             "text",
             FIRST_TEXT,
         ),
@@ -337,17 +337,17 @@ GATES = {
         ),
         (
             {"hidden": "2", "edit": "rnn.hidden.0.1:1,gru.update_gate.2.0:0.5"},
-            "The address edits gru.update_gate.2.0:0.5, which is not there or not shown: weights "
-            "can be edited up to 8 hidden units, rows and columns here run from 0 to 1. The page "
-            "leaves these out.",
+            "The link edits gru.update_gate.2.0:0.5, which does not exist or is not shown: "
+            "weights can be edited up to 8 hidden units, and rows and columns here run from 0 to "
+            "1. The page ignores these edits.",
             "edit",
             (Edit("rnn", "hidden", 0, 1, 1.0),),
         ),
         (
             {"hidden": "9", "edit": "rnn.hidden.0.1:1"},
-            "The address edits rnn.hidden.0.1:1.0, which is not there or not shown: weights can "
-            "be edited up to 8 hidden units, rows and columns here run from 0 to 7. The page "
-            "leaves these out.",
+            "The link edits rnn.hidden.0.1:1.0, which does not exist or is not shown: weights can "
+            "be edited up to 8 hidden units, and rows and columns here run from 0 to 7. The page "
+            "ignores these edits.",
             "edit",
             (),
         ),
@@ -394,7 +394,7 @@ def test_every_bad_value_is_told():
     assert settings == Settings()
     assert len(problems) == 8
     for name in ("cell", "t", "unit", "order", "gate", "speed", "language"):
-        assert sum(f"says {name}=x" in str(problem) for problem in problems) == 1
+        assert sum(f"asks for {name}=x" in str(problem) for problem in problems) == 1
     assert all(problem.message("ko") != str(problem) for problem in problems)
 
 

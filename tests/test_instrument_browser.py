@@ -380,7 +380,7 @@ def test_everything_can_be_reached_and_named_by_keyboard(visit: Visit):
     assert words["instrument.mean"] in seen
     gates = [name for name in seen if name.startswith("update gate: ")]
     value = character_model("gru").read(FIRST_TEXT).array("update_gate")[0, 0, 9, 0, 3]
-    assert gates == [f"update gate: {value:.2f}. Show what pushed it"]
+    assert gates == [f"update gate: {value:.2f}. Show what drives it"]
     heatmap = visit.page.locator("[data-array=update_gate] .map")
     heatmap.focus()
     assert heatmap.get_attribute("aria-valuetext") == f"unit 3, step 10: {value:.2f}"

@@ -359,7 +359,7 @@ def test_what_is_no_edit(text: str):
     settings, (problem,) = Settings.from_query({"edit": text})
     assert settings.edit == ()
     assert problem.key == "error.query_edit"
-    assert str(problem).startswith(f"The address says edit={text}, which must be cell.gate.row.")
+    assert str(problem).startswith(f"The link asks for edit={text}, which must be cell.gate.row.")
 
 
 def test_an_edit_of_a_weight_that_is_not_there():
@@ -673,7 +673,7 @@ def test_measuring_can_be_cancelled(exact: float, monkeypatch: pytest.MonkeyPatc
             )
         )
         assert re.fullmatch(
-            r"The computation was cancelled at time step \d+. Start it again for a result.", said
+            r"The computation was cancelled at time step \d+. Start it again to get a result.", said
         )
 
 
@@ -695,4 +695,4 @@ def test_leading_exponents_are_the_first_of_all():
     assert found[1] == -math.inf
     for leading in (0, -1):
         said = message(lambda n=leading: rnnviz.lyapunov_exponents(dead, leading=n))
-        assert said == f"leading is {leading}; x ≥ 1 was expected. Choose another number."
+        assert said == f"leading is {leading}; expected x ≥ 1. Choose another number."

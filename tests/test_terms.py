@@ -152,8 +152,8 @@ def test_a_step_or_unit_that_is_not_there(unit: int, time: int):
     with pytest.raises(RnnvizError) as caught:
         gate_terms(record("lstm", 1, False, True, False, False), "input_gate", unit, time)
     assert str(caught.value) == (
-        f"Time step {time} and unit {unit} were asked for; there are 5 time steps and 3 units, "
-        "counted from 0. Choose smaller numbers."
+        f"Time step {time} or unit {unit} is out of range; expected 0 ≤ time step < 5 and 0 ≤ "
+        "unit < 3. Choose other numbers."
     )
 
 
@@ -365,7 +365,7 @@ def test_the_equations_of_variants():
     )
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "held at a value"), ("ko", "값을 고정")])
+@pytest.mark.parametrize(("language", "said"), [("en", "held"), ("ko", "고정값")])
 def test_what_is_held_says_so_in_place_of_its_rule(language: str, said: str):
     module = nn.LSTM(1, 2).double()
     hold = {"forget_gate": rnnviz.Hold(1.0, units=[1], start=1)}

@@ -76,7 +76,7 @@ def check_page(visit: Visit, settings: Settings, gate: str) -> None:
     assert shown == pytest.approx(u.ravel().tolist(), rel=0.05, abs=1e-12)
     here = (settings.cell, gate)
     marked = [edit.place[2:] for edit in settings.edit if edit.place[:2] == here]
-    names = visit.key("grid").locator("[aria-label$='set by hand']").count()
+    names = visit.key("grid").locator("[aria-label$='edited']").count()
     assert names == visit.key("grid").locator(".marked").count() == len(marked)
 
 
@@ -200,8 +200,8 @@ def test_what_is_no_weight_is_refused_in_words(visit: Visit):
     for came in ("abc", "1e999", "nan", "∞", "0x10", "1,5"):
         write(visit, 0, 0, came)
         assert said.inner_text() == (
-            f"Row 0, column 0: “{came}” is not a finite number; a weight must be one, such as "
-            "−0.5. It stays 1."
+            f"Row 0, column 0: “{came}” is not a finite number. Enter one, such as −0.5. The "
+            "weight stays 1."
         )
         assert visit.key("grid").locator("input").get_attribute("aria-invalid") == "true"
         visit.page.keyboard.press("Escape")
@@ -209,15 +209,14 @@ def test_what_is_no_weight_is_refused_in_words(visit: Visit):
         assert said.inner_text() == ""
     write(visit, 0, 0, "")
     assert said.inner_text() == (
-        "Row 0, column 0 was left empty; a weight must be a finite number, such as −0.5. It "
-        "stays 1."
+        "Row 0, column 0 is empty. Enter a finite number, such as −0.5. The weight stays 1."
     )
     visit.key("language").get_by_text("한국어").click()
     visit.settle()
     write(visit, 1, 0, "<b>")
     assert said.inner_text() == (
-        "1행 0열: “<b>”은(는) 유한한 수가 아닙니다. 가중치는 −0.5와 같은 유한한 수여야 합니다. "
-        "0 값을 그대로 둡니다."
+        "1행 0열: “<b>”, 유한한 수가 아닙니다. −0.5와 같은 유한한 수를 입력하세요. 가중치는 0 "
+        "그대로입니다."
     )
     assert "edit" not in visit.query
     check_page(visit, Settings(hidden=2, init="identity", cell="rnn"), "hidden")

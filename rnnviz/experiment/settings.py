@@ -122,7 +122,7 @@ class Settings(ComparisonSettings, ReadingSettings, NetworkSettings):
         >>> settings.cell, settings.t
         ('gru', 36)
         >>> print(problems[0])
-        The address says t=zero, which must be a positive whole number. The page shows 36 instead.
+        The link asks for t=zero, which must be a positive integer. The page shows 36 instead.
         """
         given = {name: query[name] for name in cls.model_fields if name in query}
         given.setdefault("language", language)

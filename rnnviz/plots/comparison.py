@@ -184,6 +184,7 @@ def _heatmap(values: Array, x: str, y: str, columns: int, words: Labels) -> Fiel
         **places,
         "xaxis": x,
         "yaxis": y,
+        "zhoverformat": ".4f",
         "hovertemplate": words[hover],
     }
 

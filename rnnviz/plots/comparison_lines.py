@@ -155,6 +155,7 @@ def _rows(
             zeroline=True,
             nticks=4,
             exponentformat="power",
+            hoverformat=".4f",
         )
         notes.append(_row_name(row, y, colours, words, difference=difference))
         for label, values in lines.items():

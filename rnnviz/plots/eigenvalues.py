@@ -65,13 +65,14 @@ def plot_eigenvalues(
                     meta=f"{label} {gate}",  # its identity; the name has numbers
                     mode="markers",
                     marker=marker | {"opacity": 0.75},
-                    hovertemplate="%{x:+.4f} %{y:+.4f}i<extra></extra>",
+                    hovertemplate="%{x} %{y}i<extra></extra>",
                 )
             )
     circle = {"type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
     line = {"color": colours.muted, "width": 1.5}
     ends = {
         "range": ends_of_axis(-1.05 * reach, 1.05 * reach, parts=16),
+        "hoverformat": "+.4f",
         "zeroline": True,
         "constrain": "domain",
     }

@@ -67,6 +67,7 @@ def plot_rows(
             colorbar=_colour_bar(
                 row, number, row_height, inner, colours.muted, beyond=_beyond(trace, row)
             ),
+            zhoverformat=".4f",
             hovertemplate=words["plot.hover_unit"],
             meta=row.name,
         )

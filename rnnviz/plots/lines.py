@@ -94,6 +94,7 @@ def draw_lines(
             colours,
             title=titled(y_title, colours),
             range=[low, high],
+            hoverformat=".2f",
             showgrid=True,
             gridcolor=colours.line,
         ),

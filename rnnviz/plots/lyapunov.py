@@ -94,6 +94,7 @@ def plot_lyapunov(
         colours,
         title=titled(words["plot.exponent"], colours),
         range=[low, high],
+        hoverformat=".4f",
         showgrid=True,
         gridcolor=colours.line,
         zeroline=True,

@@ -86,7 +86,8 @@ def _heatmap(
         "zmax": maximum,
         "colorscale": colours.signed,
         "showscale": False,
-        "hovertemplate": "%{customdata}: %{z:+.3f}<extra></extra>",
+        "zhoverformat": "+.3f",
+        "hovertemplate": "%{customdata}: %{z}<extra></extra>",
     }
 
 

@@ -52,7 +52,7 @@ def plot_saturation(
             share = 100 * float(saturated[gate].mean())
             name = f"{label}, {words[f'gate.{gate}']}"
             names.append(name)
-            shares.append(f"{name}  <b>{share:.0f} %</b>")
+            shares.append(f"{name}  <b>{share:.0f}%</b>")
             rows.append(np.sort(saturated[gate])[::-1])
     width = max(map(len, rows))
     z = np.full((len(rows), width), np.nan)
@@ -74,7 +74,7 @@ def plot_saturation(
             "outlinewidth": 0,
             "xpad": 6,
             "tickvals": [0, 1],
-            "ticktext": ["0 %", "100 %"],
+            "ticktext": ["0%", "100%"],
             "tickfont": {"size": 10, "color": colours.muted},
         },
     }

@@ -66,6 +66,7 @@ def plot_sensitivity(
                 "coloraxis": "coloraxis",
                 "name": label,
                 "hoverongaps": False,
+                "zhoverformat": ".2f",
                 "hovertemplate": words["plot.hover_sensitivity"],
             }
         )
@@ -90,7 +91,7 @@ def plot_sensitivity(
         "x": 1,
         "xpad": 8,
         "tickfont": {"size": 10, "color": colours.muted},
-        "title": titled("log₁₀", colours),
+        "title": titled("log₁₀ ‖∂h<sub>t</sub>/∂x<sub>k</sub>‖", colours) | {"side": "right"},
         "nticks": 7,
     }
     figure = layout(

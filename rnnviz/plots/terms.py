@@ -47,9 +47,10 @@ def plot_terms(
         textposition="outside",
         textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
+        hovertemplate="%{y}: %{x}<extra></extra>",
     )
-    across = axis(colours, range=[-1.75 * reach, 1.75 * reach], showticklabels=False)
+    ends = [-1.75 * reach, 1.75 * reach]
+    across = axis(colours, range=ends, showticklabels=False, hoverformat="+.4f")
     down = axis(colours, autorange="reversed", type="category")
     down["tickfont"] = {"size": 12, "color": colours.ink}
     margin = {"l": 128, "r": 8, "t": 4, "b": 4}

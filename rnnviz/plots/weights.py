@@ -47,6 +47,7 @@ def plot_recurrent_weights(
         "colorscale": colours.signed,
         "xgap": 1 if len(u) <= 32 else 0,
         "ygap": 1 if len(u) <= 32 else 0,
+        "zhoverformat": ".4f",
         "hovertemplate": words["plot.hover_weight"],
         "colorbar": {
             "thickness": 8,

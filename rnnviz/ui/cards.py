@@ -43,4 +43,4 @@ def write_power(log10: float) -> str:
     mantissa, exponent = f"{10 ** (log10 % 1):.1f}", math.floor(log10)
     if mantissa == "10.0":
         mantissa, exponent = "1.0", exponent + 1
-    return f"{mantissa} × 10{str(exponent).translate(SUPERSCRIPT)}"
+    return f"{mantissa}\u00a0×\u00a010{str(exponent).translate(SUPERSCRIPT)}"

@@ -132,13 +132,13 @@ def show_gates(settings: Settings, words: Labels) -> None:
         heading(words(f"card.comparison_lines{ending}", first=first))
         show_figure("comparison_lines", _lines(settings, words), words)
     with st.container(key="card_gradients"):
-        of_text = "_text" * (settings.reads == "text")
-        heading(words(f"card.compared_gradients{ending or of_text}", first=first))
+        heading(words(f"card.compared_gradients{ending}", first=first))
         if settings.steps == 1:
             note(words["card.compared_no_gradients"])
             return
         show_figure("gradient_norms", _gradients(settings, words), words)
         if not settings.difference:
+            of_text = "_text" * (settings.reads == "text")
             note(words[f"card.compared_gradients{of_text}_note"])
 
 

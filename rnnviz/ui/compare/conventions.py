@@ -38,7 +38,7 @@ INPUTS, HIDDEN, STEPS, SEED = 3, 4, 50, 0
 CELLS = ("lstm", "gru", "rnn")
 ORDERS = {"torch": TORCH, "keras": KERAS, "onnx": ONNX}
 SWITCHES = ("flip_update", "reset_before", "one_bias")
-TITLES = {"torch": "torch", "keras": "Keras", "onnx": "ONNX"}
+TITLES = {"torch": "PyTorch", "keras": "Keras", "onnx": "ONNX"}
 
 Array = NDArray[Any]
 
@@ -160,7 +160,7 @@ def _figure(choice: Choice, words: Labels) -> Drawing:
     ]
     titles = [
         words("packed.title", title=title, gates=" ".join(LETTERS[gate] for gate in gates))
-        for title, gates in (("torch", before.gates), (TITLES[choice.order], after.gates))
+        for title, gates in ((TITLES["torch"], before.gates), (TITLES[choice.order], after.gates))
     ]
     return plot_packed_weights.drawn(
         before,
@@ -243,4 +243,4 @@ def _number(value: float) -> str:
     if value >= 0.001:
         return f"{value:.2g}"
     mantissa, _, exponent = f"{value:.0e}".partition("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(SUPERSCRIPT)}"

@@ -1,6 +1,7 @@
 """The step page's own parts: the live instrument, and the cards that follow where it rests."""
 
 from html import escape
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -136,10 +137,23 @@ def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
     show_chart(figure, key="figure_terms", alt=words[f"question.{gate}"])
     note(words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−"))
     if st.toggle(words["card.all_terms"], key="all_terms"):
-        st.dataframe(_term_rows(terms, reads, words), hide_index=True, height=280)
+        _show_term_rows(_term_rows(terms, reads, words))
 
 
-def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[object]]:
+def _show_term_rows(rows: dict[str, list[Any]]) -> None:
+    """A table that sorts by its numbers and writes them with a minus sign."""
+    from pandas import DataFrame
+
+    _, *numbers = rows
+    styled = DataFrame(rows).style.format(_four_decimals, subset=numbers)
+    st.dataframe(styled, hide_index=True, height=280)
+
+
+def _four_decimals(value: float) -> str:
+    return f"{value:.4f}".replace("-", "−")
+
+
+def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[Any]]:
     """Every term that enters the sum, largest first."""
     code = int(np.argmax(terms.x))
     rows: list[tuple[str, float, float, float]] = [
