@@ -4,14 +4,13 @@ from pathlib import Path
 
 from streamlit.components.v2 import component
 
+from rnnviz.instrument.modules import join_modules
 from rnnviz.ui.components.chart import CHUNK
-from rnnviz.ui.components.follow import SCRIPT
 
 HERE = Path(__file__).parent
 _wake = component(
     "rnnviz_wake",
-    js=SCRIPT
-    + "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("library", "reconnect")),
+    js=join_modules(*(HERE / f"{name}.js" for name in ("library", "follow", "reconnect"))),
 )
 
 
