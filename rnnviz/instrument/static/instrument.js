@@ -1,10 +1,14 @@
-// One instrument a page, in as many places as Streamlit gives it. It steps by itself; the server is
-// told where it has come to rest, one message at a time, and may say something else meanwhile.
+// One instrument per page, in as many places as Streamlit gives it. It steps by itself; its courier sends
+// the position once it rests. The server may have another one meanwhile: what it changes wins.
 
-const REST = 150; // milliseconds without a change until the server is told
-const LOST = 4000; // milliseconds until a message counts as lost
-const EASE = 180; // milliseconds from one step to the next, at most
-const FIELDS = ["t", "unit", "gate", "speed"];
+const EASE_MS = 180; // from one step to the next, at most
+const FIELDS = /** @type {const} */ (["t", "unit", "gate", "speed"]);
+
+/**
+ * @typedef {{t: number, unit: number, gate: string, speed: number}} Position
+ * @typedef {Position & {part: string, answered: number, first: Position}} PositionData from Python;
+ *   first: what the address leaves out
+ */
 // Where keys have a meaning of their own.
 const TAKES_KEYS =
   "input, textarea, select, [contenteditable=true], [role=slider], [role=combobox], [role=listbox]," +
@@ -13,11 +17,21 @@ const TAKES_KEYS =
 class Instrument {
   constructor() {
     Object.assign(this, { t: 1, unit: 0, gate: "", speed: 1, playing: false, isMean: false });
-    this.told = {}; // what the server and this agree on
-    this.seen = {}; // what the server's cards show
+    /** @type {Partial<Position>} */
+    this.agreed = {}; // with the server
+    /** @type {Partial<Position>} */
+    this.shown = {}; // by the server's cards
+    /** @type {Position | undefined} */
+    this.first = undefined;
+    /** @type {Map<HTMLElement, string>} */
     this.places = new Map(); // that Streamlit gave, and the part that each is for
-    this.number = 0; // of the last message
-    this.flying = false;
+    /** @type {((message: object) => void) | undefined} */
+    this.trigger = undefined;
+    /** @type {Courier<Position>} */
+    this.courier = new Courier({
+      send: (position, number) => this.trigger?.({ ...position, number }),
+      onFree: () => this.settle(),
+    });
     this.strip = new Strip(this);
     this.player = new Player(this);
     this.drawing = new Drawing(this);
@@ -25,8 +39,8 @@ class Instrument {
     this.states = new Rows(this, "states");
     this.cells = new Cells(this);
     this.figures = new Figures(this);
-    this.keyed = this.keyed.bind(this);
-    this.pointed = this.pointed.bind(this);
+    this.onKeyDown = this.onKeyDown.bind(this);
+    this.onPoint = this.onPoint.bind(this);
   }
 
   // An input of no network in particular has a strip and a player alone.
@@ -48,42 +62,43 @@ class Instrument {
     this.places.set(parent, part);
     if (this.listening) return;
     this.listening = true;
-    document.addEventListener("keydown", this.keyed);
-    document.addEventListener("pointerover", this.pointed);
-    document.addEventListener("focusin", this.pointed);
+    page.senders.add(this);
+    document.addEventListener("keydown", this.onKeyDown);
+    document.addEventListener("pointerover", this.onPoint);
+    document.addEventListener("focusin", this.onPoint);
   }
 
   // Where a part moves on the page, Streamlit may fill its old place once more before it goes.
-  left() {
+  moveParts() {
     for (const [place, part] of this.places) {
       const roots = this.roots(part);
       if (!place.isConnected) {
         this.places.delete(place);
         continue;
       }
-      this.send = senders.get(place) ?? this.send;
+      this.trigger = triggers.get(place) ?? this.trigger;
       if (roots.length && !roots[0].isConnected) {
         place.append(...roots);
         const bytes = part === "text" && messages.get(place);
         if (bytes && !alike(this.bytes, bytes)) this.take(bytes);
       }
     }
-    this.leave();
+    this.detach();
   }
 
-  // The page was left: what is on it stays as it is, for when the reader comes back.
-  leave() {
+  // The page was left: the instrument stays as it is, for when the reader comes back.
+  detach() {
     if (this.strip.root.isConnected) return;
     this.playing = this.listening = false;
     cancelAnimationFrame(this.frame);
     this.frame = 0;
-    clearTimeout(this.timer);
-    clearTimeout(this.lost);
-    if (this.flying) this.told = { ...this.seen }; // it is told again if it did not arrive
-    this.flying = false;
-    document.removeEventListener("keydown", this.keyed);
-    document.removeEventListener("pointerover", this.pointed);
-    document.removeEventListener("focusin", this.pointed);
+    this.abandon();
+    this.agreed = { ...this.shown }; // what did not arrive is sent again
+    for (const field of FIELDS) settle(field);
+    page.senders.delete(this);
+    document.removeEventListener("keydown", this.onKeyDown);
+    document.removeEventListener("pointerover", this.onPoint);
+    document.removeEventListener("focusin", this.onPoint);
     document.documentElement.removeAttribute("data-rnnviz-behind");
     this.figures.stop();
   }
@@ -109,26 +124,30 @@ class Instrument {
     this.draw();
   }
 
-  // What differs from what both agreed on is the server's wish; all else is the visitor's.
-  position(data) {
-    if (data.answered === this.number) {
-      this.flying = false;
-      clearTimeout(this.lost);
-    } else if (!this.flying) this.number = data.answered;
+  /**
+   * Takes the server's position: what differs from the one agreed on was changed there; the rest is the
+   * visitor's.
+   * @param {PositionData} data
+   */
+  takePosition(data) {
+    this.first = data.first;
+    this.courier.answer(data.answered);
     for (const field of FIELDS) {
-      // the server may not have read, or have lost, what is under way
-      const known = this.flying && data[field] === this.seen[field];
-      this.seen[field] = data[field];
-      if (known || data[field] === this.told[field]) continue;
-      this.told[field] = this[field] = data[field];
+      // the server may not have read the message in flight
+      const isOld = this.courier.inFlight && data[field] === this.shown[field];
+      assign(this.shown, field, data[field]);
+      if (isOld || data[field] === this.agreed[field]) continue;
+      assign(this.agreed, field, data[field]);
+      assign(this, field, data[field]);
       if (field === "t") this.playing = false;
     }
+    this.settle();
     if (!this.drawnAs) this.draw();
     this.changed({ ease: false });
   }
 
   draw() {
-    if (!this.recording || this.told.t === undefined) return;
+    if (!this.recording || this.agreed.t === undefined) return;
     this.drawnAs = this.recording;
     this.keepWithin();
     for (const part of this.parts) part.draw();
@@ -161,7 +180,7 @@ class Instrument {
     this.changed();
   }
 
-  hurry(speed) {
+  setSpeed(speed) {
     this.speed = speed;
     this.changed();
   }
@@ -191,13 +210,34 @@ class Instrument {
     for (const part of this.parts) part.mark();
     this.figures.mark();
     const still = !ease || matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.easing = still ? 0 : Math.min(EASE, 600 / this.speed);
+    this.easing = still ? 0 : Math.min(EASE_MS, 600 / this.speed);
     this.began = performance.now();
     if (still) this.ease(1);
     this.frame ||= requestAnimationFrame((now) => this.tick(now));
-    this.behind();
-    clearTimeout(this.timer);
-    if (!this.playing) this.timer = setTimeout(() => this.tell(), REST);
+    this.markBehind();
+    if (this.playing) this.courier.cancel();
+    else this.keepPending();
+  }
+
+  // The address has the position at once, the server once it rests.
+  keepPending() {
+    if (!this.listening) return;
+    for (const field of FIELDS) {
+      const isChanged = this[field] !== this.agreed[field];
+      if (isChanged || page.pending.has(field)) setPending(field, this.written(field));
+    }
+    if (this.isAgreed) this.courier.cancel();
+    else this.courier.debounce(() => this.collect());
+    this.settle();
+  }
+
+  get isAgreed() {
+    return FIELDS.every((field) => this[field] === this.agreed[field]);
+  }
+
+  /** @param {typeof FIELDS[number]} field */
+  written(field) {
+    return this[field] === this.first?.[field] ? "" : String(this[field]);
   }
 
   tick(now) {
@@ -226,35 +266,41 @@ class Instrument {
   }
 
   // Whether the server's cards show another step or unit than this.
-  behind() {
-    const behind = this.seen.t !== this.t || this.seen.unit !== this.unit;
+  markBehind() {
+    const behind = this.shown.t !== this.t || this.shown.unit !== this.unit;
     document.documentElement.toggleAttribute("data-rnnviz-behind", behind);
   }
 
-  tell() {
-    if (this.playing || this.flying || !this.send || !this.listening) return;
-    if (FIELDS.every((field) => this[field] === this.told[field])) return;
-    for (const field of FIELDS) this.told[field] = this[field];
-    this.number += 1;
-    this.flying = true;
-    this.send({ ...this.told, number: this.number });
-    this.lost = setTimeout(() => this.unanswered(), LOST);
-  }
-
-  // Once more if it was lost.
-  unanswered() {
-    if (runs() || isAway()) {
-      this.lost = setTimeout(() => this.unanswered(), LOST);
-      return;
+  /** Posts the position. */
+  collect() {
+    if (!this.trigger || !this.listening) return;
+    this.courier.cancel();
+    if (this.isAgreed) return;
+    for (const field of FIELDS) {
+      if (this[field] !== this.agreed[field]) setPending(field, this.written(field));
+      assign(this.agreed, field, this[field]);
     }
-    this.flying = false;
-    if (this.again === this.number) return;
-    this.again = this.number + 1;
-    this.told = { ...this.seen };
-    this.tell();
+    const { t, unit, gate, speed } = this;
+    this.courier.post({ t, unit, gate, speed });
   }
 
-  keyed(event) {
+  get isIdle() {
+    return this.courier.isIdle;
+  }
+
+  /** Forgets what was not answered: it has reached the server otherwise. */
+  abandon() {
+    this.playing = false;
+    this.courier.abandon();
+  }
+
+  // What the server has is not pending any more.
+  settle() {
+    if (!this.courier.isIdle) return;
+    for (const field of FIELDS) if (page.pending.has(field) && this[field] === this.shown[field]) settle(field);
+  }
+
+  onKeyDown(event) {
     const { key, target } = event;
     if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (!this.drawnAs || !this.strip.root.isConnected) return;
@@ -278,7 +324,7 @@ class Instrument {
   }
 
   // The gate under the pointer, or with the focus, is lit wherever it is on the page.
-  pointed(event) {
+  onPoint(event) {
     const gate = gateOf(event.target) ?? gateOf(document.activeElement);
     if (gate === this.lit && event.type === "pointerover") return;
     this.lit = gate;
@@ -295,7 +341,7 @@ function gateOf(place) {
 
 let instrument;
 const messages = new WeakMap(); // by place, what came there last
-const senders = new WeakMap(); // by place, what tells the server
+const triggers = new WeakMap(); // by place, what sends to the server
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -316,13 +362,23 @@ export default function (component) {
   } else {
     instrument.attach(data.part, parentElement);
     if (data.part === "drawing" || data.part === "step") {
-      instrument.send = (message) => setTriggerValue("told", message);
-      senders.set(parentElement, instrument.send);
-      instrument.position(data);
+      instrument.trigger = (message) => setTriggerValue("position", message);
+      triggers.set(parentElement, instrument.trigger);
+      instrument.takePosition(data);
     }
   }
   // Streamlit calls this for an update that a newer one overtook, too.
-  return () => setTimeout(() => instrument.left());
+  return () => setTimeout(() => instrument.moveParts());
+}
+
+/**
+ * @template {keyof Position} Field
+ * @param {Partial<Position>} position
+ * @param {Field} field
+ * @param {Position[Field]} value
+ */
+function assign(position, field, value) {
+  position[field] = value;
 }
 
 // Whether a message brings several networks' cells, and not an input.

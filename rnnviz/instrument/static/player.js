@@ -37,7 +37,7 @@ class Player {
     this.barPlace.append(this.bar);
     this.count = element("span", "rnnviz-count");
     this.speed = element("select");
-    this.speed.addEventListener("change", () => instrument.hurry(Number(this.speed.value)));
+    this.speed.addEventListener("change", () => instrument.setSpeed(Number(this.speed.value)));
     this.speedPlace = element("div", "speed st-key-speed");
     this.speedPlace.append(this.speed);
     this.root.append(...Object.values(this.buttons), this.barPlace, this.count, this.speedPlace);

@@ -70,7 +70,7 @@ class Chart {
     this.figure = text(data.subarray(end + 1));
     if (!isNewest(header.key)) this.live = undefined;
     this.header = header;
-    this.root.dataset.rnnvizFollows = header.key;
+    this.root.dataset.rnnvizLive = header.key;
     this.plot.setAttribute("aria-label", header.alt);
     this.message.textContent = header.failed;
     this.root.style.height = `${header.height}px`;
@@ -264,10 +264,10 @@ class Chart {
   }
 }
 
-// Whether what followed the hand is of its last move, which the page may not know yet.
+// Whether a live update of the last value is shown, which the page may not have yet.
 function isNewest(key) {
-  const { ahead, told, moves } = window.rnnvizPage ?? {};
-  return Boolean(ahead?.size) && told.get(key) === moves;
+  const { pending, shownAt, changes } = window.rnnvizPage ?? {};
+  return Boolean(pending?.size) && shownAt.get(key) === changes;
 }
 
 // One a task, so that a newer figure of the first need not wait for all.
