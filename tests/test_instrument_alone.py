@@ -12,7 +12,7 @@ from plotly.colors import hex_to_rgb
 
 from rnnviz import Trace, trace
 from rnnviz.inputs.vocabulary import Vocabulary
-from rnnviz.instrument import SCRIPTS, STYLES
+from rnnviz.instrument import SCRIPT, STYLES
 from rnnviz.instrument.payload import pack_trace, rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
@@ -25,13 +25,14 @@ PAGE = f"""<!doctype html>
 <style>{STYLES}</style>
 <div id="text"></div><div id="drawing"></div><div id="gates"></div><div id="states"></div>
 <script type="module">
-{SCRIPTS}
+{SCRIPT}
 window.show = (payload, position) => {{
     const instrument = new Instrument();
     for (const part of ["text", "drawing", "gates", "states"])
         instrument.attach(part, document.getElementById(part));
     instrument.record(Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0)));
-    instrument.position(position);
+    instrument.setPosition(position);
+    instrument.show();
 }};
 </script>"""
 # By array: how much of a gate is filled, as a share of its height.
@@ -68,7 +69,7 @@ def page(browser: Browser, record: Trace) -> Iterator[Page]:
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda request: wrong.append(request.url))
     page.set_content(PAGE)
-    position = {"t": 2, "unit": UNIT, "gate": "", "speed": 4, "answered": 0}
+    position = {"t": 2, "unit": UNIT, "gate": "", "speed": 4}
     page.evaluate("given => window.show(...given)", [b64encode(payload).decode(), position])
     yield page
     context.close()

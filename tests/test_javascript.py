@@ -64,11 +64,11 @@ def test_modules_are_joined_each_once_and_after_what_they_import(tmp_path: Path)
 def test_every_component_is_a_module_of_its_own(components: dict[str, str]):
     assert sorted(components) == [
         "rnnviz_chart",
+        "rnnviz_connection",
         "rnnviz_grid",
         "rnnviz_instrument",
+        "rnnviz_live_text",
         "rnnviz_slider",
-        "rnnviz_wake",
-        "rnnviz_words",
     ]
     errors = {name: syntax_error(script) for name, script in components.items()}
     assert errors == dict.fromkeys(components, "")

@@ -9,9 +9,4 @@ STYLES = "\n".join(
     (STATIC / f"{name}.css").read_text("utf-8")
     for name in ("instrument", "strip", "player", "drawing", "rows", "figures", "screens")
 )
-SCRIPTS = join_modules(
-    *(
-        STATIC / f"{name}.js"
-        for name in ("strip", "player", "drawing", "cells", "rows", "figures", "instrument")
-    )
-)
+SCRIPT = join_modules(STATIC / "instrument.js")

@@ -8,16 +8,19 @@ import { closest, element } from "./elements.js";
 /** @import { InstrumentView } from "./types.d.ts" */
 
 export class Figures {
-  /** @param {InstrumentView} instrument */
-  constructor(instrument) {
+  /**
+   * @param {InstrumentView} instrument
+   * @param {string} page selects the element that figures come and go in
+   */
+  constructor(instrument, page) {
     this.instrument = instrument;
+    this.page = page;
     /** @type {Map<Plot, HTMLElement>} */
     this.overlays = new Map();
     this.frame = 0; // the animation frame that is requested
     this.search = false; // whether that frame is to look for figures
     /** @type {Element | undefined} */
     this.watched = undefined;
-    // figures come and go with Streamlit's reruns
     this.watcher = new MutationObserver((changes) => {
       if (changes.some(({ target }) => !closest(target, ".rnnviz-instrument, .rnnviz-cursor")))
         this.soon(true);
@@ -25,7 +28,7 @@ export class Figures {
   }
 
   follow() {
-    const page = document.querySelector(".stMain") || document.body;
+    const page = document.querySelector(this.page) || document.body;
     if (this.watched === page) return;
     this.watcher.disconnect();
     this.watcher.observe(page, { childList: true, subtree: true });

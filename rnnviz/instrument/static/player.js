@@ -1,5 +1,4 @@
-// Buttons, the slider of the step, the speed. A class st-key-… is the name that Streamlit gives to
-// the setting's widget.
+// Buttons, the slider of the step, the speed.
 
 import { drawn, element } from "./elements.js";
 
@@ -29,12 +28,12 @@ export class Player {
     };
     this.bar = element("input", "", { type: "range", min: "1", step: "1" });
     this.bar.addEventListener("input", () => instrument.go(this.bar.valueAsNumber));
-    this.barPlace = element("div", "bar st-key-t");
+    this.barPlace = element("div", "bar");
     this.barPlace.append(this.bar);
     this.count = element("span", "rnnviz-count");
     this.speed = element("select");
-    this.speed.addEventListener("change", () => instrument.hurry(Number(this.speed.value)));
-    this.speedPlace = element("div", "speed st-key-speed");
+    this.speed.addEventListener("change", () => instrument.setSpeed(Number(this.speed.value)));
+    this.speedPlace = element("div", "speed");
     this.speedPlace.append(this.speed);
     this.root.append(...Object.values(this.buttons), this.barPlace, this.count, this.speedPlace);
     /** @type {boolean | undefined} whether the button says so */

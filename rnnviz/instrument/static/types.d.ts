@@ -54,6 +54,21 @@ export interface Header {
   title?: string;
 }
 
+export interface Position {
+  t: number; // the step, from 1
+  unit: number;
+  gate: string; // the selected one
+  speed: number; // steps per second
+}
+
+// What the page around an instrument gives it; all of it can be left out.
+export interface Host {
+  page?: string; // selects the element in which figures come and go
+  keyed?: string; // selects further elements in which keys have a meaning of their own
+  cards?: string; // selects elements that light the gate which they contain
+  onChange?: () => void; // after every change of the position, and of whether it plays
+}
+
 // What a drawing asks of an instrument.
 export interface CellView {
   recording: Recording;
@@ -71,7 +86,7 @@ export interface InstrumentView extends CellView {
   speed: number; // steps per second
   go(t: number, unit?: number): void;
   look(unit: number): void;
-  hurry(speed: number): void;
+  setSpeed(speed: number): void;
   toggle(): void;
 }
 

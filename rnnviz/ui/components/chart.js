@@ -118,7 +118,7 @@ class Chart {
     this.figure = text(data.subarray(end + 1));
     if (!isNewest(header.key)) this.live = undefined;
     this.header = header;
-    this.root.dataset.rnnvizFollows = header.key;
+    this.root.dataset.rnnvizLive = header.key;
     this.plot.setAttribute("aria-label", header.alt);
     this.message.textContent = header.failed;
     this.root.style.height = `${header.height}px`;
@@ -348,13 +348,13 @@ class Chart {
 }
 
 /**
- * Whether a chart's live figure is of the slider's last move, which the page may not have yet.
+ * Whether a live update of the last value is shown, which the page may not have yet.
  *
  * @param {string} key
  */
 function isNewest(key) {
   const page = window.rnnvizPage;
-  return Boolean(page?.ahead.size) && page?.told.get(key) === page?.moves;
+  return Boolean(page?.pending.size) && page?.shownAt.get(key) === page?.changes;
 }
 
 // One per task, so that a newer figure of the first need not wait for all others.

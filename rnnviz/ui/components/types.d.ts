@@ -28,12 +28,7 @@ export type LiveEvent = CustomEvent<Record<string, string> | null>;
 
 declare global {
   interface Window {
-    // see follow.js
-    rnnvizPage?: {
-      ahead: Map<string, string>;
-      told: Map<string, number>;
-      moves: number;
-    };
+    rnnvizPage?: import("./address.js").PageState;
   }
   interface WindowEventMap {
     "rnnviz-live": LiveEvent;
