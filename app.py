@@ -52,11 +52,11 @@ else:
             gc.freeze()
             gc.enable()
 
-    async def follow(wire: WebSocket) -> None:
-        """What follows the hand on a page: see rnnviz/ui/following.py."""
-        from rnnviz.ui.following import answer
+    async def follow(channel: WebSocket) -> None:
+        """The figures and texts of a page that are updated live: see rnnviz/ui/live_figures.py."""
+        from rnnviz.ui.live_figures import answer
 
-        await answer(wire)
+        await answer(channel)
 
     Thread(target=load, daemon=True).start()
     below = get_option("server.baseUrlPath").strip("/")

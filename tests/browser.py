@@ -43,11 +43,11 @@ FLAGS = (
     "--process-per-site",
 )
 DONE = "[data-test-script-state=notRunning]"
-# Six looks, 50 ms apart: more than the 150 ms for which a hand or the instrument may rest. What was
-# moved by hand is ahead of the address until the server has heard of it.
+# Six looks, 50 ms apart: more than the 150 ms for which a value may rest. A value that
+# was changed is pending until the server has it.
 STILL = f"""() => {{
     const done = document.querySelector("{DONE}") && !document.querySelector("[data-stale=true]")
-        && !window.rnnvizPage?.ahead.size;
+        && !window.rnnvizPage?.pending.size;
     window.still = done ? (window.still ?? 0) + 1 : 0;
     return window.still > 6;
 }}"""

@@ -1,11 +1,11 @@
-"""The server of tests/live_page.py, with the route by which its figure follows the slider."""
+"""The server of tests/live_page.py, with the route for live updates."""
 
 from pathlib import Path
 
 from starlette.routing import WebSocketRoute
 from streamlit.starlette import App
 
-from rnnviz.ui.following import PAGES, Makers, answer
+from rnnviz.ui.live_figures import PAGES, Makers, answer
 from tests.live_page import lines
 
 PAGES["waves"] = Makers(

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rnnviz.plots.style import layout, legend_above, palette
 from rnnviz.ui.components import chart
 from rnnviz.ui.components.chart import show_chart
-from rnnviz.ui.components.follow import Live
 from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider
 from rnnviz.ui.frame import is_dark
 

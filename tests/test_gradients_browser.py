@@ -376,7 +376,7 @@ def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(vis
     check_norms(visit, settings)
     visit.until(
         "the contributions",
-        "() => window.rnnvizPage.told.get('figure_weight_gradients') === window.rnnvizPage.moves",
+        "() => rnnvizPage.shownAt.get('figure_weight_gradients') === rnnvizPage.changes",
     )
     traces = run_networks(settings)
     drawn = lines(visit, "weight_gradients")

@@ -1,6 +1,7 @@
 """What holds of the tree as a whole: pins, the order of imports, what the wheel contains."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -55,7 +56,7 @@ UI_ROOMS = (
     "step",
     "gradients",
     "compare",
-    "following",
+    "live_figures",
     "warm_up",
     "serve",
 )
@@ -64,7 +65,16 @@ UI_ROOMS = (
 APP_FILE = re.compile(
     r"app\.py|pages/\w+\.py|\.streamlit/config\.toml|assets/(characters_\w+\.\w+|\w+\.svg)"
 )
-MADE = {".git", ".venv", "__pycache__", "build", "dist", "test-results", "screenshots"}
+MADE = {
+    ".git",
+    ".venv",
+    "__pycache__",
+    "build",
+    "dist",
+    "node_modules",
+    "screenshots",
+    "test-results",
+}
 MACHINE_PATH = re.compile(
     rb"(?:(?<![\w./~-])|file://)/(?:home|Users|root|work|tmp|private|mnt)/\w"
     rb"|\b[A-Za-z]:\\+(?:Users|Windows|Temp)\\"
@@ -109,6 +119,14 @@ def test_every_pin_is_exact_and_installed(name: str):
     # 2.13.0+cpu is a build of 2.13.0.
     installed = {package: version(package).split("+")[0] for package in pinned}
     assert installed == pinned
+
+
+def test_the_tools_for_javascript_are_pinned_and_from_no_registry_in_particular():
+    package = json.loads((ROOT / "package.json").read_text())
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    pinned = package["devDependencies"]
+    assert {name: lock[f"node_modules/{name}"]["version"] for name in pinned} == pinned
+    assert [name for name, entry in lock.items() if "resolved" in entry] == []
 
 
 def library_files() -> list[Path]:

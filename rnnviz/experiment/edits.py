@@ -20,7 +20,8 @@ class Edit(NamedTuple):
     value: float
 
     def __str__(self) -> str:
-        return f"{self.cell}.{self.gate}.{self.row}.{self.column}:{self.value!r}"
+        template = edit_template(self.cell, self.gate)
+        return template.format(row=self.row, column=self.column, value=repr(self.value))
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -30,6 +31,15 @@ class Edit(NamedTuple):
     def fits(self, hidden: int) -> bool:
         """Whether a network of so many units has this weight, and lets it be edited."""
         return max(self.row, self.column) < hidden <= MOST_EDITED
+
+
+def edit_template(cell: str, gate: str) -> str:
+    """How an address writes an edit of a gate; commas between several.
+
+    >>> edit_template("rnn", "hidden")
+    'rnn.hidden.{row}.{column}:{value}'
+    """
+    return f"{cell}.{gate}.{{row}}.{{column}}:{{value}}"
 
 
 def with_edit(edits: tuple[Edit, ...], edit: Edit) -> tuple[Edit, ...]:

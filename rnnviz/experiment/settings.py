@@ -184,6 +184,20 @@ class Settings(ComparisonSettings, ReadingSettings, NetworkSettings):
         }
 
 
+def write_setting(name: str, value: Any) -> str:
+    """A setting's value as the address has it; "" for the first one, which it leaves out.
+
+    >>> write_setting("gain", 1.5), write_setting("gain", 1.0)
+    ('1.5', '')
+    """
+    return "" if value == getattr(_first(), name, None) else write_value(value)
+
+
+@cache
+def _first() -> Settings:
+    return Settings()
+
+
 def write_value(value: Any) -> str:
     """A setting's value as the address has it; "" for None, which it leaves out."""
     if value is None:

@@ -6,18 +6,27 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from html import escape
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 from pydantic import BaseModel
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import LanguageName, NetworkSettings, Settings
+from rnnviz.experiment import (
+    MOST_CHARACTERS,
+    ComparisonSettings,
+    LanguageName,
+    NetworkSettings,
+    ReadingSettings,
+    Settings,
+)
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import ASSETS
-from rnnviz.ui.components.follow import Live
-from rnnviz.ui.components.reconnect import wake_up
+from rnnviz.ui.components.live_updates import Live
+from rnnviz.ui.components.reconnect import connect, take_leaving
 
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
 _dark: ContextVar[bool | None] = ContextVar("dark", default=None)
@@ -30,11 +39,19 @@ PAGES = {
     "gradients": ":material/trending_down:",
     "compare": ":material/view_column:",
 }
+# The settings in each page's address.
+FIELDS = {
+    "step": ReadingSettings.model_fields,
+    "gradients": NetworkSettings.model_fields,
+    "compare": ComparisonSettings.model_fields,
+}
 
 
 def navigate() -> None:
     """The whole of app.py: the menu, and the page that was asked for."""
     _read_address()
+    _read_leaving()
+    connect(st.session_state.run, list(Settings.model_fields))
     words = labels(st.session_state.language)
     st.set_page_config(page_title="rnnviz", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     st.logo(ASSETS / f"logo_{'dark' if is_dark() else 'light'}.svg", size="large")
@@ -66,13 +83,12 @@ def open_page(page: str) -> Labels:
         st.session_state.setdefault(name, before)
     language = st.session_state.language
     words = labels(language)
-    st.session_state.run = st.session_state.get("run", 0) + 1
-    wake_up(st.session_state.run)
     st.html(f"<style>{_colours()}{CSS}</style>")
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
     # What the address got wrong stands there until the reader changes something.
-    for problem in () if _has_changed() else st.session_state.problems:
-        st.warning(_as_it_stands(problem.message(language)), icon=":material/link_off:")
+    with st.container(key="problems"):  # in any case: fragments are known by what comes before them
+        for problem in () if _has_changed() else st.session_state.problems:
+            st.warning(_as_it_stands(problem.message(language)), icon=":material/link_off:")
     return words
 
 
@@ -99,27 +115,65 @@ def _colours() -> str:
 def _read_address() -> None:
     """An address that is not the page's own becomes the widgets' values; then these are kept.
 
-    It is another one at the first run and after a link to a scene; a bare one, as the menu gives,
-    asks for nothing. A widget that comes back with other labels or limits forgets what it held; a
-    value that the script has set itself it takes over.
+    It is another one at the first run, after a link to a scene, and after Back or Forward. A bare
+    one from the menu asks for nothing. A widget that comes back with other labels or limits forgets
+    what it held; a value that the script has set itself it takes over.
     """
     state, query = st.session_state, st.query_params.to_dict()
-    known = "problems" in state
+    known, went_back = "problems" in state, _is_history_navigation()
+    state.run = state.get("run", 0) + 1
+    newer: set[str] = set()
     if known:
         for name, before in state.kept:
             # Streamlit may drop a widget's value between pages, or in a run that is cut short
             now = state.get(name, before)
             state[name] = now if now is not None or name in MAY_BE_NONE else before
-        if not query or query == state.address:
+            if before is not None and state[name] != before:  # None is for the page to fill in
+                newer.add(name)
+        if not went_back and (not query or query == state.address):
             return
     settings, problems = Settings.from_query(query, _spoken())
+    if went_back:  # to all that the page showed
+        read = {*query, *FIELDS[_page_in_address()], "language"}
+    elif known:
+        # A link within the app is about networks; text and language stay as they are. A change that
+        # came in the same message as an address with pending values is the newer of the two.
+        read = {*query, *NetworkSettings.model_fields} - newer
+    else:
+        read = set(Settings.model_fields)
     for name, value in settings:
-        # a link within the app speaks of networks; it leaves text and language as they are
-        if not known or name in query or name in NetworkSettings.model_fields:
+        if name in read:
             state[name] = value
     state.address, state.address_read, state.problems = query, True, problems
     state.read_text = state.text if known else settings.text
     state.first = current()
+
+
+def _read_leaving() -> None:
+    """Takes what the browser delivers before a page is left, whose address stays as it is."""
+    state, pending = st.session_state, take_leaving()
+    state.leaving = pending is not None
+    if pending is None:
+        return
+    settings, problems = Settings.from_query({**current().to_query(), **pending})
+    for name in pending if not problems else ():
+        if name in Settings.model_fields:
+            state[name] = getattr(settings, name)
+    if state.text and len(state.text) <= MOST_CHARACTERS:
+        state.read_text = state.text
+    current()
+
+
+def _is_history_navigation() -> bool:
+    """Whether the reader has gone back or forward in the browser's history."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
+
+
+def _page_in_address() -> str:
+    """The page that the browser's address names."""
+    name = urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]
+    return name if name in PAGES else next(iter(PAGES))
 
 
 def _spoken() -> LanguageName:
@@ -139,6 +193,8 @@ def current() -> Settings:
 
 def write_address(settings: Settings, page: type[BaseModel]) -> None:
     """The address of this view, of the fields that the page has; written only where it changes."""
+    if st.session_state.get("leaving"):
+        return
     if settings.gate == GATES_AS_READ[settings.cell][0]:  # what the page shows by itself
         settings = settings.model_copy(update={"gate": None})
     query = settings.to_query(_spoken(), page.model_fields)
@@ -195,9 +251,9 @@ def live(
     write: Callable[[Settings], None],
     alone: Callable[[Settings], Collection[str]] = lambda _: (),
 ) -> Live:
-    """What a slider is told whose page follows it; ``write``: writes that page's address.
+    """What inputs need for live updates of a page; ``write``: writes that page's address.
 
-    alone: the settings by which nothing changes on the page but what follows them by itself.
+    alone: the settings that change nothing on the page but live figures and texts.
     """
     ran = current()
     before = alone(ran) if not st.session_state.problems else ()
@@ -215,4 +271,4 @@ def live(
         return True
 
     state = st.session_state
-    return Live(page, state.language, is_dark(), state.run, before, keep)
+    return Live(page, state.language, is_dark(), state.get("run", 0), before, keep)

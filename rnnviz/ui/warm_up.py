@@ -10,7 +10,7 @@ from rnnviz.ui.cache import measured
 
 PARTS = (
     "frame",
-    "following",
+    "live_figures",
     "step.cards",
     "step.controls",
     "gradients.controls",
@@ -42,13 +42,13 @@ def make_ready() -> None:
 
 def compile_ahead() -> None:
     """Has all compiled that the pages use, which is kept: ``make app`` does so once a machine."""
-    from rnnviz.ui.following import PAGES
     from rnnviz.ui.frame import seen_by
+    from rnnviz.ui.live_figures import PAGES
 
     with seen_by(dark=False):
         for page, settings in _views():
             makers = PAGES[page].of(settings, labels("en"))
-            for _ in makers.parts([*makers.figures, *makers.words]):
+            for _ in makers.lines([*makers.figures, *makers.texts]):
                 pass
 
 

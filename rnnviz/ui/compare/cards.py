@@ -90,10 +90,15 @@ def _strip(values: NDArray[np.float64], words: Labels, **look: Any) -> None:
 
 @st.fragment
 def follow_step() -> None:
-    """Takes where the player has come to rest, and writes the address; reruns no more than this."""
-    settings = current()
+    """Takes the step at which the player rests, and writes the address; nothing else reruns."""
+    settings, first = current(), Settings()
     input_step(
-        settings.t, settings.speed, steps=settings.steps, on_told=_rest, key="instrument_step"
+        settings.t,
+        settings.speed,
+        first=(first.t, first.speed),
+        steps=settings.steps,
+        on_change=_move,
+        key="instrument_step",
     )
     write_place(settings)
 
@@ -107,7 +112,7 @@ def write_place(settings: Settings) -> None:
     write_address(settings, ComparisonSettings)
 
 
-def _rest(t: int, speed: int) -> None:
+def _move(t: int, speed: int) -> None:
     st.session_state.t, st.session_state.speed = t, speed
 
 

@@ -30,7 +30,7 @@ from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.cards import note
-from rnnviz.ui.components.follow import Live
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider
 from rnnviz.ui.frame import current
 from rnnviz.ui.step.controls import check_text
@@ -53,7 +53,8 @@ def input_comparison(words: Labels, live: Live) -> Settings:
         _choose("loss", get_args(LossName), words, "compared_loss_help")
     if state.reads == "text":
         st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
-        check_text(words)
+        with st.container(key="text_error"):
+            check_text(words)
     settings = current()
     state.t = min(state.t, settings.steps)
     return current()

@@ -24,8 +24,8 @@ from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model, compared, held
 from rnnviz.ui.cards import heading, note, show_figure, write_power
 from rnnviz.ui.compare.controls import input_network
-from rnnviz.ui.components.follow import Live
 from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider
 from rnnviz.ui.frame import current, is_dark
 

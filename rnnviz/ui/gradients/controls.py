@@ -8,7 +8,7 @@ from rnnviz.cells import GATE_NAMES, GATES_AS_READ
 from rnnviz.experiment import InitName, LossName, NonlinearityName, Settings, limits_of
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
-from rnnviz.ui.components.follow import Live
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider
 from rnnviz.ui.frame import current
 

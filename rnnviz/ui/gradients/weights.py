@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES, GATES_AS_READ
 from rnnviz.experiment import MOST_EDITED, Edit, Settings, with_edit
+from rnnviz.experiment.edits import edit_template
 from rnnviz.locale import Labels
 from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.eigenvalues import plot_eigenvalues
@@ -14,9 +15,9 @@ from rnnviz.stability import pascanu_bound
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import networks
 from rnnviz.ui.cards import heading, note, show_figure, small_print
-from rnnviz.ui.components.follow import Live
 from rnnviz.ui.components.grid import Numbers, input_grid
 from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.frame import is_dark
 from rnnviz.ui.gradients.controls import input_gate
 
@@ -24,7 +25,7 @@ from rnnviz.ui.gradients.controls import input_gate
 def show_weights(settings: Settings, words: Labels, *, live: Live) -> None:
     """One gate's U as a heatmap, as a grid where it is small, and in the complex plane.
 
-    live: what follows a weight that is dragged.
+    live: the page that is updated while a weight is dragged.
     """
     with st.container(key="cards_weights"):
         left, right = st.columns(2, gap="small")
@@ -97,7 +98,8 @@ def _numbers(settings: Settings) -> Numbers:
     trace, gate = _shown(settings)
     own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
     places = [(edit.row, edit.column) for edit in own]
-    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places)
+    template = edit_template(settings.cell, gate)
+    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places, template)
 
 
 def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The step page's own parts: the live instrument, and the cards that follow where it rests."""
+"""The step page's own parts: the live instrument, and the cards of the step where it rests."""
 
 from html import escape
 from typing import Any
@@ -38,16 +38,19 @@ def show_reading(settings: Settings, words: Labels) -> None:
         key="instrument",
     )
     unknown = sorted({c for c in settings.text if c not in vocabulary})
-    if unknown:
-        # each apart, so that a right-to-left letter does not turn its neighbours round
-        shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
-        said = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
-        st.html(f"<p class='rnnviz-note'>{said}</p>")
+    # A container in any case: Streamlit knows the fragment below by how much comes before it, and
+    # drops a message to one that it does not know.
+    with st.container(key="unknown"):
+        if unknown:
+            # each apart, so that a right-to-left letter does not turn its neighbours round
+            shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
+            text = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
+            st.html(f"<p class='rnnviz-note'>{text}</p>")
 
 
 @st.fragment
 def step_through(words: Labels) -> None:
-    """The cell as a drawing, and this step's cards; coming to rest reruns no more than these."""
+    """The cell as a drawing, and this step's cards; another step reruns no more than these."""
     state = st.session_state
     if state.pop("refresh", False):
         st.rerun()
@@ -61,7 +64,8 @@ def step_through(words: Labels) -> None:
         left, right = st.columns([0.6, 0.4], gap="small")
     with left, st.container(key="card_cell"):
         now = Position(settings.t, settings.unit, settings.gate, settings.speed)
-        input_position(now, record=record, on_told=_follow, key="instrument_cell")
+        first = _first_position(settings)
+        input_position(now, first=first, record=record, on_change=_move, key="instrument_cell")
     with right, st.container(key="card_terms"):
         _show_terms(settings, record, words)
     with st.container(key="cards_step"):
@@ -83,7 +87,13 @@ def show_heatmaps(settings: Settings, words: Labels) -> None:
                 show_rows(kind, key=f"instrument_{kind}")
 
 
-def _follow(now: Position) -> None:
+def _first_position(settings: Settings) -> Position:
+    """What the address leaves out."""
+    first, units = Settings(), unit_order(settings.cell, settings.text, settings.order).units
+    return Position(first.t, int(units[0]), GATES_AS_READ[settings.cell][0], first.speed)
+
+
+def _move(now: Position) -> None:
     state = st.session_state
     # the sidebar shows the unit too
     state.refresh = now.unit != state.unit

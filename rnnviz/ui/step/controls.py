@@ -17,7 +17,8 @@ CELLS = tuple(GATE_NAMES)
 def input_reading(words: Labels) -> Settings:
     """The sidebar's choices and the text; returns the settings as they now stand."""
     st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
-    check_text(words)
+    with st.container(key="text_error"):
+        check_text(words)
     with st.sidebar:
         st.segmented_control(
             words["control.cell"],

@@ -1,4 +1,4 @@
-"""What follows the hand: the server's answers, without a browser."""
+"""Live updates: the server's answers, without a browser."""
 
 import asyncio
 import json
@@ -19,11 +19,11 @@ from rnnviz.experiment import Settings
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
-from rnnviz.ui import following
+from rnnviz.ui import live_figures
 from rnnviz.ui.cache import networks
 from rnnviz.ui.components.chart import written
-from rnnviz.ui.components.follow import Followed
-from rnnviz.ui.following import END, MOST, PAGES, Makers, answer, worker
+from rnnviz.ui.components.live_updates import LiveParts
+from rnnviz.ui.live_figures import END, MAX_CHARACTERS, PAGES, Makers, answer, worker
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -110,7 +110,7 @@ def test_a_weight_under_the_hand_is_the_networks_own():
 @pytest.mark.parametrize("page", list(PAGES))
 def test_every_part_of_a_page_can_follow(page: str):
     makers = PAGES[page]
-    seen = [*(f"figure_{name}" for name in makers.figures), *makers.words]
+    seen = [*(f"figure_{name}" for name in makers.figures), *makers.texts]
     query = {"reads": "signal", "length": "12", "hidden": "4"}
     found = parts(QUESTION | {"page": page, "query": query, "seen": seen})
     assert list(found) == seen
@@ -136,12 +136,12 @@ def test_what_is_not_there_is_left_out_and_what_cannot_be_had_is_empty():
         raise RnnvizError("error.empty_text")
 
     made: list[str] = []
-    followed = Followed(
+    live = LiveParts(
         {"lines": lambda: go.Figure(), "not yet": lambda: None, "refused": refused},
         {"said": lambda: made.append("said") or "<b>\n</b>", "nothing": lambda: None},
     )
     seen = ["said", "other", "lines", "lines", "nothing", "not yet", "refused"]
-    assert list(followed.parts(seen)) == [
+    assert list(live.lines(seen)) == [
         'said "<b>\\n</b>"\n',
         f"lines {written(go.Figure())}\n",
         "nothing \n",
@@ -181,7 +181,7 @@ def test_a_question_that_is_none_ends_the_talk(change: dict[str, Any]):
 def test_what_is_no_json_or_too_long_ends_it():
     for asked in ("", "{", "[]", "null", b"", b"{}", json.dumps(QUESTION).encode()):
         assert talk(asked) == ([], 1007), asked
-    assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MOST}})) == ([], 1009)
+    assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MAX_CHARACTERS}})) == ([], 1009)
 
 
 def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
@@ -191,7 +191,7 @@ def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
     assert talk(asked, host="a.org", origin="https://a.org") == here
     for origin in ("https://b.org", "https://a.org:81", "https://a.org.b.org", "null", ""):
         assert talk(asked, host="a.org", origin=origin) == ([], 1008), origin
-    monkeypatch.setattr(following, "get_option", lambda name: name != "server.enableCORS")
+    monkeypatch.setattr(live_figures, "get_option", lambda name: name != "server.enableCORS")
     assert talk(asked, host="a.org", origin="https://b.org") == here, "as of Streamlit's own"
 
 
@@ -261,7 +261,7 @@ from rnnviz.experiment import Settings
 from rnnviz.locale import labels
 from rnnviz.ui.cache import reading
 from rnnviz.ui.warm_up import compile_ahead
-from rnnviz.ui.following import PAGES
+from rnnviz.ui.live_figures import PAGES
 from rnnviz.ui.frame import seen_by
 
 def signatures():
@@ -292,7 +292,7 @@ with seen_by(dark=True):
         settings, problems = Settings.from_query(query)
         assert not problems, problems
         makers = PAGES[page].of(settings, labels("ko"))
-        for _ in makers.parts([*makers.figures, *makers.words]):
+        for _ in makers.lines([*makers.figures, *makers.texts]):
             pass
 for cell in ("rnn", "lstm", "gru"):
     reading(cell, "def f(x): return x")

@@ -1,4 +1,4 @@
-"""What follows the hand on each page, and the server's answer to who asks for it."""
+"""The live figures and texts of each page, and the server's end of their WebSocket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -22,11 +22,11 @@ from streamlit import get_option
 from rnnviz.experiment import LanguageName, Settings
 from rnnviz.locale import Labels, labels
 from rnnviz.ui.compare import cards, hold
-from rnnviz.ui.components.follow import Followed
+from rnnviz.ui.components.live_updates import LiveParts
 from rnnviz.ui.frame import seen_by
 from rnnviz.ui.gradients import norms, scenes, stability, weights
 
-MOST = 100_000  # characters of a question
+MAX_CHARACTERS = 100_000  # of a question
 END = "\n"  # of an answer: a message of one line, which is empty
 
 
@@ -34,22 +34,22 @@ END = "\n"  # of an answer: a message of one line, which is empty
 def worker(process: int) -> ThreadPoolExecutor:
     """The thread that answers in this process, by its id; a forked child starts its own.
 
-    One question at a time and in turn: together they take no less, and caches hold few networks.
+    One question at a time, in turn: in parallel they take as long, and the caches hold few networks.
     """
-    return ThreadPoolExecutor(1, thread_name_prefix=f"follow-{process}")
+    return ThreadPoolExecutor(1, thread_name_prefix=f"live-{process}")
 
 
 class Makers(NamedTuple):
-    """What makes the figures, by name, and the words, by key, that follow on a page."""
+    """What makes the live figures of a page, by name, and its texts, by key."""
 
     figures: Mapping[str, Any]
-    words: Mapping[str, Any]
+    texts: Mapping[str, Any]
 
-    def of(self, settings: Settings, words: Labels) -> Followed:
-        """They, for a reader who sees these settings."""
-        return Followed(
+    def of(self, settings: Settings, words: Labels) -> LiveParts:
+        """The parts for these settings."""
+        return LiveParts(
             {f"figure_{n}": partial(make, settings, words) for n, make in self.figures.items()},
-            {n: partial(make, settings, words) for n, make in self.words.items()},
+            {n: partial(make, settings, words) for n, make in self.texts.items()},
         )
 
 
@@ -63,7 +63,7 @@ PAGES = {
 
 
 class Question(BaseModel):
-    """What a browser asks while a hand moves: the address as it would be, and what is in sight."""
+    """What a browser asks while a value changes: the address with it, and the keys in sight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,58 +73,58 @@ class Question(BaseModel):
     dark: bool
     seen: list[str]
 
-    def parts(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """A line for each part; none where there are no such page or settings."""
         settings, problems = Settings.from_query(self.query, self.language)
         if problems or self.page not in PAGES:
             return iter(())
-        return PAGES[self.page].of(settings, labels(settings.language)).parts(self.seen)
+        return PAGES[self.page].of(settings, labels(settings.language)).lines(self.seen)
 
 
-async def answer(wire: WebSocket) -> None:
-    """Answers question after question: the lines of ``Followed.parts``, then an empty line.
+async def answer(channel: WebSocket) -> None:
+    """Answers question after question: the lines of ``LiveParts.lines``, then an empty line.
 
-    Lines are sent as soon as they are made, those together that came together; none where there are
-    no such page or settings. What is no question, or comes from another site's page, closes the
+    A line is sent as soon as it is made, together with others that are ready; none where there are
+    no such page or settings. Anything but a question, or a page of another site, closes the
     connection.
     """
-    if not _is_ours(wire):
-        await wire.close(code=WS_1008_POLICY_VIOLATION)
+    if not _is_ours(channel):
+        await channel.close(code=WS_1008_POLICY_VIOLATION)
         return
-    await wire.accept()
+    await channel.accept()
     with suppress(WebSocketDisconnect):
-        while (message := await wire.receive())["type"] == "websocket.receive":
+        while (message := await channel.receive())["type"] == "websocket.receive":
             asked = message.get("text") or ""
-            if len(asked) > MOST:
-                await wire.close(code=WS_1009_MESSAGE_TOO_BIG)
+            if len(asked) > MAX_CHARACTERS:
+                await channel.close(code=WS_1009_MESSAGE_TOO_BIG)
                 return
             try:
                 question = Question.model_validate_json(asked)
             except ValidationError:
-                await wire.close(code=WS_1007_INVALID_FRAME_PAYLOAD_DATA)
+                await channel.close(code=WS_1007_INVALID_FRAME_PAYLOAD_DATA)
                 return
-            async for lines in _made(question.parts(), question.dark):
-                await wire.send_text(lines)
-            await wire.send_text(END)
+            async for lines in _made(question.lines(), question.dark):
+                await channel.send_text(lines)
+            await channel.send_text(END)
 
 
-def _is_ours(wire: WebSocket) -> bool:
-    """Whether one of the app's own pages asks, or no page; browsers let any page connect."""
-    origin = wire.headers.get("origin")
-    if origin is None or not get_option("server.enableCORS"):  # which frees Streamlit's own, too
+def _is_ours(channel: WebSocket) -> bool:
+    """Whether the app's own page asks, or no page at all; browsers let any page connect."""
+    origin = channel.headers.get("origin")
+    if origin is None or not get_option("server.enableCORS"):  # which opens Streamlit's own, too
         return True
-    return urlsplit(origin).netloc == wire.headers.get("host")
+    return urlsplit(origin).netloc == channel.headers.get("host")
 
 
-async def _made(parts: Iterator[str], dark: bool) -> AsyncIterator[str]:
-    """The lines as the worker makes them, those together that came together."""
+async def _made(lines: Iterator[str], dark: bool) -> AsyncIterator[str]:
+    """The lines as the worker makes them, together with others that are ready."""
     loop, made = asyncio.get_running_loop(), asyncio.Queue[str]()
     gone = Event()
 
     def work() -> None:
         try:
             with seen_by(dark=dark):
-                for line in parts:
+                for line in lines:
                     if gone.is_set():
                         return
                     loop.call_soon_threadsafe(made.put_nowait, line)
@@ -134,10 +134,10 @@ async def _made(parts: Iterator[str], dark: bool) -> AsyncIterator[str]:
     at_work = loop.run_in_executor(worker(getpid()), work)
     try:
         while line := await made.get():
-            lines = [line]
+            ready = [line]
             while not made.empty() and (line := made.get_nowait()):
-                lines.append(line)
-            yield "".join(lines)
+                ready.append(line)
+            yield "".join(ready)
             if not line:
                 break
         await at_work  # to raise what it raised
