@@ -1,4 +1,4 @@
-"""Traces as files: netCDF (.nc), NumPy (.npz) and a long table (.csv)."""
+"""Datasets as files: netCDF (.nc), NumPy (.npz) and long-form tables (.csv)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 
 
 def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
-    """Writes a trace's dataset; the ending of the path says how."""
+    """Writes a dataset in the format of the path's suffix."""
     path = Path(path)
     dataset = dataset.assign_attrs(format_version=FORMAT_VERSION)
     if path.suffix == ".nc":
@@ -54,7 +54,7 @@ def read_dataset(path: str | Path) -> xarray.Dataset:
         version = int(dataset.attrs.pop("format_version", 0))
         if version < 0:
             raise ValueError(version)
-    except Exception as error:  # a damaged file can break its reader in any way
+    except Exception as error:  # a damaged file can raise anything
         raise RnnvizError("error.trace_file", path=path.name) from error
     if version > FORMAT_VERSION:
         raise RnnvizError(
@@ -90,13 +90,13 @@ def _read_npz(path: Path) -> xarray.Dataset:
 
 
 def _write_csv(dataset: xarray.Dataset, path: Path) -> None:
-    """One line a number: name, layer, direction, time, batch, unit, value (repr, exact)."""
+    """One line per number: name, layer, direction, time, batch, unit, value (exact repr)."""
     dims = ("layer", "direction", "time", "batch", "unit")
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join(("name", *dims, "value")) + "\n")
         for name in dataset.data_vars:
             if "time" not in dataset[name].dims:
-                continue  # the initial state and the parameters are no series
+                continue  # initial state and parameters
             frame = dataset[name].rename("value").to_dataframe().reset_index()
             frame = frame.rename(columns={"feature": "unit", "projection": "unit"})
             frame = frame.assign(name=name).reindex(columns=["name", *dims, "value"])

@@ -95,8 +95,7 @@ def pass_back(
     """
     from rnnviz.engine import kernels
 
-    u, _, _ = weights
-    h, dtype = states.h, output_grad.dtype
+    u, h, dtype = weights.u, states.h, output_grad.dtype
     hidden = len(u) // len(form.gates)
     if form.coupled:
         weights = _with_input_gate(weights, hidden)

@@ -12,7 +12,7 @@ from rnnviz import initialise
 from rnnviz.cells import GATE_NAMES, ElmanCell
 from rnnviz.engine.device import single_thread
 from rnnviz.experiment.settings import NetworkSettings
-from rnnviz.initialise import KEEPING
+from rnnviz.initialise import MEMORY_GATE
 from rnnviz.inputs.signals import make_signal
 from rnnviz.trace import Trace, trace_equations
 
@@ -93,13 +93,13 @@ def build_network(settings: NetworkSettings, cell: str) -> nn.Module:
         initialise.orthogonal(module, seed=settings.seed)
     elif settings.init == "identity":
         initialise.identity(module)
-    elif settings.init == "chrono" and cell in KEEPING:
+    elif settings.init == "chrono" and cell in MEMORY_GATE:
         initialise.chrono(module, settings.length, seed=settings.seed)
     if settings.spectral_radius is not None:
         initialise.spectral_radius(module, settings.spectral_radius)
     if settings.gain != 1:
         initialise.recurrent_gain(module, settings.gain)
-    if settings.forget_bias is not None and cell in KEEPING:
+    if settings.forget_bias is not None and cell in MEMORY_GATE:
         initialise.forget_bias(module, settings.forget_bias)
     _edit(module, settings, cell)
     return module
