@@ -40,8 +40,7 @@ test: dev chromium
 	$(RUN) -m basedpyright
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
 	$(PYTEST) -n $(WORKERS) -m "slow and not browser"
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "browser and not alone"
-	$(PYTEST) -m alone
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser
 
 test-fast: dev
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
