@@ -44,8 +44,7 @@ test: dev chromium check-js
 	$(RUN) -m basedpyright
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
 	$(PYTEST) -n $(WORKERS) -m "slow and not browser"
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "browser and not alone"
-	$(PYTEST) -m alone
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser
 
 test-fast: dev
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"

@@ -25,6 +25,7 @@ from playwright.sync_api import (
     Request,
     TimeoutError,
     WebSocket,
+    expect,
     sync_playwright,
 )
 
@@ -54,6 +55,7 @@ STILL = f"""() => {{
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
 LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 
 class Server:

@@ -1,7 +1,6 @@
 """What a person does with the gradients page, in a real browser."""
 
 import re
-import time
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -234,10 +233,8 @@ def test_what_takes_long_shows_progress_and_can_be_cancelled(visit: Visit):
     cancel = visit.key("cancel_stability").get_by_role("button").first
     cancel.wait_for()
     assert visit.page.get_by_test_id("stProgress").is_visible()
-    begun = time.monotonic()
     cancel.click()
     visit.page.get_by_test_id("stProgress").wait_for(state="detached")
-    assert time.monotonic() - begun < 10
     visit.settle()
     assert visit.key("figure_lyapunov").count() == 0
     # and what is begun ends, at a size that takes a second
