@@ -34,7 +34,7 @@ END = "\n"  # of an answer: a message of one line, which is empty
 def worker(process: int) -> ThreadPoolExecutor:
     """The thread that answers in this process, by its id; a forked child starts its own.
 
-    One question at a time, in turn: in parallel they take as long, and the caches hold few networks.
+    One question at a time: in parallel they take as long, and the caches hold few networks.
     """
     return ThreadPoolExecutor(1, thread_name_prefix=f"live-{process}")
 
