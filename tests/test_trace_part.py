@@ -275,8 +275,8 @@ def test_a_layer_or_sequence_that_is_not_there(entry: str, came: int):
         if name == "batch" and entry in LAST_BY_DEFAULT:
             layer = 1
         assert message(entry, **{name: came}) == (
-            f"Layer {layer} and sequence {batch} were asked for; there are 2 layers and 2 "
-            "sequences, counted from 0. Choose smaller numbers."
+            f"Layer {layer} or sequence {batch} is out of range; expected 0 ≤ layer < 2 and "
+            "0 ≤ sequence < 2. Choose other numbers."
         )
 
 
@@ -294,8 +294,8 @@ LAST_BY_DEFAULT = (
 def test_a_layer_or_sequence_that_is_no_whole_number(entry: str, came: Any):
     for name in {"layer", "batch"} & set(ENTRIES[entry][1].split()):
         assert message(entry, **{name: came}) == (
-            f"The {name} is {came} ({type(came).__name__}); a whole number from 0 to 1 was "
-            "expected. Pass an int."
+            f"The {name} is {came} ({type(came).__name__}); expected an integer from 0 to 1. "
+            "Pass an int."
         )
 
 
@@ -367,9 +367,9 @@ def test_networks_of_other_depths_are_compared(plot: Entry):
 @pytest.mark.parametrize(
     ("unit", "time", "text"),
     [
-        (0.0, 0, "The unit is 0.0 (float); a whole number from 0 to 3 was expected."),
-        (True, 0, "The unit is True (bool); a whole number from 0 to 3 was expected."),
-        (0, 1.0, "The time is 1.0 (float); a whole number from 0 to 4 was expected."),
+        (0.0, 0, "The unit is 0.0 (float); expected an integer from 0 to 3."),
+        (True, 0, "The unit is True (bool); expected an integer from 0 to 3."),
+        (0, 1.0, "The time is 1.0 (float); expected an integer from 0 to 4."),
     ],
 )
 def test_a_unit_or_time_that_is_no_whole_number(unit: Any, time: Any, text: str):
@@ -386,7 +386,7 @@ def test_units_and_sources_that_are_no_whole_numbers():
     ):
         with pytest.raises(RnnvizError) as caught:
             call()
-        assert str(caught.value).startswith(f"{text} (float); a whole number from 0 to ")
+        assert str(caught.value).startswith(f"{text} (float); expected an integer from 0 to ")
 
 
 # One trace or several
