@@ -355,7 +355,9 @@ def test_networks_of_other_depths_are_compared(plot: Entry):
     plot(traces, layer=1, direction="backward")
     with pytest.raises(RnnvizError) as caught:
         plot(traces, layer=2)
-    assert str(caught.value).startswith("Layer 2 and sequence 0 were asked for; there are 2 layers")
+    assert str(caught.value).startswith(
+        "Layer 2 or sequence 0 is out of range; expected 0 ≤ layer < 2"
+    )
     del traces["large"]
     with pytest.raises(RnnvizError) as caught:
         plot(traces, direction="backward")
@@ -416,6 +418,5 @@ def test_a_figure_of_no_trace(plot: Entry):
     with pytest.raises(RnnvizError) as caught:
         plot({})
     assert str(caught.value) == (
-        "The mapping of networks to show is empty; at least one was expected, under the label it "
-        "is to have. Add one."
+        "There is no network to show; expected a mapping from labels to at least one. Add one."
     )

@@ -33,6 +33,7 @@ class InstrumentOnPage {
     this.shown = {}; // by the server's cards
     /** @type {Position | undefined} */
     this.first = undefined;
+    this.mustSend = false; // whether what is pending was not sent before the page went
     /** @type {Uint8Array | undefined} the payload of the text */
     this.bytes = undefined;
     /** @type {Map<HTMLElement, PartName>} */
@@ -78,9 +79,10 @@ class InstrumentOnPage {
   // The page was left: the instrument stays as it is, for when the reader comes back.
   detach() {
     this.instrument.detach();
+    this.mustSend = !this.courier.isIdle; // once the server has run the page anew
     this.abandon();
-    this.agreed = { ...this.shown }; // what did not arrive is sent again
-    for (const field of FIELDS) settle(field);
+    this.agreed = { ...this.shown };
+    if (!this.mustSend) for (const field of FIELDS) settle(field);
     page.senders.delete(this);
     document.documentElement.removeAttribute("data-rnnviz-behind");
   }
@@ -106,11 +108,15 @@ class InstrumentOnPage {
     for (const field of FIELDS) {
       // the server may not have read the message in flight
       const isOld = this.courier.inFlight && data[field] === this.shown[field];
+      const isPending = page.pending.has(field);
       assign(this.shown, field, data[field]);
-      if (isOld || data[field] === this.agreed[field]) continue;
+      if (this.mustSend && isPending) assign(this.agreed, field, data[field]);
+      if (isOld || (isPending && (this.mustSend || !this.courier.isIdle))) continue;
+      if (data[field] === this.agreed[field]) continue;
       assign(this.agreed, field, data[field]);
       assign(changes, field, data[field]);
     }
+    this.mustSend = false;
     this.instrument.setPosition(changes);
     this.settle();
     this.instrument.show();
