@@ -5,7 +5,10 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import vm from "node:vm";
 
-const source = readFileSync(new URL("../../rnnviz/ui/components/courier.js", import.meta.url), "utf8");
+const source = readFileSync(
+  new URL("../../rnnviz/ui/components/courier.js", import.meta.url),
+  "utf8",
+).replaceAll(/^import .*\n|^export /gm, ""); // a script, whose globals are stood in for
 
 /** A courier whose clock is moved by hand; sent has what it has sent. */
 function build(ports = {}) {
@@ -40,7 +43,9 @@ function build(ports = {}) {
   const wait = (ms) => {
     const end = world.now + ms;
     for (;;) {
-      const due = [...timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+      const due = [...timers]
+        .filter(([, { at }]) => at <= end)
+        .sort(([, a], [, b]) => a.at - b.at)[0];
       if (!due) break;
       const [id, timer] = due;
       world.now = timer.at;
@@ -80,7 +85,11 @@ test("messages for different places all arrive, in their order", () => {
   courier.post("c", "3");
   courier.post("d", "2");
   for (const number of [1, 2, 3]) courier.answer(number);
-  assert.deepEqual(world.sent, [["a", 1], ["d", 2], ["c", 3]]);
+  assert.deepEqual(world.sent, [
+    ["a", 1],
+    ["d", 2],
+    ["c", 3],
+  ]);
 });
 
 test("the number goes on from what the server has answered", () => {
@@ -127,7 +136,10 @@ test("a lost message is sent again, later every time, and given up in the end", 
   wait(LOST_AFTER_MS);
   assert.equal(world.sent.length, 1);
   wait(500);
-  assert.deepEqual(world.sent, [["a", 1], ["a", 2]]);
+  assert.deepEqual(world.sent, [
+    ["a", 1],
+    ["a", 2],
+  ]);
   wait(LOST_AFTER_MS * 2 - 500);
   assert.equal(world.sent.length, 2);
   wait(LOST_AFTER_MS * 2 ** (MAX_RETRIES + 2));
@@ -143,7 +155,10 @@ test("what is lost does not come back over what is newer", () => {
   courier.post("a");
   courier.post("b");
   wait(LOST_AFTER_MS + 500);
-  assert.deepEqual(world.sent, [["a", 1], ["b", 2]]);
+  assert.deepEqual(world.sent, [
+    ["a", 1],
+    ["b", 2],
+  ]);
   courier.answer(2);
   wait(60_000);
   assert.equal(world.sent.length, 2);

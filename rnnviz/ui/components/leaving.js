@@ -22,6 +22,7 @@ export class Exit {
       send: (values, number) => this.trigger({ values, number }),
       onFree: () => this.courier.isIdle && this.release(),
     });
+    this.isReleased = false;
     this.touched = -Infinity;
     /** @type {(() => void) | null} */
     this.goOn = null;
