@@ -39,6 +39,7 @@ PAGES = {
     "gradients": ":material/trending_down:",
     "compare": ":material/view_column:",
 }
+LINK = "scene"  # in the query of a link within the app
 # The settings in each page's address.
 FIELDS = {
     "step": ReadingSettings.model_fields,
@@ -113,38 +114,33 @@ def _colours() -> str:
 
 
 def _read_address() -> None:
-    """An address that is not the page's own becomes the widgets' values; then these are kept.
+    """The address becomes the widgets' values where it was asked for; then these are kept.
 
-    It is another one at the first run, after a link to a scene, and after Back or Forward. A bare
-    one from the menu asks for nothing. A widget that comes back with other labels or limits forgets
-    what it held; a value that the script has set itself it takes over.
+    That is at the first run, after a link to a scene, and after Back or Forward. With any other
+    message Streamlit sends an address that it has had before, or none. A widget that comes back
+    with other labels or limits forgets what it held; a value set by the script it takes over.
     """
     state, query = st.session_state, st.query_params.to_dict()
-    known, went_back = "problems" in state, _is_history_navigation()
     state.run = state.get("run", 0) + 1
-    newer: set[str] = set()
+    known, went_back = "problems" in state, _is_history_navigation()
     if known:
         for name, before in state.kept:
             # Streamlit may drop a widget's value between pages, or in a run that is cut short
             now = state.get(name, before)
             state[name] = now if now is not None or name in MAY_BE_NONE else before
-            if before is not None and state[name] != before:  # None is for the page to fill in
-                newer.add(name)
-        if not went_back and (not query or query == state.address):
-            return
-    settings, problems = Settings.from_query(query, _spoken())
-    if went_back:  # to all that the page showed
-        read = {*query, *FIELDS[_page_in_address()], "language"}
-    elif known:
-        # A link within the app is about networks; text and language stay as they are. A change that
-        # came in the same message as an address with pending values is the newer of the two.
-        read = {*query, *NetworkSettings.model_fields} - newer
-    else:
+    if not known:
         read = set(Settings.model_fields)
+    elif went_back:  # to all that the page showed
+        read = {*query, *FIELDS[_page_in_address()], "language"}
+    elif LINK in query:  # which is about networks; text and language stay as they are
+        read = {*query, *NetworkSettings.model_fields}
+    else:
+        return
+    settings, problems = Settings.from_query(query, _spoken())
     for name, value in settings:
         if name in read:
             state[name] = value
-    state.address, state.address_read, state.problems = query, True, problems
+    state.address, state.problems = None, problems
     state.read_text = state.text if known else settings.text
     state.first = current()
 
@@ -199,10 +195,11 @@ def write_address(settings: Settings, page: type[BaseModel]) -> None:
         settings = settings.model_copy(update={"gate": None})
     query = settings.to_query(_spoken(), page.model_fields)
     state = st.session_state
-    state.address = query
-    # A link to the same page tells the script its query and leaves the browser's address as it was.
-    if st.query_params.to_dict() != query or state.pop("address_read", False):
+    # What Streamlit sends as the address may be an earlier one, or that of a link, which the
+    # browser does not have: what was written last counts.
+    if st.query_params.to_dict() != query or state.address != query:
         st.query_params.from_dict(query)
+    state.address = query
 
 
 def input_language(words: Labels) -> None:

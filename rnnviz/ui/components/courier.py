@@ -17,7 +17,7 @@ def take(key: str, event: str) -> Mapping[str, Any] | None:
     To be called in the event's callback. None where it is no mapping, or the component is gone.
     """
     sent = st.session_state.get(key)
-    message = sent and sent.get(event)
+    message = sent.get(event) if sent else None
     if not isinstance(message, dict):
         return None
     number = message.get("number")

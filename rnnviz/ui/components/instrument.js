@@ -28,7 +28,7 @@ class InstrumentOnPage {
     this.instrument.player.barPlace.classList.add("st-key-t");
     this.instrument.player.speedPlace.classList.add("st-key-speed");
     /** @type {Partial<Position>} */
-    this.agreed = {}; // with the server
+    this.agreed = {}; // with the server: what it was sent, or has sent
     /** @type {Partial<Position>} */
     this.shown = {}; // by the server's cards
     /** @type {Position | undefined} */
@@ -42,7 +42,10 @@ class InstrumentOnPage {
     this.trigger = undefined;
     /** @type {Courier<Position>} */
     this.courier = new Courier({
-      send: (position, number) => this.trigger?.({ ...position, number }),
+      send: (position, number) => {
+        this.agreed = { ...position };
+        this.trigger?.({ ...position, number });
+      },
       onFree: () => this.settle(),
     });
   }
@@ -102,22 +105,23 @@ class InstrumentOnPage {
    */
   takePosition(data) {
     this.first = data.first;
-    this.courier.answer(data.answered);
+    const isUnread = this.courier.inFlight && data.answered !== this.courier.number;
+    const isBusy = isUnread || this.courier.due !== null || this.courier.waiting.size > 0;
     /** @type {Partial<Position>} */
     const changes = {};
     for (const field of FIELDS) {
-      // the server may not have read the message in flight
-      const isOld = this.courier.inFlight && data[field] === this.shown[field];
+      const isOld = isUnread && data[field] === this.shown[field];
       const isPending = page.pending.has(field);
       assign(this.shown, field, data[field]);
       if (this.mustSend && isPending) assign(this.agreed, field, data[field]);
-      if (isOld || (isPending && (this.mustSend || !this.courier.isIdle))) continue;
+      if (isOld || (isPending && (this.mustSend || isBusy))) continue;
       if (data[field] === this.agreed[field]) continue;
       assign(this.agreed, field, data[field]);
       assign(changes, field, data[field]);
     }
     this.mustSend = false;
     this.instrument.setPosition(changes);
+    this.courier.answer(data.answered); // last, as it sends what waits, which is agreed on then
     this.settle();
     this.instrument.show();
   }
@@ -158,10 +162,8 @@ class InstrumentOnPage {
     if (!this.trigger || !this.instrument.listening) return;
     this.courier.cancel();
     if (this.isAgreed) return;
-    for (const field of FIELDS) {
+    for (const field of FIELDS)
       if (this.instrument[field] !== this.agreed[field]) setPending(field, this.written(field));
-      assign(this.agreed, field, this.instrument[field]);
-    }
     const { t, unit, gate, speed } = this.instrument;
     this.courier.post({ t, unit, gate, speed });
   }

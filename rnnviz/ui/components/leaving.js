@@ -22,6 +22,7 @@ export class Exit {
       send: (values, number) => this.trigger({ values, number }),
       onFree: () => this.courier.isIdle && this.release(),
     });
+    this.isReleased = false;
     this.touched = -Infinity;
     /** @type {(() => void) | null} */
     this.goOn = null;
@@ -30,11 +31,13 @@ export class Exit {
     for (const name of ["pointerdown", "keydown", "input"]) {
       document.addEventListener(name, (event) => this.touch(event), true);
     }
-    const push = history.pushState;
-    history.pushState = function (...args) {
-      push.apply(this, args);
-      writeAddress(); // Streamlit's address lacks what is pending
-    };
+    for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
+      const write = history[name];
+      history[name] = function (...args) {
+        write.apply(this, args);
+        writeAddress(); // what Streamlit writes lacks what is pending
+      };
+    }
   }
 
   /** @param {Event} event */
@@ -55,8 +58,15 @@ export class Exit {
   popped(event) {
     if (this.isReleased) return;
     page.leaving = true; // the address is the other one already
-    const held = this.hold(event, () => window.dispatchEvent(new PopStateEvent("popstate", { state: history.state })));
-    if (!held) page.leaving = false;
+    if (!this.hold(event, () => this.navigate())) page.leaving = false;
+  }
+
+  /** Has the page run from its address. */
+  navigate() {
+    const before = this.isReleased;
+    this.isReleased = true;
+    window.dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+    this.isReleased = before;
   }
 
   /**

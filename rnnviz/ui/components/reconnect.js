@@ -28,7 +28,7 @@ export default function (component) {
   let wasAway = isAway();
   return watchAttribute(CONNECTION_STATE, () => {
     if (!parentElement.isConnected) return;
-    if (wasAway && !isAway()) window.dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+    if (wasAway && !isAway()) exit?.navigate();
     wasAway = isAway();
   });
 }

@@ -9,6 +9,7 @@ import streamlit as st
 from rnnviz.experiment import MOST_EDITED, SCENES, NetworkSettings, Settings
 from rnnviz.locale import Labels
 from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.frame import LINK
 
 ALONE = ("gain", "spectral_radius", "forget_bias", "input_scale", "clip")
 
@@ -41,11 +42,9 @@ def moved_alone(settings: Settings) -> Collection[str]:
 
 
 def scene_query(name: str, settings: Settings) -> dict[str, str]:
-    """The address of a scene; never a bare one, which would mean: as it was."""
-    scene = SCENES[name]
-    changed = settings.model_copy(update=dict(scene))
-    query = changed.to_query(settings.language, NetworkSettings.model_fields)
-    return query or {"init": scene.init}
+    """The query of a link to a scene; by the scene's name it is known to be one."""
+    changed = settings.model_copy(update=dict(SCENES[name]))
+    return {**changed.to_query(settings.language, NetworkSettings.model_fields), LINK: name}
 
 
 def scene_of(settings: Settings) -> str | None:
