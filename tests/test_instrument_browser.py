@@ -13,10 +13,10 @@ from rnnviz import plot_gates, plot_gradient_norms, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
 from rnnviz.explain.unit_order import order_units
+from rnnviz.instrument.payload import rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, on_stream
 
 pytestmark = pytest.mark.browser
@@ -598,22 +598,13 @@ def test_a_wrong_message_changes_nothing(visit: Visit):
         t = int(visit.query["t"])
         visit.page.keyboard.press("ArrowRight")
         visit.page.wait_for_timeout(400)
-        visit.settle()
         assert changed == WRONG[:due]
-        cards = visit.key("card_equations").inner_text()
-        assert cards.startswith(f"LSTM equations, unit 5, step {t}\n"), changed[-1]
-        assert visit.query == {"t": str(t), "unit": "5"}, changed[-1]
-        visit.page.keyboard.press("ArrowRight")
-        visit.until(  # also where the answer to the first was lost
-            "the next message arrives",
-            f"""() => {{ const t = Number(new URLSearchParams(location.search).get("t"));
-                return [{t + 1}, {t + 2}].includes(t) && document.querySelector(".rnnviz-count")
-                    .innerText.startsWith(`step ${{t}} `); }}""",
-        )
-        visit.settle()
-        assert visit.query["unit"] == "5", changed[-1]
-        assert visit.query["t"] in (str(t + 1), str(t + 2)), changed[-1]
-        assert visit.count.startswith(f"step {visit.query['t']} ")
+        cards = visit.key("card_equations")
+        assert cards.inner_text().startswith(f"LSTM equations, unit 5, step {t}\n"), changed[-1]
+        visit.settle()  # what was not answered has been sent again
+        assert cards.inner_text().startswith(f"LSTM equations, unit 5, step {t + 1}\n"), changed[-1]
+        assert visit.query == {"t": str(t + 1), "unit": "5"}, changed[-1]
+        assert visit.count.startswith(f"step {t + 1} ")
 
 
 def test_the_servers_own_changes_arrive(visit: Visit):

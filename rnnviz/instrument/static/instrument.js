@@ -23,6 +23,7 @@ class Instrument {
     this.shown = {}; // by the server's cards
     /** @type {Position | undefined} */
     this.first = undefined;
+    this.mustSend = false; // whether what is pending was not sent before the page went
     /** @type {Map<HTMLElement, string>} */
     this.places = new Map(); // that Streamlit gave, and the part that each is for
     /** @type {((message: object) => void) | undefined} */
@@ -92,9 +93,10 @@ class Instrument {
     this.playing = this.listening = false;
     cancelAnimationFrame(this.frame);
     this.frame = 0;
+    this.mustSend = !this.courier.isIdle; // once the server has run the page anew
     this.abandon();
-    this.agreed = { ...this.shown }; // what did not arrive is sent again
-    for (const field of FIELDS) settle(field);
+    this.agreed = { ...this.shown };
+    if (!this.mustSend) for (const field of FIELDS) settle(field);
     page.senders.delete(this);
     document.removeEventListener("keydown", this.onKeyDown);
     document.removeEventListener("pointerover", this.onPoint);
@@ -135,12 +137,16 @@ class Instrument {
     for (const field of FIELDS) {
       // the server may not have read the message in flight
       const isOld = this.courier.inFlight && data[field] === this.shown[field];
+      const isPending = page.pending.has(field);
       assign(this.shown, field, data[field]);
-      if (isOld || data[field] === this.agreed[field]) continue;
+      if (this.mustSend && isPending) assign(this.agreed, field, data[field]);
+      if (isOld || (isPending && (this.mustSend || !this.courier.isIdle))) continue;
+      if (data[field] === this.agreed[field]) continue;
       assign(this.agreed, field, data[field]);
       assign(this, field, data[field]);
       if (field === "t") this.playing = false;
     }
+    this.mustSend = false;
     this.settle();
     if (!this.drawnAs) this.draw();
     this.changed({ ease: false });

@@ -4,6 +4,8 @@
 // for a shape.
 
 const instances = new WeakMap();
+/** @type {Map<string, Change>} by place, of a grid that went while the server was away */
+let unsent = new Map();
 const CLICK_WITHIN_PX = 4; // within which a press is a click
 
 /**
@@ -114,6 +116,8 @@ class Grid {
     this.root.style.setProperty("--selected", data.selected);
     this.hint.textContent = data.hint;
     this.courier.answer(data.answered);
+    for (const [place, change] of unsent) this.courier.post(change, place);
+    unsent = new Map();
     this.show();
   }
 
@@ -430,7 +434,9 @@ class Grid {
   stop() {
     page.senders.delete(this);
     this.updates.stop();
-    this.settle();
+    const { isIdle, inFlight, waiting } = this.courier;
+    if (isIdle) this.settle();
+    else unsent = new Map([...(inFlight ? [[inFlight.place, inFlight.message]] : []), ...waiting]);
     this.courier.stop();
   }
 

@@ -112,10 +112,23 @@ class Slider {
     this.input.max = String(this.texts.length - 1);
     if (this.at !== undefined) this.at = Math.min(this.at, this.texts.length - 1);
     this.courier.answer(data.answered);
+    if (this.at === undefined) this.takePending(data.key);
     this.noteRun();
     if (hasRun && data.live && page.unrun.has(data.key)) this.updates.renewAfterRun(data.live);
     this.takeFromServer();
     this.show();
+  }
+
+  /**
+   * A slider that was here before could not send this value: the server was away.
+   * @param {string} key
+   */
+  takePending(key) {
+    const at = this.values.indexOf(page.pending.get(key) ?? "none");
+    if (!page.pending.has(key) || at < 0) return;
+    this.at = at;
+    this.mustSend = true;
+    this.collect();
   }
 
   /** Whether nothing of this slider is on its way to the server. */
@@ -278,11 +291,12 @@ class Slider {
   stop() {
     for (const name of ELSEWHERE) document.removeEventListener(name, this.onElsewhere, true);
     page.senders.delete(this);
+    const { isIdle } = this;
     this.courier.stop();
     this.updates.stop();
     if (!this.data) return;
     page.unrun.delete(this.data.key);
-    settle(this.data.key);
+    if (isIdle) settle(this.data.key); // else the next slider of this key takes it
   }
 }
 
