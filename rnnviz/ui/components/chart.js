@@ -115,7 +115,7 @@ class Chart {
   heard({ type, detail }) {
     const figure = detail?.[this.header.key];
     if (type === "rnnviz-live" && figure === undefined) return;
-    // none: what stands there is not of the value under the hand
+    // none: the figure shown is not of the value that is dragged
     if (figure === "") return this.root.classList.add("rnnviz-chart-waits");
     this.live = figure;
     this.show({ atOnce: Boolean(figure) });
