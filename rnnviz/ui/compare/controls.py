@@ -41,7 +41,7 @@ BUDGETS = [n * 10**e for e in (1, 2, 3, 4) for n in (1, 1.5, 2, 3, 4, 5, 7) if n
 def input_comparison(words: Labels, live: Live) -> Settings:
     """The sidebar's choices and, where it is read, the text; the settings as they now stand.
 
-    live: what follows the sliders while they are dragged.
+    live: the page that is updated while a slider is dragged.
     """
     state = st.session_state
     with st.sidebar:

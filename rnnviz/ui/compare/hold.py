@@ -109,7 +109,7 @@ def _input_hold(settings: Settings, words: Labels, live: Live) -> Settings:
 
 
 def moved_alone(settings: Settings) -> Collection[str]:
-    """The settings by which nothing changes on the page but what follows them by itself."""
+    """The settings that change nothing on the page but live figures and texts."""
     return ALONE if settings.part == "hold" else ()
 
 

@@ -73,7 +73,8 @@ export function address() {
     if (value === "") query.delete(name);
     else query.set(name, value);
   }
-  const rank = (/** @type {string} */ name) => page.names.indexOf(name) + 1 || page.names.length + 1;
+  const rank = (/** @type {string} */ name) =>
+    page.names.indexOf(name) + 1 || page.names.length + 1;
   return new URLSearchParams([...query].sort(([one], [other]) => rank(one) - rank(other)));
 }
 
@@ -85,7 +86,11 @@ export function writeAddress() {
   if (query === location.search.slice(1)) return;
   page.mayWrite = Math.max(0, spareAddresses() - 1);
   page.wroteAt = performance.now();
-  history.replaceState(history.state, "", location.pathname + (query && `?${query}`) + location.hash);
+  history.replaceState(
+    history.state,
+    "",
+    location.pathname + (query && `?${query}`) + location.hash,
+  );
 }
 
 /**

@@ -167,7 +167,7 @@ class Chart {
   changed({ type, detail }) {
     const figure = detail?.[this.header.key];
     if (type === "rnnviz-live" && figure === undefined) return;
-    // none: what is drawn is not of the slider's value
+    // none: the figure shown is not of the value that is dragged
     if (figure === "") return this.root.classList.add("rnnviz-chart-waits");
     this.live = figure;
     this.show({ atOnce: Boolean(figure) });

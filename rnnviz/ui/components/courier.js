@@ -126,7 +126,8 @@ export class Courier {
   retry() {
     const { place, message } = /** @type {NonNullable<typeof this.inFlight>} */ (this.inFlight);
     const isLast = this.retries >= MAX_RETRIES;
-    if (!isLast && !this.waiting.has(place)) this.waiting = new Map([[place, message], ...this.waiting]);
+    if (!isLast && !this.waiting.has(place))
+      this.waiting = new Map([[place, message], ...this.waiting]);
     this.retries = isLast ? 0 : this.retries + 1;
     this.free();
   }

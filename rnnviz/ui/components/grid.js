@@ -9,6 +9,8 @@ import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
 import { between, brief, contrast, read, rgb, rounded, step, written } from "./numbers.js";
 
 const instances = new WeakMap();
+/** @type {Map<string, Change>} by place, of a grid that went while the server was away */
+let unsent = new Map();
 const CLICK_WITHIN_PX = 4; // within which a press is a click
 
 /** @import { Reader } from "./live_updates.js" */
@@ -61,7 +63,12 @@ class Grid {
     set(this.alert, { id: "said", role: "alert" });
     set(this.hint, { id: "hint" });
     // not inputmode=decimal: an iPhone's keys have no minus then
-    set(this.field, { enterkeyhint: "done", autocomplete: "off", maxlength: 40, spellcheck: false });
+    set(this.field, {
+      enterkeyhint: "done",
+      autocomplete: "off",
+      maxlength: 40,
+      spellcheck: false,
+    });
     frame.append(this.table);
     this.root.append(frame, this.alert, this.hint, this.status);
     parent.appendChild(this.root);
@@ -121,6 +128,8 @@ class Grid {
     this.root.style.setProperty("--selected", data.selected);
     this.hint.textContent = data.hint;
     this.courier.answer(data.answered);
+    for (const [place, change] of unsent) this.courier.post(change, place);
+    unsent = new Map();
     this.show();
   }
 
@@ -223,7 +232,9 @@ class Grid {
   edits({ row, column, value }) {
     const { template } = /** @type {GridData} */ (this.data);
     const place = fill(template, { row, column, value: "" });
-    const others = setting("edit").split(",").filter((edit) => edit && !edit.startsWith(place));
+    const others = setting("edit")
+      .split(",")
+      .filter((edit) => edit && !edit.startsWith(place));
     return [...others, ...(value === null ? [] : [`${place}${value}`])].join();
   }
 
@@ -234,7 +245,14 @@ class Grid {
     if (event.button || index === undefined || event.target === this.field || this.drag) return;
     const first = this.isMarked(index) ? this.value(index) : null;
     const exact = this.value(index);
-    this.drag = { index, pointer: event.pointerId, x: event.clientX, first, exact, step: step(exact) };
+    this.drag = {
+      index,
+      pointer: event.pointerId,
+      x: event.clientX,
+      first,
+      exact,
+      step: step(exact),
+    };
     this.cells[index].setPointerCapture(event.pointerId);
   }
 
@@ -437,7 +455,12 @@ class Grid {
   stop() {
     page.senders.delete(this);
     this.updates.stop();
-    this.settle();
+    const { isIdle, inFlight, waiting } = this.courier;
+    if (isIdle) this.settle();
+    else {
+      unsent = new Map(waiting);
+      if (inFlight && !unsent.has(inFlight.place)) unsent.set(inFlight.place, inFlight.message);
+    }
     this.courier.stop();
   }
 

@@ -49,7 +49,8 @@ export class Exit {
   /** @param {MouseEvent} event */
   clicked(event) {
     const link = linkOf(event);
-    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+      return;
     if (link.target === "_blank" || this.isReleased) return;
     this.hold(event, () => (link.isConnected ? link : sameAs(link))?.click());
   }
@@ -78,7 +79,8 @@ export class Exit {
     if (isAway()) return false;
     if (!this.goOn) for (const sender of page.senders) sender.collect();
     const isPending = page.pending.size > 0 || [...page.senders].some((sender) => !sender.isIdle);
-    if (!this.goOn && !isPending && performance.now() - this.touched > TOUCHED_WITHIN_MS) return false;
+    if (!this.goOn && !isPending && performance.now() - this.touched > TOUCHED_WITHIN_MS)
+      return false;
     event.preventDefault();
     event.stopImmediatePropagation();
     const isFirst = !this.goOn;

@@ -30,7 +30,8 @@ class LiveText {
     this.liveHtml = undefined;
     /** @type {string | undefined} as shown */
     this.html = undefined;
-    this.onEvent = (/** @type {Event} */ event) => this.receive(/** @type {CustomEvent} */ (event).detail);
+    this.onEvent = (/** @type {Event} */ event) =>
+      this.receive(/** @type {CustomEvent} */ (event).detail);
     for (const name of EVENTS) window.addEventListener(name, this.onEvent);
   }
 

@@ -87,7 +87,10 @@ export class LiveUpdates {
    */
   renewAfterRun(reader) {
     clearTimeout(this.ending);
-    this.ending = setTimeout(() => (runs() ? this.renewAfterRun(reader) : this.renew(reader)), LOOK_FOR_END_MS);
+    this.ending = setTimeout(
+      () => (runs() ? this.renewAfterRun(reader) : this.renew(reader)),
+      LOOK_FOR_END_MS,
+    );
   }
 
   /** The page will run: nothing is left to ask for. */
@@ -105,7 +108,8 @@ export class LiveUpdates {
     while (this.isDue) {
       this.isDue = false;
       const begun = performance.now();
-      const isShort = this.isFast && this.tookMs > SLOW_MS && begun - this.cameAt < SHARE * this.tookMs;
+      const isShort =
+        this.isFast && this.tookMs > SLOW_MS && begun - this.cameAt < SHARE * this.tookMs;
       const seen = liveKeys();
       const first = seen.find((key) => key.startsWith("figure_")) ?? seen[0];
       const coming = this.fetch(isShort && first ? [first] : seen);

@@ -83,7 +83,8 @@ class Slider {
     this.updates = new LiveUpdates(() => this.setMustSend());
     page.senders.add(this);
     // whatever is done elsewhere on the page may need this value
-    this.onElsewhere = (/** @type {Event} */ event) => event.composedPath().includes(this.root) || this.collect();
+    this.onElsewhere = (/** @type {Event} */ event) =>
+      event.composedPath().includes(this.root) || this.collect();
     this.listen();
   }
 
@@ -118,10 +119,23 @@ class Slider {
     this.input.max = String(this.texts.length - 1);
     if (this.at !== undefined) this.at = Math.min(this.at, this.texts.length - 1);
     this.courier.answer(data.answered);
+    if (this.at === undefined) this.takePending(data.key);
     this.noteRun();
     if (hasRun && data.live && page.unrun.has(data.key)) this.updates.renewAfterRun(data.live);
     this.takeFromServer();
     this.show();
+  }
+
+  /**
+   * A slider that was here before could not send this value: the server was away.
+   * @param {string} key
+   */
+  takePending(key) {
+    const at = this.values.indexOf(page.pending.get(key) ?? "none");
+    if (!page.pending.has(key) || at < 0) return;
+    this.at = at;
+    this.mustSend = true;
+    this.collect();
   }
 
   /** Whether nothing of this slider is on its way to the server. */
@@ -131,7 +145,8 @@ class Slider {
 
   /** Whether the page has been run with the last value. */
   noteRun() {
-    if (this.data && this.isIdle && this.ranWith === this.courier.number) page.unrun.delete(this.data.key);
+    if (this.data && this.isIdle && this.ranWith === this.courier.number)
+      page.unrun.delete(this.data.key);
   }
 
   /** Shows the server's value, unless the visitor's own is newer. */
@@ -151,7 +166,10 @@ class Slider {
     const last = this.texts.length - 1;
     // where the middle of the thumb is: it stays within the track
     const share = last > 0 ? this.at / last : 0;
-    this.input.style.setProperty("--fill", `calc(${share} * (100% - var(--thumb)) + var(--thumb) / 2)`);
+    this.input.style.setProperty(
+      "--fill",
+      `calc(${share} * (100% - var(--thumb)) + var(--thumb) / 2)`,
+    );
     this.input.setAttribute("aria-valuetext", text);
     this.output.textContent = text;
   }
@@ -196,7 +214,8 @@ class Slider {
     this.courier.cancel();
     if (!this.mustSend || this.activePointers.size) return;
     this.courier.debounce(() => {
-      if (this.data?.live && this.updates.isBusy && patienceMs > 0) this.sendAfterRest(patienceMs - REST_MS);
+      if (this.data?.live && this.updates.isBusy && patienceMs > 0)
+        this.sendAfterRest(patienceMs - REST_MS);
       else if (!this.data?.alone || !this.updates.isComplete) this.collect();
       else this.courier.debounce(() => this.collect(), SEND_ALONE_AFTER_MS);
     });
@@ -284,11 +303,12 @@ class Slider {
   stop() {
     for (const name of ELSEWHERE) document.removeEventListener(name, this.onElsewhere, true);
     page.senders.delete(this);
+    const { isIdle } = this;
     this.courier.stop();
     this.updates.stop();
     if (!this.data) return;
     page.unrun.delete(this.data.key);
-    settle(this.data.key);
+    if (isIdle) settle(this.data.key); // else the next slider of this key takes it
   }
 }
 

@@ -23,7 +23,7 @@ NOTCHES: dict[str, list[float]] = {
 def input_network(words: Labels, live: Live) -> Settings:
     """The sidebar's choices; returns the settings as they now stand.
 
-    live: what follows the sliders while they are dragged.
+    live: the page that is updated while a slider is dragged.
     """
     with st.sidebar:
         _heading(words["control.weights"])

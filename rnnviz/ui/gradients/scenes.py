@@ -37,7 +37,7 @@ def _said(settings: Settings, words: Labels) -> str:
 
 
 def moved_alone(settings: Settings) -> Collection[str]:
-    """The settings by which nothing changes on the page but figures and words that follow them."""
+    """The settings that change nothing on the page but live figures and texts."""
     return () if settings.claim or settings.hidden <= MOST_EDITED else ALONE
 
 
