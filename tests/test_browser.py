@@ -16,10 +16,10 @@ from rnnviz.experiment import FIRST_TEXT
 from rnnviz.explain.equations import equations
 from rnnviz.explain.unit_order import order_units
 from rnnviz.inputs.vocabulary import picture
+from rnnviz.instrument.payload import rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, visiting, windows
 
 pytestmark = pytest.mark.browser

@@ -11,10 +11,10 @@ from rnnviz import Trace, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
 from rnnviz.inputs.vocabulary import Vocabulary, picture
+from rnnviz.instrument.payload import pack_trace, rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import pack_trace, rows_of
 from rnnviz.ui.components.instrument import Position, read_told
 
 NOW = Position(3, 1, "forget_gate", 4)

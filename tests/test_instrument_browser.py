@@ -13,10 +13,10 @@ from rnnviz import plot_gates, plot_gradient_norms, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
 from rnnviz.explain.unit_order import order_units
+from rnnviz.instrument.payload import rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, on_stream
 
 pytestmark = pytest.mark.browser

@@ -16,9 +16,9 @@ from rnnviz.explain.equations import equations
 from rnnviz.explain.terms import gate_terms
 from rnnviz.explain.unit_order import ORDERS, order_units
 from rnnviz.inputs.vocabulary import picture
+from rnnviz.instrument.payload import WORDS
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import WORDS
 
 pytestmark = [
     pytest.mark.slow,

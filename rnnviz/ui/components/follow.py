@@ -12,6 +12,7 @@ import streamlit as st
 from rnnviz.errors import RnnvizError
 from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.components.chart import written
+from rnnviz.ui.session import component_key
 
 HERE = Path(__file__).parent
 SERVER = (HERE / "server.js").read_text(encoding="utf-8")
@@ -53,7 +54,7 @@ def take_rest(key: str, message: Mapping[str, Any]) -> None:
 
 
 def _rest(key: str) -> str:
-    return f"{key}_rests"
+    return component_key(key, "rests")
 
 
 class Followed(NamedTuple):

@@ -16,6 +16,7 @@ from rnnviz.plots.style import palette
 from rnnviz.ui.components.follow import SCRIPT, Live
 from rnnviz.ui.components.packing import packed
 from rnnviz.ui.components.tcp_nodelay import send_promptly
+from rnnviz.ui.session import component_key
 
 HERE = Path(__file__).parent
 
@@ -108,4 +109,4 @@ def _is_finite(came: Any) -> bool:
 
 def _answered(key: str) -> str:
     """Where the number of the last message stands that Python has read."""
-    return f"{key}_answered"
+    return component_key(key, "answered")

@@ -25,6 +25,7 @@ from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components.follow import SERVER
 from rnnviz.ui.components.tcp_nodelay import send_promptly
+from rnnviz.ui.session import component_key
 
 # Not in a shadow: it lights gates and draws cursors wherever they are on the page.
 _instrument = component(
@@ -202,4 +203,4 @@ def _answer(key: str, message: Any) -> None:
 
 def _answered(key: str) -> str:
     """Where the number of the last message stands that Python has read."""
-    return f"{key}_answered"
+    return component_key(key, "answered")

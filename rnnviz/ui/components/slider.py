@@ -15,6 +15,7 @@ from rnnviz.experiment.settings import write_value
 from rnnviz.ui.components.follow import SCRIPT, Live, draw_moved, take_rest
 from rnnviz.ui.components.packing import packed
 from rnnviz.ui.components.tcp_nodelay import send_promptly
+from rnnviz.ui.session import component_key
 
 HERE = Path(__file__).parent
 
@@ -134,7 +135,7 @@ def _take(key: str, notches: Sequence[Any]) -> None:
 
 def _answered(key: str) -> str:
     """Where the number of the last message stands that Python has read."""
-    return f"{key}_slider_answered"
+    return component_key(key, "answered")
 
 
 def _with_minus(text: str) -> str:
