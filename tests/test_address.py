@@ -11,10 +11,13 @@ import pytest
 from pydantic import Field
 from streamlit.testing.v1 import AppTest
 
-from rnnviz.experiment import PageSettings
+from rnnviz.experiment import FIRST_TEXT, ComparePage, GradientsPage, PageSettings, limits_of
 from rnnviz.experiment.settings import SignalRun
 from rnnviz.ui import following
+from rnnviz.ui.compare.controls import BUDGET_DIGITS
+from rnnviz.ui.components.slider import tick
 from rnnviz.ui.pages import PAGES, Page, default_values
+from rnnviz.ui.scales import round_numbers
 from rnnviz.ui.session import Entry, Session
 from tests.test_page import ROOT, choice, opened, run, settings_of, told
 
@@ -31,6 +34,8 @@ def go_to(page: AppTest, **query: str) -> AppTest:
     page.query_params.clear()
     for name, value in query.items():
         page.query_params[name] = value
+    # the driver would run the page's script alone, and app.py reads the address
+    page._finished_page_script_hash = ""
     return run(page)
 
 
@@ -47,7 +52,7 @@ def test_back_to_a_bare_address_is_the_first_view():
     go_to(page)
     state = page.session_state
     assert (state.cell, state.unit, state.t) == ("lstm", first, 36)
-    assert page.text_area(key="text").value.startswith("def greet")
+    assert page.text_area(key="text").value == FIRST_TEXT
     assert settings_of(page) == {}
 
 
@@ -129,8 +134,8 @@ def train_script() -> None:
     page = PAGES["train"].settings
     restore_widgets()
     read_address("train")
-    for name in ("hidden", "rate"):
-        low, high = limits_of(page, name)
+    for name, number in (("hidden", int), ("rate", float)):
+        low, high = map(number, limits_of(page, name))
         st.slider(name, low, high, key=name)
     for problem in session.problems:
         st.warning(str(problem))
@@ -232,3 +237,18 @@ def test_no_limit_is_written_in_a_control():
     for path in UI.rglob("*.py"):
         for limit in LIMITS:
             assert re.search(limit, path.read_text("utf-8")) is None, f"{path.name}: {limit}"
+
+
+def test_the_values_of_sliders_reach_from_limit_to_limit():
+    def values(field: str, step: float) -> list[float]:
+        low, high = map(float, limits_of(GradientsPage, field))
+        return list(tick(low, high, step))
+
+    assert values("spectral_radius", 0.02) == [k / 50 for k in range(101)]
+    assert values("forget_bias", 0.25) == [k / 4 for k in range(-24, 41)]
+    clip = round_numbers(*limits_of(GradientsPage, "clip"))
+    assert clip == [d * 10.0**e for e in range(-3, 3) for d in (1, 2, 5)] + [1000.0]
+    budget = round_numbers(*limits_of(ComparePage, "budget"), BUDGET_DIGITS)
+    assert list(map(int, budget[:9])) == [10, 15, 20, 30, 40, 50, 70, 100, 150]
+    assert budget[-1] == 50_000
+    assert len(budget) == 27

@@ -79,7 +79,7 @@ class PageSettings(Settings):
 
         >>> from rnnviz.experiment import GradientsPage
         >>> GradientsPage(cell="rnn", gain=1.1).to_query()
-        {'cell': 'rnn', 'gain': '1.1'}
+        {'gain': '1.1', 'cell': 'rnn'}
         """
         default = type(self)(language=language)
         return {

@@ -58,12 +58,12 @@ class Message:
     expected: str = ""
 
 
-def not_among(name: str, came: str, choices: tuple[str, ...], shown: str) -> RnnvizError:
+def not_among(name: str, text: str, choices: tuple[str, ...], shown: str) -> RnnvizError:
     """The message for a value that is not one of the choices."""
     return RnnvizError(
         "error.query_choice",
         field=name,
-        came=came[:LONGEST],
+        came=text[:LONGEST],
         expected=", ".join(choices),
         shown=shown,
     )
@@ -125,16 +125,16 @@ def report_value(settings: Settings, field: str, parameter: Parameter) -> Rnnviz
 
     settings: those shown instead.
     """
-    kind, (name, came) = type(settings), parameter
+    kind, (name, text) = type(settings), parameter
     message = _message(kind, field)
     if message is not None:
-        return message.report(settings, name, came)
+        return message.report(settings, name, text)
     shown = getattr(settings, field)
     choices = choices_of(kind, field)
     if choices:
-        return not_among(name, came, choices, write_value(shown))
+        return not_among(name, text, choices, write_value(shown))
     low, high = limits_of(kind, field)
-    limits = {"field": name, "came": came[:LONGEST], "low": low, "high": high}
+    limits = {"field": name, "came": text[:LONGEST], "low": low, "high": high}
     if shown is None:
         return RnnvizError("error.query_as_drawn", **limits)
     key = "error.query_whole" if isinstance(shown, int) else "error.query_range"
@@ -154,9 +154,9 @@ def _rejection(
     if field not in settings.model_fields:
         expected = ", ".join(settings.model_fields)
         return RnnvizError("error.setting_name", came=field, expected=expected)
-    came = write_value(values[field])[:LONGEST]
+    text = write_value(values[field])[:LONGEST]
     expected = _expected(settings, field)
-    return RnnvizError("error.setting_value", field=field, came=came, expected=expected)
+    return RnnvizError("error.setting_value", field=field, came=text, expected=expected)
 
 
 def _expected(settings: type[Settings], field: str) -> str:

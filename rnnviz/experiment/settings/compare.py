@@ -29,10 +29,10 @@ from rnnviz.experiment.settings.base import LONGEST, Message, Settings, not_amon
 from rnnviz.experiment.settings.shared import Player, SignalRun, Step, TextInput, last_step
 
 
-def _report_networks(_settings: Settings, _name: str, came: str) -> RnnvizError:
+def _report_networks(_settings: Settings, _name: str, text: str) -> RnnvizError:
     return RnnvizError(
         "error.query_networks",
-        came=came[:LONGEST],
+        came=text[:LONGEST],
         fewest=MIN_NETWORKS,
         most=MAX_NETWORKS,
         expected=", ".join(FORMS),
@@ -41,8 +41,8 @@ def _report_networks(_settings: Settings, _name: str, came: str) -> RnnvizError:
     )
 
 
-def _report_units(_settings: Settings, _name: str, came: str) -> RnnvizError:
-    return RnnvizError("error.query_units", came=came[:LONGEST])
+def _report_units(_settings: Settings, _name: str, text: str) -> RnnvizError:
+    return RnnvizError("error.query_units", came=text[:LONGEST])
 
 
 def read_units(value: Any) -> tuple[Any, ...]:
@@ -103,8 +103,8 @@ def _selected_network(
     keys = tuple(keys_of(settings.networks))
     if settings.selected is None or settings.selected in keys:
         return settings, None
-    name, came = given["selected"]
-    problem = not_among(name, came, keys, keys[0])
+    name, text = given["selected"]
+    problem = not_among(name, text, keys, keys[0])
     return settings.model_copy(update={"selected": None}), problem
 
 

@@ -12,8 +12,8 @@ from rnnviz.experiment.settings.base import LONGEST, Message, Settings, write_va
 from rnnviz.experiment.settings.shared import CellChoice, SignalRun, gate_of_cell
 
 
-def _report_edit(_settings: Settings, _name: str, came: str) -> RnnvizError:
-    return RnnvizError("error.query_edit", came=came[:LONGEST])
+def _report_edit(_settings: Settings, _name: str, text: str) -> RnnvizError:
+    return RnnvizError("error.query_edit", came=text[:LONGEST])
 
 
 class NetworkSettings(SignalRun):

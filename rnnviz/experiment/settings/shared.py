@@ -26,25 +26,23 @@ def check_text(text: str) -> RnnvizError | None:
     return None
 
 
-def _report_text(_settings: Settings, _name: str, came: str) -> RnnvizError:
-    problem = check_text(came)
-    assert problem is not None
-    return problem
+def _report_text(_settings: Settings, _name: str, text: str) -> RnnvizError:
+    return check_text(text) or RnnvizError("error.empty_text")
 
 
-def _report_step(settings: Settings, name: str, came: str) -> RnnvizError:
+def _report_step(settings: Settings, name: str, text: str) -> RnnvizError:
     shown = getattr(settings, name)
-    return RnnvizError("error.query_number", field=name, came=came[:LONGEST], shown=shown)
+    return RnnvizError("error.query_number", field=name, came=text[:LONGEST], shown=shown)
 
 
-def _report_speed(settings: "Player", name: str, came: str) -> RnnvizError:
+def _report_speed(settings: "Player", name: str, text: str) -> RnnvizError:
     choices = tuple(map(str, range(1, FASTEST + 1)))
-    return not_among(name, came, choices, str(settings.speed))
+    return not_among(name, text, choices, str(settings.speed))
 
 
-def _report_gate(settings: "CellChoice", name: str, came: str) -> RnnvizError:
+def _report_gate(settings: "CellChoice", name: str, text: str) -> RnnvizError:
     gates = GATES_AS_READ[settings.cell]
-    return not_among(name, came, gates, gates[0])
+    return not_among(name, text, gates, gates[0])
 
 
 Steps = TypeVar("Steps", bound="Player")

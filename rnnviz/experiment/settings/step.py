@@ -17,8 +17,8 @@ from rnnviz.experiment.settings.shared import (
 from rnnviz.explain.unit_order import OrderName
 
 
-def _report_unit(_settings: Settings, _name: str, came: str) -> RnnvizError:
-    return RnnvizError("error.query_unit", came=came[:LONGEST])
+def _report_unit(_settings: Settings, _name: str, text: str) -> RnnvizError:
+    return RnnvizError("error.query_unit", came=text[:LONGEST])
 
 
 def _step_of_text(settings: "StepPage", given: Given) -> "tuple[StepPage, RnnvizError | None]":

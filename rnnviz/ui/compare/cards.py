@@ -41,7 +41,6 @@ from rnnviz.ui.theme import is_dark
 MOST_BITS = 8.0  # the end of the strip's colour scale
 LIVE_SECONDS = 0.4  # that networks may run while a slider is dragged
 
-Part = Callable[[ComparePage, Labels], None]
 LiveFigure = Callable[[ComparePage, Labels], Drawing | None]
 Value = TypeVar("Value")
 
