@@ -11,29 +11,25 @@ import torch
 import xarray
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import nn
 
 from rnnviz import RnnvizError, gradient_norms, initialise, sensitivity_norms, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.counting import count_parameters
-from rnnviz.experiment import FIRST_TEXT, FORMS, ComparisonSettings, Settings
-from rnnviz.experiment.compared_network import (
-    FIRST_NETWORKS,
-    Compared,
-    FormName,
-    keys_of,
-    read_networks,
-)
+from rnnviz.experiment import FIRST_TEXT, FORMS, ComparePage, ComparisonSettings
 from rnnviz.experiment.comparison import (
-    MOST_SECONDS,
     bits_of,
     build_compared,
-    check_limits,
     compared_input,
     run_compared,
-    seconds_of,
-    sizes_of,
+)
+from rnnviz.experiment.comparison_sizes import MOST_SECONDS, check_limits, seconds_of, sizes_of
+from rnnviz.experiment.network_spec import (
+    DEFAULT_NETWORKS,
+    FormName,
+    NetworkSpec,
+    keys_of,
+    read_networks,
 )
 from rnnviz.experiment.sensitivity import sensitivities_of, sources_of
 from rnnviz.inputs.signals import make_signal
@@ -52,26 +48,27 @@ from rnnviz.recurrent import Recurrent
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
 
-networks = st.builds(Compared, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
+networks = st.builds(NetworkSpec, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
 
 
 def fresh(came: str, **rest: Any) -> ComparisonSettings:
-    return ComparisonSettings.model_validate({"reads": "signal", "networks": came} | rest)
+    values: dict[str, Any] = {"input_source": "signal", "networks": came} | rest
+    return ComparisonSettings(**values)
 
 
 # The address
 
 
 @given(st.lists(networks, min_size=2, max_size=4))
-def test_networks_come_back_from_their_address(found: list[Compared]):
+def test_networks_come_back_from_their_address(found: list[NetworkSpec]):
     written = ",".join(map(str, found))
     assert read_networks(written) == tuple(found)
     assert len(set(keys_of(found))) == len(found)
-    settings, problems = Settings.from_query({"networks": written, "reads": "signal"})
+    settings, problems = ComparePage.from_query({"networks": written, "input_source": "signal"})
     assert (settings.networks, problems) == (tuple(found), [])
     query = settings.to_query()
     assert query.get("networks", "lstm,gru,rnn") == written
-    assert Settings.from_query(query) == (settings, [])
+    assert ComparePage.from_query(query) == (settings, [])
 
 
 @pytest.mark.parametrize(
@@ -88,10 +85,10 @@ def test_networks_come_back_from_their_address(found: list[Compared]):
     ],
 )
 def test_an_address_of_no_networks_is_told(came: str):
-    settings, problems = Settings.from_query({"networks": came})
-    assert settings.networks == FIRST_NETWORKS
+    settings, problems = ComparePage.from_query({"networks": came})
+    assert settings.networks == DEFAULT_NETWORKS
     assert [str(problem) for problem in problems] == [
-        f"The link asks for networks={came}, which must be two to four of rnn, rnn_relu, "
+        f"The link asks for networks={came}, which must be 2 to 4 of rnn, rnn_relu, "
         "rnn_sigmoid, rnn_identity, lstm, lstm_peephole, lstm_coupled, gru, gru_reset_before, "
         "each followed by .2 to .4 for its layers and .both for bidirectional if needed. The page "
         "shows lstm,gru,rnn instead."
@@ -100,10 +97,10 @@ def test_an_address_of_no_networks_is_told(came: str):
 
 def test_a_text_asks_for_trained_networks():
     untrained = {"networks": "lstm,gru.2"}
-    settings, problems = Settings.from_query(untrained)
-    assert (settings.reads, problems) == ("signal", [])
-    settings, problems = Settings.from_query(untrained | {"reads": "text"})
-    assert settings.reads == "signal"
+    settings, problems = ComparePage.from_query(untrained)
+    assert (settings.input_source, problems) == ("signal", [])
+    settings, problems = ComparePage.from_query(untrained | {"input_source": "text"})
+    assert settings.input_source == "signal"
     assert [str(problem) for problem in problems] == [
         "The link asks for a text with the networks gru.2, but trained models exist only for "
         "lstm, gru and rnn with one layer. The page shows a signal instead."
@@ -111,8 +108,10 @@ def test_a_text_asks_for_trained_networks():
 
 
 def test_the_step_is_one_of_the_input_that_is_read():
-    assert Settings.from_query({"reads": "signal", "t": "100"})[0].t == 100
-    settings, problems = Settings.from_query({"reads": "signal", "length": "20", "t": "21"})
+    assert ComparePage.from_query({"input_source": "signal", "t": "100"})[0].t == 100
+    settings, problems = ComparePage.from_query(
+        {"input_source": "signal", "length": "20", "t": "21"}
+    )
     assert settings.t == 20
     assert str(problems[0]) == (
         "The link asks for t=21, but the last step of the signal is 20. The page shows that "
@@ -121,17 +120,21 @@ def test_the_step_is_one_of_the_input_that_is_read():
 
 
 def test_what_the_networks_do_not_depend_on_is_left_out():
-    one = Settings.model_validate({"t": 3, "seed": 5, "part": "memory", "difference": True})
-    assert one.comparison() == Settings().comparison()
+    one = ComparePage(t=3, seed=5, part="memory", difference=True)
+    assert one.comparison() == ComparePage().comparison()
     assert one.comparison().text == FIRST_TEXT
-    signal = Settings(reads="signal", budget=500, text="ab").comparison()
-    assert signal == Settings(reads="signal", budget=600).comparison()
-    assert Settings(reads="signal", seed=1).comparison() != signal
+    signal = ComparePage(input_source="signal", budget=500, text="ab").comparison()
+    assert signal == ComparePage(input_source="signal", budget=600).comparison()
+    assert ComparePage(input_source="signal", seed=1).comparison() != signal
 
 
 def test_networks_cannot_be_made_wrong():
-    for wrong in (("lstm", "gru"), (Compared("lstm"),), (Compared("lstm", 5), Compared("gru"))):
-        with pytest.raises(ValidationError):
+    for wrong in (
+        ("lstm", "gru"),
+        (NetworkSpec("lstm"),),
+        (NetworkSpec("lstm", 5), NetworkSpec("gru")),
+    ):
+        with pytest.raises(RnnvizError, match=r"expected form\.layers\.both, …"):
             ComparisonSettings(networks=wrong)  # pyright: ignore[reportArgumentType]  # that is the point
 
 
@@ -141,7 +144,7 @@ def test_networks_cannot_be_made_wrong():
 @pytest.mark.parametrize("form", get_args(FormName))
 def test_parameters_are_counted_as_they_are(form: FormName):
     for layers, both, hidden in product((1, 2), (False, True), (2, 5)):
-        network = Compared(form, layers, both)
+        network = NetworkSpec(form, layers, both)
         settings = fresh(f"{network},rnn", hidden=hidden)
         module = build_compared(settings)[str(network)]
         count = sum(parameter.numel() for parameter in module.parameters())
@@ -149,7 +152,7 @@ def test_parameters_are_counted_as_they_are(form: FormName):
 
 
 @given(st.lists(networks, min_size=2, max_size=4), st.integers(10, 60_000))
-def test_the_budget_gives_the_largest_size_within_it(found: list[Compared], budget: int):
+def test_the_budget_gives_the_largest_size_within_it(found: list[NetworkSpec], budget: int):
     settings = fresh(",".join(map(str, found)), equal="parameters", budget=budget)
     written = ",".join(map(str, found))
     smallest = max(map(count_parameters, sizes_of(fresh(written, hidden=2)).values()))
@@ -254,7 +257,7 @@ def test_a_text_is_read_by_the_shipped_models():
 
 
 def test_a_text_without_trained_models_is_refused():
-    networks = (Compared("gru", 2), Compared("lstm"))
+    networks = (NetworkSpec("gru", 2), NetworkSpec("lstm"))
     with pytest.raises(RnnvizError) as caught:
         run_compared(ComparisonSettings(networks=networks), character_model)
     assert str(caught.value) == (

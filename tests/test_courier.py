@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from rnnviz.experiment import GradientsPage, StepPage
 from rnnviz.experiment.edits import Edit, edit_template, read_edits
-from rnnviz.experiment.settings import Settings, write_setting
 from rnnviz.ui.components import courier
 
 KEY = "gain_slider"
@@ -52,9 +52,10 @@ def test_a_component_that_is_gone_has_no_message(state: dict[str, Any]):
 
 
 def test_a_setting_is_written_as_the_address_has_it():
-    settings = Settings(gain=1.25, hidden=4, forget_bias=-1.0, clip=0.002, t=7)
-    for name, value in settings:
-        assert write_setting(name, value) == settings.to_query().get(name, ""), name
+    pages = GradientsPage(gain=1.25, hidden=4, forget_bias=-1.0, clip=0.002), StepPage(t=7)
+    for settings in pages:
+        for name, value in settings:
+            assert settings.write_field(name, value) == settings.to_query().get(name, ""), name
 
 
 def test_an_edit_put_together_from_its_template_is_read():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from rnnviz.experiment import SCENES, NetworkSettings, Settings, run_networks
+from rnnviz.experiment import SCENES, GradientsPage, NetworkSettings, run_networks
 from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
 from tests.browser import Visit, on_stream, visiting, windows
@@ -97,11 +97,11 @@ def test_every_scene_is_a_link_and_stands(visit: Visit, language: str):
     visit.open("/gradients", language=language)
     for name, scene in SCENES.items():
         visit.page.get_by_role("link", name=words[f"scene.{name}"], exact=True).click()
-        settings = Settings.model_validate(dict(scene))
+        settings = scene
         said = words[f"scene.{name}_words"]
         expect(visit.page.locator(".rnnviz-scene")).to_have_text(said)
         visit.settle()
-        wanted = settings.to_query(fields=NetworkSettings.model_fields)
+        wanted = settings.to_query()
         wanted |= {"language": language} if language != "en" else {}
         assert visit.query == wanted
         check_norms(visit, settings.network())
@@ -113,7 +113,7 @@ def test_every_scene_is_a_link_and_stands(visit: Visit, language: str):
 
 
 def test_an_address_opens_the_same_scene_at_once(visit: Visit):
-    settings = Settings.model_validate(dict(SCENES["non_normal"]))
+    settings = SCENES["non_normal"]
     visit.open("/gradients", **settings.to_query())
     check_norms(visit, settings.network())
     assert (
@@ -133,7 +133,7 @@ def test_every_slider_goes_to_either_end_and_back(visit: Visit):
             slider.focus()
             slider.press(key)
             visit.settle()
-            settings, problems = Settings.from_query(visit.query)
+            settings, problems = GradientsPage.from_query(visit.query)
             assert problems == []
             ends = {"End": slider.get_attribute("max"), "Home": slider.get_attribute("min")}
             assert slider.input_value() == ends[key]

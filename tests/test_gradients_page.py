@@ -16,8 +16,8 @@ from rnnviz.experiment import (
     MOST_EDITED,
     SCENES,
     Edit,
+    GradientsPage,
     NetworkSettings,
-    Settings,
     limits_of,
     run_networks,
 )
@@ -108,14 +108,14 @@ def check_norms(page: AppTest, settings: NetworkSettings) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", SCENES)
 def test_every_scene_stands(name: str, language: str):
-    settings = Settings.model_validate(dict(SCENES[name]))
+    settings = SCENES[name]
     page = gradients_page(**settings.to_query(), language=language)
     words, said = labels(language), shown(page)
     assert any(escape(words[f"scene.{name}_words"]) in text for text in said)
     assert [text for text in said if KEY.fullmatch(text)] == []
     assert not page.error
     assert not page.warning
-    assert settings_of(page) == settings.to_query(fields=NetworkSettings.model_fields) | (
+    assert settings_of(page) == settings.to_query() | (
         {"language": language} if language != "en" else {}
     )
     wanted = {"gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation"}
@@ -149,11 +149,11 @@ ENDS = [(name, end) for name in ("gain", "input_scale", "hidden", "length") for 
 @pytest.mark.parametrize(("name", "end"), ENDS)
 def test_every_slider_to_either_end(name: str, end: int):
     page = gradients_page(length="50", hidden="4")
-    value = limits_of(name)[end]
+    value = limits_of(GradientsPage, name)[end]
     whole = name in ("hidden", "length")
     change(page, name, int(value) if whole else float(value))
     changed = {"length": 50, "hidden": 4, name: value}
-    settings = NetworkSettings.model_validate(changed)
+    settings = NetworkSettings(**changed)
     check_norms(page, settings)
     assert settings_of(page)[name] == str(value)
     assert not page.error
@@ -162,12 +162,12 @@ def test_every_slider_to_either_end(name: str, end: int):
 @pytest.mark.parametrize("name", ["spectral_radius", "forget_bias", "clip"])
 def test_every_notched_slider_to_either_end(name: str):
     page = gradients_page(length="50", hidden="4")
-    low, high = limits_of(name)
+    low, high = limits_of(GradientsPage, name)
     check_norms(page, NetworkSettings(length=50, hidden=4))  # the first notch: as drawn, or none
     for value in (float(high), float(low)):
         change(page, name, value)
-        settings = NetworkSettings.model_validate({"length": 50, "hidden": 4, name: value})
-        check_norms(page, settings.model_copy(update={"clip": None}))
+        settings = GradientsPage(**{"length": 50, "hidden": 4, name: value})
+        check_norms(page, settings.network())
         assert float(settings_of(page)[name]) == value
         assert not page.error
 
@@ -190,7 +190,7 @@ def test_every_notched_slider_to_either_end(name: str):
 def test_extremes_are_said_in_words(query: dict[str, str], said: str):
     page = gradients_page(**query)
     assert any(said in text for text in shown(page))
-    settings, problems = Settings.from_query(query)
+    settings, problems = GradientsPage.from_query(query)
     assert problems == []
     check_norms(page, settings.network())
 
@@ -223,7 +223,7 @@ def test_clipping_says_what_it_multiplies_by():
 
 def test_clipping_an_infinite_gradient_is_said_to_be_so():
     settings = SCENES["exploding"]
-    page = gradients_page(**Settings.model_validate(dict(settings)).to_query(), clip="1")
+    page = gradients_page(**settings.to_query(), clip="1")
     said = "".join(shown(page))
     assert "are not finite; expected finite gradients" in said
 

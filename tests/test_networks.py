@@ -20,8 +20,8 @@ from rnnviz.experiment import (
     MOST_EDITED,
     SCENES,
     Edit,
+    GradientsPage,
     NetworkSettings,
-    Settings,
     build_network,
     make_inputs,
     measure_claim,
@@ -29,9 +29,9 @@ from rnnviz.experiment import (
     stability_limits,
     with_edit,
 )
+from rnnviz.experiment.choices import InitName, NonlinearityName
 from rnnviz.experiment.claim import CLAIMED, VARIANTS, claimed_of, holds
 from rnnviz.experiment.edits import read_edits, write_edits
-from rnnviz.experiment.names import InitName, NonlinearityName
 from rnnviz.experiment.networks import of_each
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
 from rnnviz.inputs.signals import SIGNALS, make_signal
@@ -356,7 +356,7 @@ def test_the_last_edit_of_a_place_counts(several: list[Edit]):
 def test_what_is_no_edit(text: str):
     with pytest.raises(ValueError):  # noqa: PT011  # any: the page words it
         read_edits(text)
-    settings, (problem,) = Settings.from_query({"edit": text})
+    settings, (problem,) = GradientsPage.from_query({"edit": text})
     assert settings.edit == ()
     assert problem.key == "error.query_edit"
     assert str(problem).startswith(f"The link asks for edit={text}, which must be cell.gate.row.")
@@ -364,7 +364,7 @@ def test_what_is_no_edit(text: str):
 
 def test_an_edit_of_a_weight_that_is_not_there():
     query = {"hidden": "3", "edit": "rnn.hidden.0.1:2.5,gru.update_gate.3.0:1"}
-    settings, (problem,) = Settings.from_query(query)
+    settings, (problem,) = GradientsPage.from_query(query)
     assert settings.edit == (Edit("rnn", "hidden", 0, 1, 2.5),)
     assert problem.key == "error.query_edit_place"
     assert "gru.update_gate.3.0:1.0" in str(problem)
@@ -417,9 +417,8 @@ def test_every_scene_has_its_words_and_an_address():
         assert names == {f"scene.{name}" for name in SCENES}
         assert said - names == {f"scene.{name}_words" for name in SCENES}
     for scene in SCENES.values():
-        query = Settings(**scene.model_dump()).to_query()
-        assert Settings.from_query(query) == (Settings(**scene.model_dump()), [])
-    assert SCENES["torch_default"] == NetworkSettings()
+        assert GradientsPage.from_query(scene.to_query()) == (scene, [])
+    assert SCENES["torch_default"] == GradientsPage()
 
 
 def test_torchs_default_forgets_in_all_three():

@@ -11,24 +11,18 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, expect
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.experiment import (
-    SCENES,
-    Edit,
-    NetworkSettings,
-    ReadingSettings,
-    Settings,
-    run_networks,
-    with_edit,
-)
+from rnnviz.experiment import SCENES, Edit, run_networks, with_edit
 from rnnviz.explain.equations import equations
 from rnnviz.locale import labels
 from rnnviz.ui.cache import character_model, unit_order
+from rnnviz.ui.pages import PAGES, default_values
 from tests.browser import Server, Visit, serving, visiting, windows
 from tests.test_browser import equation_text
 from tests.test_faults_browser import away
@@ -37,11 +31,10 @@ from tests.test_gradients_browser import check_norms
 pytestmark = pytest.mark.browser
 
 WORDS = labels("en")
-FIELDS = {"gradients": NetworkSettings.model_fields, "step": ReadingSettings.model_fields}
 READY = {"gradients": ".rnnviz-verdict", "step": ".rnnviz-count"}
 TEXTS = ("x = 'ab'", "def f(a):", "한글 a", "class Dog:", "(~*'!) + %&=#")
 SCENE_NAMES = ("forget_minus", "forget_zero", "forget_one", "forget_three")
-START = Settings(hidden=4, length=30, text="print('a')", t=3)
+START = default_values() | {"hidden": 4, "length": 30, "text": "print('a')", "t": 3}
 GAINS = [k / 100 for k in range(301)]
 SEEDS = (1, 2, 3, 4)
 ACTIONS = 12
@@ -80,10 +73,16 @@ class Person:
     server: Server
     chance: random.Random
     page: str = "gradients"
-    settings: Settings = START
+    values: dict[str, Any] = field(default_factory=lambda: dict(START))  # of all pages' fields
     unit: int | None = None  # on the step page; the first of the order until it has been seen
     history: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Any:
+        """The page's own."""
+        kind = PAGES[self.page].settings
+        return kind(**{name: self.values[name] for name in kind.model_fields})
 
     def act(self) -> None:
         """Does one thing, and compares once the page is still."""
@@ -250,7 +249,7 @@ class Person:
         with visiting(self.visit.page.context, self.server.address) as other:
             other.page.goto(self.visit.page.url)
             other.page.wait_for_selector(READY[self.page])
-            there = Person(other, self.server, self.chance, self.page, self.settings, self.unit)
+            there = Person(other, self.server, self.chance, self.page, dict(self.values), self.unit)
             there.check()
 
     def restart_server(self) -> None:
@@ -268,15 +267,15 @@ class Person:
         return self.visit.key(name).locator("input")
 
     def change(self, **values: object) -> None:
-        self.settings = Settings.model_validate(dict(self.settings) | values)
+        self.values |= values
 
     def forget(self) -> None:
         """The session is another one: it knows what is in the address."""
-        others = {name for name in Settings.model_fields if name not in FIELDS[self.page]}
-        first = {name: value for name, value in Settings() if name in others}
+        own = PAGES[self.page].settings.model_fields
+        others = {name: value for name, value in default_values().items() if name not in own}
         if self.page == "gradients":  # a text that is not in the address has its own first step
             self.unit = None
-        self.settings = Settings.model_validate(dict(self.settings) | first)
+        self.change(**others)
 
     def note(self) -> None:
         self.history.append((self.page, self.query()))
@@ -294,24 +293,24 @@ class Person:
         path = urlsplit(self.visit.page.url).path.strip("/")
         self.arrive(path or "step")
         self.visit.settle()
-        query = self.visit.query
-        read, problems = Settings.from_query(query)
+        read, problems = PAGES[self.page].settings.from_query(self.visit.query)
         assert not problems
-        names = {*query, *FIELDS[self.page]}
-        self.change(**{name: value for name, value in read if name in names})
+        self.change(**dict(read))
         if self.page == "step":
-            self.unit = read.unit
+            self.unit = self.values["unit"]
 
     def query(self) -> dict[str, str]:
-        settings = self.settings.model_copy(update={"gate": None, "unit": None})
+        settings = self.settings.model_copy(update={"gate": None})
+        if self.page == "step":
+            settings = settings.model_copy(update={"unit": None})
         if self.page == "step" and self.unit is not None and self.unit != self.first_unit:
             settings = settings.model_copy(update={"unit": self.unit})
-        return settings.to_query(fields=FIELDS[self.page])
+        return settings.to_query()
 
     @property
     def first_unit(self) -> int:
-        settings = self.settings
-        return int(unit_order(settings.cell, settings.text, settings.order).units[0])
+        cell, text, order = (self.values[name] for name in ("cell", "text", "order"))
+        return int(unit_order(cell, text, order).units[0])
 
     def check(self) -> None:
         """Address, controls and figures say the same, and what the actions add up to."""
@@ -391,7 +390,7 @@ ANYWHERE = (
 def live(visit: Visit, server: Server, seed: int, actions: int) -> None:
     """So many random actions from the first page on."""
     person = Person(visit, server, random.Random(seed))
-    visit.open("/gradients", **START.to_query(fields=NetworkSettings.model_fields))
+    visit.open("/gradients", **person.settings.to_query())
     person.forget()
     person.check()
     with busy():

@@ -49,7 +49,13 @@ ROOMS: tuple[str, ...] = (
 # The same holds among the parts of ui.
 UI_ROOMS = (
     "app_folder",
+    "theme",
+    "scales",
+    "session",
+    "pages",
     "components",
+    "address",
+    "live",
     "cache",
     "cards",
     "frame",

@@ -210,7 +210,7 @@ def test_a_format_version_that_is_no_version_is_refused(version: Any, tmp_path: 
     with pytest.raises(RnnvizError) as caught:
         rnnviz.load_trace(path)
     assert str(caught.value) == (
-        '"odd.npz" is not a trace, or it is damaged; a file that Trace.save wrote was expected. '
+        '"odd.npz" is not a trace, or it is damaged; expected a file written by Trace.save. '
         "Save the trace again."
     )
 

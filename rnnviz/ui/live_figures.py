@@ -19,12 +19,13 @@ from starlette.status import (
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit import get_option
 
-from rnnviz.experiment import LanguageName, Settings
+from rnnviz.experiment import LanguageName
 from rnnviz.locale import Labels, labels
 from rnnviz.ui.compare import cards, hold
 from rnnviz.ui.components.live_updates import LiveParts
-from rnnviz.ui.frame import seen_by
 from rnnviz.ui.gradients import norms, scenes, stability, weights
+from rnnviz.ui.pages import PAGES as ALL_PAGES
+from rnnviz.ui.theme import seen_by
 
 MAX_CHARACTERS = 100_000  # of a question
 END = "\n"  # of an answer: a message of one line, which is empty
@@ -45,7 +46,7 @@ class Makers(NamedTuple):
     figures: Mapping[str, Any]
     texts: Mapping[str, Any]
 
-    def of(self, settings: Settings, words: Labels) -> LiveParts:
+    def of(self, settings: Any, words: Labels) -> LiveParts:
         """The parts for these settings."""
         return LiveParts(
             {f"figure_{n}": partial(make, settings, words) for n, make in self.figures.items()},
@@ -75,8 +76,11 @@ class Question(BaseModel):
 
     def lines(self) -> Iterator[str]:
         """A line for each part; none where there are no such page or settings."""
-        settings, problems = Settings.from_query(self.query, self.language)
-        if problems or self.page not in PAGES:
+        if self.page not in PAGES:
+            return iter(())
+        page = ALL_PAGES[self.page].settings
+        settings, problems = page.from_query(self.query, self.language)
+        if problems:
             return iter(())
         return PAGES[self.page].of(settings, labels(settings.language)).lines(self.seen)
 

@@ -2,7 +2,7 @@
 // a reload, a link copied and a step back in the history find it there.
 //
 // The grammar of the address: one query parameter per setting, named as the setting; a setting at its
-// first value is left out. Python alone writes a value (`write_setting`, `edit_template`) and orders the
+// first value is left out. Python alone writes a value (`write_field`, `edit_template`) and orders the
 // settings; here they are put together.
 
 // Safari allows a page 100 addresses in 30 seconds.

@@ -21,7 +21,8 @@ class Live(NamedTuple):
 
     run: the number of the page's run. alone: the settings that change nothing on the page but live
     figures and texts. keep: takes over the setting of this name once all of them have been updated;
-    whether the page need not be run for it.
+    whether the page need not be run for it. write: the text of a setting's value in the address, ""
+    for its default.
     """
 
     page: str
@@ -30,6 +31,7 @@ class Live(NamedTuple):
     run: int
     alone: Collection[str]
     keep: Callable[[str], bool]
+    write: Callable[[str, Any], str]
 
     def reader(self) -> dict[str, object]:
         """What the browser sends with every question."""

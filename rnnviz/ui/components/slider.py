@@ -11,7 +11,6 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
-from rnnviz.experiment.settings import write_setting
 from rnnviz.instrument.modules import join_modules
 from rnnviz.ui.components import courier
 from rnnviz.ui.components.live_updates import Live, draw_live, take_updated
@@ -53,7 +52,7 @@ def input_slider(
     texts = _with_minus("\n".join(map(format, notches)))
     look = {"key": key, "label": label, "help": help or "", "texts": texts}
     if live is not None:
-        values = "\n".join(write_setting(key, value) for value in notches)
+        values = "\n".join(live.write(key, value) for value in notches)
         look |= {"live": live.reader(), "alone": key in live.alone}
         look |= {"run": live.run, "values": values}
     draw = partial(_draw, key, notches, format, look)
