@@ -402,8 +402,8 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
             f"the address has {gain}",
             f"() => new URLSearchParams(location.search).get('gain') === '{gain}'",
         )
-        check_norms(visit, NetworkSettings(hidden=12, length=30, gain=float(gain)))
         visit.page.wait_for_timeout(700)
+        check_norms(visit, NetworkSettings(hidden=12, length=30, gain=float(gain)))
     assert len(sent) == before
     visit.page.wait_for_timeout(2000)
     assert len(sent) == before + 1, "once the hand is still"
