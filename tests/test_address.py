@@ -219,7 +219,7 @@ def test_a_limit_is_widened_at_one_place(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "(2, 300)",
-        "The address says hidden=301, which must be a whole number from 2 to 300. The page shows "
+        "The link asks for hidden=301, which must be an integer from 2 to 300. The page shows "
         "16 instead.",
         "hidden is 301; expected 2 – 300. Pass such a value.",
         "300",

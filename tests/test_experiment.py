@@ -270,7 +270,7 @@ def test_a_link_with_an_old_name_is_read(old: str, page: type[PageSettings], que
     other = {"reads": "text", "looked_at": "rnn"}[old]
     assert page.from_query({old: other, name: value}) == (settings, [])
     _, (problem,) = page.from_query({old: "nobody"})
-    assert f"The address says {old}=nobody" in str(problem)
+    assert f"The link asks for {old}=nobody" in str(problem)
 
 
 def test_every_old_name_is_one_of_a_field():

