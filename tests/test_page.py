@@ -148,12 +148,11 @@ def test_the_first_view(cell: str, language: str):
     assert sent["units"] == order.tolist()
     unit = int(order[0])
     gate = GATES_AS_READ[cell][0]
+    position = {"t": 36, "unit": unit, "gate": gate, "speed": 4}
     assert instrument(page, "drawing") == {
         "part": "drawing",
-        "t": 36,
-        "unit": unit,
-        "gate": gate,
-        "speed": 4,
+        **position,
+        "first": position,
         "answered": 0,
     }
     assert page.session_state.unit == page.selectbox(key="unit").value == unit
@@ -336,7 +335,8 @@ def test_the_address_sets_every_widget():
     assert choice(page, "cell").value == "gru"
     assert page.text_area(key="text").value == "a = 'b'\n"
     now = {"t": 4, "unit": 9, "gate": "reset_gate", "speed": 7}
-    assert instrument(page, "drawing") == {"part": "drawing", **now, "answered": 0}
+    drawing = instrument(page, "drawing")
+    assert drawing == {"part": "drawing", **now, "first": drawing["first"], "answered": 0}
     assert page.selectbox(key="unit").value == 9
     assert page.selectbox(key="order").value == "variance"
     assert choice(page, "gate").value == "reset_gate"

@@ -324,7 +324,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_holds_the_library_and_the_app(wheel: zipfile.ZipFile):
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     paths = {path.relative_to(ROOT).as_posix() for path in files()}
-    package = {path for path in paths if path.startswith("rnnviz/")}
+    package = {p for p in paths if p.startswith("rnnviz/") and not p.endswith(".d.ts")}
     app = {f"rnnviz/app/{path}" for path in paths if APP_FILE.fullmatch(path)}
     assert {"rnnviz/cells.py", "rnnviz/instrument/static/cells.js"} < held
     assert "rnnviz/app/assets/characters_lstm.safetensors" in held
@@ -336,7 +336,7 @@ def test_wheel_asks_for_what_serves_the_app_only_with_the_app(wheel: zipfile.Zip
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().splitlines()
     found = [re.match(r"Requires-Dist: (\w+).*extra == \"app\"", line) for line in lines]
-    assert [match[1] for match in found if match] == ["streamlit", "starlette", "uvicorn"]
+    assert [match[1] for match in found if match] == ["streamlit", "pandas", "starlette", "uvicorn"]
     assert not [line for line in lines if re.match(r"Requires-Dist: streamlit[^;]*$", line)]
 
 
