@@ -2,7 +2,8 @@
 
 Numba's disk cache only sees changes to the function's own file, so functions that call each other
 share a file. Constants from another file, and the field order of NamedTuples, are frozen into the
-cache: kernels import no constant that could change, and ``steps`` and ``holding`` say how to change a NamedTuple.
+cache: kernels import no constant that could change, and ``steps`` and ``holding`` say how to change
+a NamedTuple.
 """
 
 from collections.abc import Callable
