@@ -97,7 +97,8 @@ chromium: dev
 	@touch $@
 
 # Kept on disk beside the code; without it the first reader would wait for most of this.
-.venv/.compiled: .venv/.app $(wildcard rnnviz/engine/kernels/*.py rnnviz/stability/*.py)
+.venv/.compiled: .venv/.app rnnviz/engine/steps.py rnnviz/holding.py \
+    $(wildcard rnnviz/engine/kernels/*.py rnnviz/stability/*.py)
 	@echo "Compiling the step-by-step parts (once, about half a minute) ..."
 	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
 	@touch $@

@@ -15,6 +15,7 @@ from rnnviz.experiment import FIRST_TEXT, ComparePage, GradientsPage, PageSettin
 from rnnviz.experiment.settings import SignalRun
 from rnnviz.ui import address, live_figures
 from rnnviz.ui.compare.controls import BUDGET_DIGITS
+from rnnviz.ui.components.reconnect import LEAVING
 from rnnviz.ui.components.slider import tick
 from rnnviz.ui.pages import PAGES, Page, default_values
 from rnnviz.ui.scales import round_numbers
@@ -91,6 +92,14 @@ def test_a_link_is_followed_whatever_was_changed_with_it():
     go_to(page, by_history=False, cell="rnn", order="index", **{address.LINK: "any"})
     assert settings_of(page) == {"cell": "rnn", "order": "index"}
     assert page.session_state.unit == 0
+
+
+def test_what_is_delivered_before_leaving_is_taken_value_by_value():
+    page = opened(order="index", t="21")
+    page.session_state[LEAVING] = {"t": "", "speed": "7", "order": "none", "gain": "2"}
+    state = go_to(page, by_history=False, order="index", t="21").session_state
+    assert (state.t, state.speed, state.order) == (36, 7, "index"), "an empty text is the default"
+    assert state.gain == 1.0, "a setting of another page"
 
 
 def test_a_page_reads_no_setting_of_another_page():

@@ -1,6 +1,8 @@
 """The engine's own contracts: what the kernels share with Python, and what a refusal says."""
 
+import importlib
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 import rnnviz
 from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.engine import steps
+from rnnviz.engine.kernels.compiling import compiled
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import HELD
 
@@ -31,6 +34,27 @@ FIELDS = {
 def test_the_fields_that_cached_kernels_read_by_position_keep_their_order(shared: type):
     """Rename the class with its fields: numba's cache on disk does not see a new order."""
     assert shared._fields == FIELDS[shared]  # pyright: ignore[reportAttributeAccessIssue]  # all are NamedTuples
+
+
+def test_a_cache_for_a_class_that_is_gone_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As after an update that renames a class: numba itself raises an AttributeError."""
+    (tmp_path / "cached_kernel.py").write_text(
+        "from typing import Any, NamedTuple\n"
+        "Old = NamedTuple('Old', [('x', Any), ('y', Any)])\n"
+        "New = NamedTuple('New', [('y', Any), ('x', Any)])\n"
+        "def first(pair): return pair[0]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("cached_kernel")
+    assert compiled(module.first)(module.Old(1.0, 2.0)) == 1.0
+    assert list(tmp_path.rglob("*.nbi"))
+    monkeypatch.delattr(module, "Old")
+    assert compiled(module.first)(module.New(3.0, 4.0)) == 3.0
+    again = compiled(module.first)
+    assert again(module.New(3.0, 4.0)) == 3.0
+    assert sum(again.stats.cache_hits.values()) == 1, "it is kept again"
 
 
 @pytest.mark.parametrize("cell", HELD)

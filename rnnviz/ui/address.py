@@ -7,9 +7,11 @@ had before, or none, and the page keeps what the session holds. The browser writ
 address at once (``components/address.js``), so that a reload or a link has it.
 """
 
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import streamlit as st
+from pydantic import ValidationError
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from rnnviz.experiment import LanguageName, PageSettings
@@ -72,10 +74,10 @@ def take_pending(page: str) -> None:
     if pending is None:
         return
     kind = PAGES[page].settings
-    settings, problems = kind.from_query({**query_of(current(kind)), **pending})
-    for name in pending if not problems else ():
+    for name, text in pending.items():
         if name in kind.model_fields:
-            st.session_state[name] = getattr(settings, name)
+            with suppress(ValidationError):  # a visitor can send anything
+                st.session_state[name] = kind.read_field(name, text)
     if issubclass(kind, TextInput) and check_text(st.session_state.text) is None:
         session.last_text = st.session_state.text
     current(kind)

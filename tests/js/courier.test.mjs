@@ -216,6 +216,7 @@ test("off the page, it comes to its end by itself", () => {
   wait(60_000);
   assert.equal(world.sent.length, 1);
   assert.equal(timers.size, 0);
+  assert.equal(courier.isIdle, false, "what was not answered is known as such");
 });
 
 test("once for every message that is done with, it says that nothing is in flight", () => {

@@ -99,6 +99,16 @@ class PageSettings(Settings):
         return "" if value == cls.model_fields[field].default else write_value(value)
 
     @classmethod
+    def read_field(cls, field: str, text: str) -> Any:
+        """The value of one field, from what ``write_field`` wrote; ValidationError for other texts.
+
+        >>> from rnnviz.experiment import GradientsPage
+        >>> GradientsPage.read_field("gain", "1.5"), GradientsPage.read_field("gain", "")
+        (1.5, 1.0)
+        """
+        return read_value(cls, field, text) if text else cls.model_fields[field].default
+
+    @classmethod
     def _given(cls, query: Mapping[str, str]) -> Given:
         """What the address gives, by field; the present name of a field wins over an old one."""
         old = {field: name for name, field in OLD_NAMES.items() if name in query}

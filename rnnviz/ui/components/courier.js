@@ -148,14 +148,19 @@ export class Courier {
 
   rest() {
     this.inFlight = null;
+    this.stopWatching();
+  }
+
+  stopWatching() {
     this.unwatch?.();
     this.unwatch = undefined;
     clearInterval(this.clock);
     this.clock = undefined;
   }
 
+  /** The component is gone; what is in flight or waits stays known, for the one in its place. */
   stop() {
     this.cancel();
-    this.rest();
+    this.stopWatching();
   }
 }
