@@ -235,7 +235,7 @@ class Grid {
     const others = setting("edit")
       .split(",")
       .filter((edit) => edit && !edit.startsWith(place));
-    return [...others, ...(value === null ? [] : [`${place}${value}`])].join();
+    return [...others, ...(value === null ? [] : [`${place}${asInAddress(value)}`])].join();
   }
 
   /** @param {PointerEvent} event */
@@ -480,6 +480,18 @@ class Grid {
     const index = this.cells.indexOf(/** @type {HTMLElement} */ (cell));
     return index < 0 ? undefined : index;
   }
+}
+
+/**
+ * A number as Python's repr has it: the server would write it anew otherwise.
+ * @param {number} value
+ */
+function asInAddress(value) {
+  const [digits, power] = value.toExponential().split("e");
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 16)
+    return Number.isInteger(value) ? value.toFixed(1) : String(value);
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
 /**

@@ -86,11 +86,17 @@ export class Exit {
     const isFirst = !this.goOn;
     this.goOn = goOn;
     if (!isFirst) return true;
-    for (const sender of page.senders) sender.abandon();
+    this.silence();
     // after what Streamlit itself sends at the end of this task
     setTimeout(() => this.courier.post(Object.fromEntries(page.pending)));
     this.late = setTimeout(() => this.release(), LEAVE_AFTER_MS);
     return true;
+  }
+
+  // A message that any of them sent after the wish for another page would bring this one back.
+  silence() {
+    for (const sender of page.senders) sender.abandon();
+    page.unrun.clear();
   }
 
   release() {
@@ -100,8 +106,8 @@ export class Exit {
     this.courier.abandon();
     this.goOn = null;
     this.touched = -Infinity;
+    this.silence();
     page.pending.clear();
-    page.unrun.clear();
     settle();
     page.leaving = false;
     this.isReleased = true;
