@@ -1,82 +1,267 @@
-"""Traces as files: netCDF (.nc), NumPy (.npz) and a long table (.csv)."""
+"""Traces as files: netCDF (.nc), NumPy (.npz) and a long table (.csv).
+
+A file is a stranger's: its size is worked out before anything is read, nothing outside it is
+followed, and no code in it runs. What its arrays mean is checked in ``trace_file``.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import json
+import math
+import os
+import secrets
+import stat
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 
 if TYPE_CHECKING:
+    import h5py
     import xarray
+
+Array = NDArray[Any]
 
 WRITABLE = (".nc", ".npz", ".csv")
 READABLE = (".nc", ".npz")
+COORDINATES = {"layer", "direction", "time", "batch", "unit", "projection", "feature"}
+CHECKSUM = "checksum"
+LAYOUT = "_layout"  # in an .npz, what netCDF says by itself: axes, coordinates, attributes
+FILTERS = {1, 2, 3}  # of HDF5: deflate, shuffle, fletcher32
+ATTRIBUTES = 100  # at most, far more than a trace has
+ROOM, RATIO = 2**28, 64  # bytes that any file may expand to, and times its own size
+
+
+class Stored(NamedTuple):
+    """What a trace's file holds, in the file's order: arrays and attributes by name."""
+
+    arrays: dict[str, Array]
+    attributes: dict[str, str | int | float]
+
+
+def replace_file(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a file as a whole or not at all.
+
+    write: puts the content into a binary file beside the old one, which takes its place once it
+    is on disk. Until then, and after any error, the old one stays as it was. A symbolic link keeps
+    pointing where it did; the permissions of an existing file are kept. OSError as from ``open``.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "result.txt")
+    >>> replace_file(path, lambda file: file.write(b"whole"))
+    >>> path.read_bytes()
+    b'whole'
+    """
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():  # a pipe or a device has nothing to keep
+        with target.open("wb") as file:
+            write(file)
+        return
+    beside = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        # "x" takes the permissions that any new file gets.
+        with beside.open("xb") as file:
+            write(file)
+            if target.exists():
+                _copy_permissions(target, beside)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
 
 
 def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
     """Writes a trace's dataset; the ending of the path says how."""
     path = Path(path)
-    if path.suffix == ".nc":
-        dataset.to_netcdf(path, engine="h5netcdf")
-    elif path.suffix == ".npz":
-        _write_npz(dataset, path)
-    elif path.suffix == ".csv":
-        _write_csv(dataset, path)
-    else:
+    if path.suffix not in WRITABLE:
         raise RnnvizError("error.trace_ending", came=path.name, expected=", ".join(WRITABLE))
+    if path.suffix == ".csv":
+        replace_file(path, lambda file: _write_csv(dataset, file))
+        return
+    arrays = {str(name): dataset[name].values for name in dataset.data_vars}
+    attributes = {str(name): value for name, value in dataset.attrs.items()}
+    dataset = dataset.assign_attrs({CHECKSUM: checksum(Stored(arrays, attributes))})
+    if path.suffix == ".npz":
+        replace_file(path, lambda file: _write_npz(dataset, file))
+    else:  # in memory first: HDF5 itself crashes where a disk is full
+        content = dataset.to_netcdf(engine="h5netcdf")
+        replace_file(path, lambda file: file.write(content))
 
 
-def read_dataset(path: str | Path) -> xarray.Dataset:
-    """The dataset of a file that ``write_dataset`` wrote as .nc or .npz."""
-    import xarray
+def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
+    """What ``write_dataset`` wrote as .nc or .npz.
 
+    max_bytes: what the arrays may take; None for 256 MiB and 64 times the file's size. RnnvizError
+    for more than that, for what is not stored in the file itself, and for another checksum than
+    the file names.
+    """
     path = Path(path)
     if path.suffix not in READABLE:
         raise RnnvizError("error.trace_ending", came=path.name, expected=", ".join(READABLE))
     if not path.is_file():
         raise RnnvizError("error.no_file", path=path.name)
+    limit = ROOM + RATIO * path.stat().st_size if max_bytes is None else max_bytes
     try:
-        if path.suffix == ".nc":
-            with xarray.open_dataset(path, engine="h5netcdf") as dataset:
-                return dataset.load()
-        return _read_npz(path)
+        stored = (_read_nc if path.suffix == ".nc" else _read_npz)(path, limit)
+        written = stored.attributes.get(CHECKSUM)
+        if written is not None and written != checksum(stored):
+            raise RnnvizError("error.trace_checksum", path=path.name)
+    except RnnvizError:
+        raise
     except Exception as error:  # a damaged file can break its reader in any way
         raise RnnvizError("error.trace_file", path=path.name) from error
+    return stored
 
 
-def _write_npz(dataset: xarray.Dataset, path: Path) -> None:
+def checksum(stored: Stored) -> str:
+    """SHA-256 over the other attributes and every array's name, type, shape and bytes.
+
+    >>> checksum(Stored({}, {"cell": "gru"}))[:8]
+    'a57a6d39'
+    """
+    attributes = {name: value for name, value in stored.attributes.items() if name != CHECKSUM}
+    found = hashlib.sha256(json.dumps(attributes, sort_keys=True).encode())
+    for name, values in sorted(stored.arrays.items()):
+        found.update(json.dumps([name, values.dtype.str, values.shape]).encode())
+        found.update(np.ascontiguousarray(values).data)
+    return found.hexdigest()
+
+
+def _copy_permissions(source: Path, target: Path) -> None:
+    before = source.stat()
+    if hasattr(os, "chown"):
+        with contextlib.suppress(OSError):  # only root may give a file away
+            os.chown(target, before.st_uid, before.st_gid)
+    target.chmod(stat.S_IMODE(before.st_mode))
+
+
+def _check_size(path: Path, declared: int, limit: int) -> None:
+    if declared > limit:
+        raise RnnvizError("error.trace_size", path=path.name, declared=declared, limit=limit)
+
+
+def _write_npz(dataset: xarray.Dataset, file: BinaryIO) -> None:
     layout = {
         "dims": {name: list(map(str, dataset[name].dims)) for name in map(str, dataset.variables)},
         "coords": list(map(str, dataset.coords)),
         "attrs": dataset.attrs,
     }
     arrays: dict[str, Any] = {str(name): dataset[name].values for name in dataset.variables}
-    np.savez_compressed(path, _layout=np.array(json.dumps(layout)), **arrays)
+    np.savez_compressed(file, _layout=np.array(json.dumps(layout)), **arrays)
 
 
-def _read_npz(path: Path) -> xarray.Dataset:
-    import xarray
+def _read_npz(path: Path, limit: int) -> Stored:
+    with zipfile.ZipFile(path) as file:
+        members = {part.filename.removesuffix(".npy"): part for part in file.infolist()}
+        _check_size(path, sum(part.file_size for part in file.infolist()), limit)
+        layout = json.loads(str(_read_npy(file, members.pop(LAYOUT))))
+        names, coordinates = list(layout["dims"]), set(layout["coords"])
+        if set(names) != set(members) or not coordinates <= COORDINATES & set(names):
+            raise ValueError("arrays that the layout does not name, or none where it does")
+        arrays = {n: _read_npy(file, members[n]) for n in names if n not in coordinates}
+    return Stored(arrays, _plain(layout["attrs"]))
 
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        layout = json.loads(str(file["_layout"]))
-        variables = {name: (dims, file[name]) for name, dims in layout["dims"].items()}
-    coords = {name: variables.pop(name) for name in layout["coords"]}
-    return xarray.Dataset(variables, coords, layout["attrs"])
+
+def _read_npy(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
+    """One array; its header is compared with the size that the zip names before there is room."""
+    with file.open(member) as opened:
+        version = np.lib.format.read_magic(opened)
+        headers = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
+        shape, in_columns, dtype = headers[version](opened)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.kind not in "fiuU" or size != member.file_size - opened.tell():
+            raise ValueError(f"{member.filename}: {dtype} {shape} in {member.file_size} bytes")
+        values = np.frombuffer(opened.read(), dtype)
+    return np.asarray(values.reshape(shape, order="F" if in_columns else "C"), order="C")
 
 
-def _write_csv(dataset: xarray.Dataset, path: Path) -> None:
+def _read_nc(path: Path, limit: int) -> Stored:
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        found = {name: _dataset(path, file, name) for name in file}
+        datasets = {n: d for n, d in found.items() if not h5py.h5ds.is_scale(d.id)}
+        _check_size(path, sum(map(_declared, datasets.values())), limit)
+        arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
+        return Stored(arrays, _plain(_attributes(file)))
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    """A dataset whose bytes lie in this file; RnnvizError for a link or anything else."""
+    import h5py
+
+    link = file.get(name, getlink=True)
+    came = type(link).__name__
+    if isinstance(link, h5py.HardLink):
+        found = file[name]
+        came = type(found).__name__
+        if isinstance(found, h5py.Dataset):
+            properties = found.id.get_create_plist()
+            outside = properties.get_external_count()
+            virtual = properties.get_layout() == h5py.h5d.VIRTUAL
+            filters = {properties.get_filter(k)[0] for k in range(properties.get_nfilters())}
+            if not outside and not virtual and filters <= FILTERS:
+                return found
+            came = "external storage" if outside else "virtual" if virtual else f"filter {filters}"
+    raise RnnvizError("error.trace_outside", path=path.name, name=name, came=came)
+
+
+def _declared(dataset: h5py.Dataset) -> int:
+    """Bytes that reading takes; ValueError for other than numbers."""
+    if dataset.shape is None or dataset.dtype.kind not in "fiu":
+        raise ValueError(f"{dataset.name} holds no numbers")
+    chunk = dataset.chunks or ()
+    return (math.prod(dataset.shape) + math.prod(chunk)) * dataset.dtype.itemsize
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    if len(file.attrs) > ATTRIBUTES:
+        raise ValueError("too many attributes")
+    names = [name for name in file.attrs if not name.startswith("_")]
+    # Looked at before it is read: a short file can name one long text many times.
+    single = [name for name in names if file.attrs.get_id(name).shape in ((), (1,))]
+    read = {name: np.asarray(file.attrs[name]).reshape(()).item() for name in single}
+    return {name: read.get(name) for name in names}
+
+
+def _plain(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Attributes that are each one text or number; RnnvizError for another."""
+    found: dict[str, str | int | float] = {}
+    for name, value in attributes.items():
+        value = value.decode() if isinstance(value, bytes) else value
+        if not isinstance(value, str | int | float):
+            came = type(value).__name__
+            raise RnnvizError("error.trace_attribute", name=name, came=came, expected="str, int, float")
+        found[name] = value
+    return found
+
+
+def _write_csv(dataset: xarray.Dataset, file: BinaryIO) -> None:
     """One line a number: name, layer, direction, time, batch, unit, value (repr, exact)."""
     dims = ("layer", "direction", "time", "batch", "unit")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(",".join(("name", *dims, "value")) + "\n")
-        for name in dataset.data_vars:
-            if "time" not in dataset[name].dims:
-                continue  # the initial state and the parameters are no series
-            frame = dataset[name].rename("value").to_dataframe().reset_index()
-            frame = frame.rename(columns={"feature": "unit", "projection": "unit"})
-            frame = frame.assign(name=name).reindex(columns=["name", *dims, "value"])
-            frame.to_csv(file, header=False, index=False)
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    text.write(",".join(("name", *dims, "value")) + "\n")
+    for name in dataset.data_vars:
+        if "time" not in dataset[name].dims:
+            continue  # the initial state and the parameters are no series
+        frame = dataset[name].rename("value").to_dataframe().reset_index()
+        frame = frame.rename(columns={"feature": "unit", "projection": "unit"})
+        frame = frame.assign(name=name).reindex(columns=["name", *dims, "value"])
+        frame.to_csv(text, header=False, index=False)
+    text.detach()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,9 @@ from rnnviz.engine.sequences import Sequence, read_sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Holds, read_holds
 from rnnviz.recurrent import Network, read_module
-from rnnviz.storage import read_dataset, write_dataset
+from rnnviz.shapes import check_record
+from rnnviz.storage import read_stored, write_dataset
+from rnnviz.trace_file import read_contents
 
 if TYPE_CHECKING:
     import xarray
@@ -63,6 +65,17 @@ class Trace:
     held: Mapping[str, Array] = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_record(
+            self.form,
+            self._arrays,
+            self._initial,
+            self.parameters,
+            self.lengths,
+            self.output_grad,
+            self.held,
+        )
 
     @property
     def cell(self) -> str:
@@ -160,14 +173,16 @@ class Trace:
         # A file's attributes are texts and numbers.
         form = {n: int(v) if isinstance(v, bool) else v for n, v in asdict(self.form).items()}
         attributes = {**form, "module_repr": self.module_repr, "replay_error": self.replay_error}
+        attributes["names"] = ",".join(self)
         if self.loss is not None:
             attributes["loss"] = self.loss
         return dataset.assign_attrs(attributes)
 
     def save(self, path: str | Path) -> None:
-        """Writes .nc (netCDF), .npz, or .csv (one line a number); the ending says which.
+        """Writes .nc (netCDF), .npz, or .csv (one line per number); the ending says which.
 
-        ``load_trace`` reads the first two back equal.
+        ``load_trace`` reads the first two back equal. A file of that name is replaced once the new
+        one is complete; OSError if it cannot be written, and the old one stays.
         """
         write_dataset(self.to_xarray(), path)
 
@@ -186,6 +201,7 @@ class Trace:
             object.__setattr__(self, name, value)
         if self.lengths is not None:
             _frozen(self.lengths)
+        self.__post_init__()
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]  # compared by its arrays, like an array
 
@@ -314,46 +330,28 @@ def _trace(
     )
 
 
-def load_trace(path: str | Path) -> Trace:
+def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
 
-    RnnvizError for another ending, a file that is not there, or one that is no trace.
+    The file may come from anyone: it is read without running code or following links, and its
+    names, shapes, types and checksum are checked. max_bytes: memory that its arrays may take;
+    None for 256 MiB and 64 times the file's size. RnnvizError for another ending, a file that is
+    not there, one that is no trace or is damaged, and one that needs more memory.
     """
-    dataset = read_dataset(path)
-    said = {"cell", "module_repr", "nonlinearity", "replay_error"}
-    if not said <= set(dataset.attrs) or "hidden_state" not in dataset:
-        raise RnnvizError("error.trace_file", path=Path(path).name)
-
-    def named(prefix: str) -> dict[str, Array]:
-        names = [str(n) for n in dataset.data_vars if str(n).startswith(prefix)]
-        return {name.removeprefix(prefix): dataset[name].values for name in names}
-
-    arrays = {str(n): dataset[n].values for n in dataset.data_vars if "time" in dataset[n].dims}
-    loss = dataset.attrs.get("loss")
-    old_name = "injected"  # of version 0.1's files
-    saved = next((dataset[n] for n in ("output_grad", old_name) if n in dataset), None)
-    output_grad = None if saved is None else _frozen(saved.values)
+    contents = read_contents(read_stored(path, max_bytes), Path(path).name)
+    lengths, output_grad = contents["lengths"], contents["output_grad"]
     return Trace(
-        form=_form(dataset.attrs),
-        module_repr=str(dataset.attrs["module_repr"]),
-        loss=None if loss is None else float(loss),
-        replay_error=float(dataset.attrs["replay_error"]),
-        lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
-        parameters=_all_frozen(named("parameter_")),
-        output_grad=output_grad,
-        held=_all_frozen(named("held_")),
-        _arrays=_all_frozen(arrays),
-        _initial=_all_frozen(named("initial_")),
+        form=contents["form"],
+        module_repr=contents["module_repr"],
+        loss=contents["loss"],
+        replay_error=contents["replay_error"],
+        lengths=None if lengths is None else _frozen(lengths),
+        parameters=_all_frozen(contents["parameters"]),
+        output_grad=None if output_grad is None else _frozen(output_grad),
+        held=_all_frozen(contents["held"]),
+        _arrays=_all_frozen(contents["arrays"]),
+        _initial=_all_frozen(contents["initial"]),
     )
-
-
-def _form(attributes: Mapping[Any, Any]) -> Form:
-    """As ``to_xarray`` wrote it; what a file does not speak of is torch's way."""
-    given: dict[str, Any] = {
-        f.name: attributes[f.name] for f in fields(Form) if f.name in attributes
-    }
-    values: dict[str, Any] = {n: v if isinstance(v, str) else bool(v) for n, v in given.items()}
-    return Form(**values)
 
 
 def _copied(values: torch.Tensor) -> Array:

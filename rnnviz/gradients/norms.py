@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import backpropagate, differentiated
 from rnnviz.trace import Trace
 
@@ -47,7 +48,10 @@ def hidden_norms(
     norms: what ``gradient_norms`` has given for this trace, or None to work it out.
     """
     if norms is not None:
-        return norms["hidden_state"].values[layer, number, :, batch]
+        values, expected = norms["hidden_state"].values, trace.array("hidden_state").shape[:4]
+        if values.shape != expected:
+            raise RnnvizError("error.norms_shape", came=values.shape, expected=expected)
+        return values[layer, number, :, batch]
     return backpropagate(trace)[layer][number].norms["hidden_state"][:, batch]
 
 

@@ -1,16 +1,23 @@
 """Python functions as machine code.
 
-What is kept on disk is made again when the file of the function changes, not when that of another
-function does that it calls: compiled functions that call one another stand in one file.
+Numba's disk cache only sees changes to the function's own file, so functions that call each other
+share a file. The cache is a convenience: what cannot be written is not kept, and what cannot be
+read is compiled again and replaced.
 """
 
+import contextlib
+import hashlib
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 REORDERING = {"reassoc", "contract"}  # NaN and infinite stay what they are
+DIGEST = hashlib.sha256().digest_size
 
 
 def compiled(function: F, *, reorder: bool = False) -> F:
@@ -21,7 +28,56 @@ def compiled(function: F, *, reorder: bool = False) -> F:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if reorder:
         options["fastmath"] = REORDERING
-    try:
-        return cast(F, njit(cache=True, **options)(function))
-    except RuntimeError:  # numba: no locator available; nowhere to keep a cache
-        return cast(F, njit(**options)(function))
+    dispatcher = njit(**options)(function)
+    with contextlib.suppress(RuntimeError, OSError):  # numba: no locator; nowhere to keep a cache
+        dispatcher._cache = _Cache(function)  # what njit(cache=True) sets, with numba's own class
+    return cast(F, dispatcher)
+
+
+class _CacheFile(IndexDataCacheFile):
+    """Numba's cache files with a digest at the end, which pickle does not read.
+
+    Machine code in which one byte is wrong still loads, and then crashes the interpreter.
+    """
+
+    def _dump(self, obj: Any) -> bytes:
+        content: bytes = super()._dump(obj)
+        return content + hashlib.sha256(content).digest()
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            with Path(self._index_path).open("rb") as file:
+                pickle.load(file)  # numba's version, before what has the digest
+                _check_digest(file.read())
+            return super()._load_index()
+        except Exception:  # a damaged pickle can break its reader in any way
+            return {}
+
+    def _load_data(self, name: str) -> Any:
+        content = Path(self._data_path(name)).read_bytes()
+        _check_digest(content)
+        return pickle.loads(content)
+
+
+def _check_digest(content: bytes) -> None:
+    if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
+        raise OSError("damaged")  # for numba the same as no file
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, which never fails: without an entry the function is compiled."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unreadable, or no longer what this numba rebuilds
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(Exception):  # a full disk, a folder that has become read-only
+            super().save_overload(sig, data)

@@ -1,0 +1,153 @@
+"""What a trace's file means: from its arrays and attributes to the fields of a Trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import Form
+from rnnviz.errors import RnnvizError
+from rnnviz.shapes import check_array, check_form, check_record, recorded_names
+from rnnviz.storage import CHECKSUM, Stored
+
+Array = NDArray[Any]
+
+NAMES = "names"  # of the recorded arrays; files of version 0.1 do not have it
+DOUBLE = (np.dtype(np.float64),)
+TEXT, WHOLE, NUMBER = "a text", "a whole number", "a number"
+
+
+class Contents(TypedDict):
+    """A trace as a file holds it, by the names of Trace's fields."""
+
+    form: Form
+    module_repr: str
+    loss: float | None
+    replay_error: float
+    lengths: Array | None
+    parameters: dict[str, Array]
+    output_grad: Array | None
+    held: dict[str, Array]
+    arrays: dict[str, Array]
+    initial: dict[str, Array]
+
+
+def read_contents(stored: Stored, path: str) -> Contents:
+    """The fields of a Trace, each checked against the cell that the file names.
+
+    path: the file's name, for errors. RnnvizError for what is missing, for what a trace does not
+    have, and for another shape, type or range than the rest of the file needs.
+    """
+    arrays, attributes = dict(stored.arrays), stored.attributes
+    needed = {"cell", "nonlinearity", "module_repr", "replay_error"}
+    if NAMES in attributes:
+        needed.add(CHECKSUM)
+    if not needed <= set(attributes) or not {"input", "hidden_state"} <= set(arrays):
+        raise RnnvizError("error.trace_file", path=path)
+    form = _read_form(attributes)
+    loss = attributes.get("loss")
+    names = recorded_names(form, loss=loss is not None)
+    if NAMES in attributes:
+        names = tuple(_read(attributes, NAMES, TEXT).split(","))
+    elif "injected" in arrays:  # the name of output_grad in version 0.1
+        arrays["output_grad"] = arrays.pop("injected")
+
+    def take(prefix: str) -> dict[str, Array]:
+        own = [name for name in arrays if name.startswith(prefix) and name not in names]
+        return {name.removeprefix(prefix): arrays.pop(name) for name in own}
+
+    contents = Contents(
+        form=form,
+        module_repr=_read(attributes, "module_repr", TEXT),
+        loss=None if loss is None else float(_read(attributes, "loss", NUMBER)),
+        replay_error=float(_read(attributes, "replay_error", NUMBER)),
+        lengths=arrays.pop("lengths", None),
+        parameters=take("parameter_"),
+        output_grad=arrays.pop("output_grad", None),
+        held=take("held_"),
+        initial=take("initial_"),
+        arrays=arrays,
+    )
+    _check_names(contents, names)
+    check_record(
+        form,
+        arrays,
+        contents["initial"],
+        contents["parameters"],
+        contents["lengths"],
+        contents["output_grad"],
+        contents["held"],
+    )
+    _check_types(contents)
+    _check_padding(contents)
+    return contents
+
+
+def _read_form(attributes: Mapping[str, Any]) -> Form:
+    """As ``Trace.to_xarray`` wrote it; what a file does not name is as in torch."""
+    given: dict[str, Any] = {}
+    for field in fields(Form):
+        if field.name not in attributes:
+            continue
+        if isinstance(field.default, bool):
+            whole = _read(attributes, field.name, WHOLE)
+            given[field.name] = bool(whole) if whole in (0, 1) else whole  # check_form refuses it
+        else:
+            given[field.name] = _read(attributes, field.name, TEXT)
+    form = Form(**given)
+    check_form(form)
+    return form
+
+
+def _read(attributes: Mapping[str, Any], name: str, kind: str) -> Any:
+    value = attributes[name]
+    kinds = {TEXT: str, WHOLE: int, NUMBER: int | float}
+    out_of_range = name == "replay_error" and not (isinstance(value, str) or value >= 0)
+    if not isinstance(value, kinds[kind]) or out_of_range:
+        raise RnnvizError("error.trace_attribute", name=name, came=repr(value)[:40], expected=kind)
+    return value
+
+
+def _check_names(contents: Contents, names: tuple[str, ...]) -> None:
+    cell, arrays = contents["form"].cell, contents["arrays"]
+    missing = [name for name in names if name not in arrays]
+    if contents["loss"] is not None and contents["output_grad"] is None:
+        missing.append("output_grad")
+    if missing:
+        raise RnnvizError("error.trace_lacks", names=", ".join(missing), cell=cell)
+    extra = [name for name in arrays if name not in names]
+    if contents["loss"] is None and contents["output_grad"] is not None:
+        extra.append("output_grad")
+    if extra:
+        raise RnnvizError("error.trace_extra", names=", ".join(extra), cell=cell)
+
+
+def _check_types(contents: Contents) -> None:
+    """Everything is in the float type of the states but gradients and what is held."""
+    own = (contents["arrays"]["hidden_state"].dtype,)
+    for prefix in ("arrays", "initial", "parameters"):
+        for name, values in contents[prefix].items():
+            doubled = name.startswith("grad_")
+            check_array(name, values, values.shape, DOUBLE if doubled else own)
+    for name, values in contents["held"].items():
+        check_array(f"held_{name}", values, values.shape, DOUBLE)
+    if contents["output_grad"] is not None:
+        check_array("output_grad", contents["output_grad"], contents["output_grad"].shape, DOUBLE)
+
+
+def _check_padding(contents: Contents) -> None:
+    """Behind the end of each sequence there is NaN, and no gradient enters."""
+    lengths, output_grad = contents["lengths"], contents["output_grad"]
+    if lengths is None:
+        return
+    padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
+    for name, values in contents["arrays"].items():
+        behind = values[padded] if name == "input" else values[:, :, padded]
+        if not np.isnan(behind).all():
+            raise RnnvizError("error.trace_padding", name=name, expected="NaN")
+    if output_grad is not None and output_grad[padded].any():
+        raise RnnvizError("error.trace_padding", name="output_grad", expected=0)

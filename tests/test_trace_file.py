@@ -1,0 +1,121 @@
+"""A trace's file may come from anyone: what is not a trace is refused, and nothing crashes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rnnviz
+from tests import children, forging
+
+EXPECTED = {name: key for key, changes in forging.CHANGES.items() for name in changes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", ["signed_npz", "old_npz", "signed_nc"])
+def test_a_changed_file_is_refused(files: str, tmp_path: Path):
+    assert children.outcomes(f"tests.forging.{files}", tmp_path) == EXPECTED
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "projection", "peephole", "held"])
+@pytest.mark.parametrize("ending", [".npz", ".nc"])
+def test_an_unchanged_file_is_read(kind: str, ending: str, tmp_path: Path):
+    for signed in (True, False):
+        path = tmp_path / f"{signed}{ending}"
+        forging.opened(kind, signed=signed).write(path)
+        assert rnnviz.load_trace(path) == forging.honest(kind)
+
+
+OUTSIDE, SIZE, FILE = "error.trace_outside", "error.trace_size", "error.trace_file"
+ATTRIBUTE = "error.trace_attribute"
+NC = {
+    "external storage": OUTSIDE,
+    "virtual": OUTSIDE,
+    "external link": OUTSIDE,
+    "soft link": OUTSIDE,
+    "broken link": OUTSIDE,
+    "group": OUTSIDE,
+    "group in a circle": OUTSIDE,
+    "type": OUTSIDE,
+    "filter": OUTSIDE,
+    "scaled": OUTSIDE,
+    "references": FILE,
+    "texts": FILE,
+    "no values": FILE,
+    "unwritten": SIZE,
+    "wide chunk": SIZE,
+    "attribute of two": ATTRIBUTE,
+    "attribute of many texts": ATTRIBUTE,
+    "attribute of none": ATTRIBUTE,
+    "attribute that refers": ATTRIBUTE,
+    "attributes": FILE,
+    "compressed": "accepted",
+}
+NPZ = {
+    "bomb": SIZE,
+    "bomb beside": SIZE,
+    "more than is there": FILE,
+    "less than is there": FILE,
+    "objects": FILE,
+    "fields": FILE,
+    "no header": FILE,
+    "another array": FILE,
+    "another file": FILE,
+    "deep layout": FILE,
+    "layout of another kind": FILE,
+    "layout that is a number": FILE,
+    "coordinates of every kind": FILE,
+    "attribute of two": ATTRIBUTE,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("files", "expected"), [("hostile_nc", NC), ("hostile_npz", NPZ)])
+def test_a_file_that_reaches_elsewhere_is_refused(
+    files: str, expected: dict[str, str], tmp_path: Path
+):
+    assert children.outcomes(f"tests.forging.{files}", tmp_path) == expected
+
+
+@pytest.mark.parametrize("ending", [".npz", ".nc"])
+def test_the_size_limit(ending: str, tmp_path: Path):
+    trace, path = forging.honest(), tmp_path / f"trace{ending}"
+    trace.save(path)
+    assert rnnviz.load_trace(path, max_bytes=2 * trace.nbytes + 20_000) == trace
+    with pytest.raises(rnnviz.RnnvizError) as error:
+        rnnviz.load_trace(path, max_bytes=1000)
+    declared = error.value.values["declared"]
+    assert str(error.value) == (
+        f'"trace{ending}" declares {declared:,} bytes of arrays; at most 1,000 are read. If you '
+        f"trust the file, pass max_bytes={declared} to load_trace."
+    )
+    assert rnnviz.load_trace(path, max_bytes=declared) == trace
+
+
+@pytest.mark.parametrize("ending", [".npz", ".nc"])
+def test_a_changed_number_is_damage(ending: str, tmp_path: Path):
+    forged, path = forging.opened(), tmp_path / f"trace{ending}"
+    forged.write(path)
+    arrays = forged.arrays | {"forget_gate": forged.arrays["forget_gate"] + 1e-16}
+    forged.signed = False
+    forged.attributes["checksum"] = "0" * 64
+    for changed in (forged, forging.Forged(arrays, forged.attributes, signed=False)):
+        changed.write(path)
+        with pytest.raises(rnnviz.RnnvizError) as error:
+            rnnviz.load_trace(path)
+        assert str(error.value) == (
+            f'"trace{ending}" is damaged: its content does not give the checksum that was written '
+            "with it. Copy the file again from where it came, or save the trace again."
+        )
+
+
+def test_what_was_expected_and_what_came(tmp_path: Path):
+    forged, path = forging.opened(), tmp_path / "trace.npz"
+    forged.arrays["parameter_weight_hh_l0"] = np.zeros((8, 8))
+    forged.write(path)
+    with pytest.raises(rnnviz.RnnvizError) as error:
+        rnnviz.load_trace(path)
+    assert str(error.value) == (
+        'weight_hh_l0 has shape (8, 8); the cell "lstm" with 8 hidden units needs (32, 8) here. '
+        "Give it a parameter of that shape, or make a new module of other sizes."
+    )
