@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import math
 import os
@@ -83,6 +82,11 @@ def replace_file(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
+    """``replace_file`` with content that is in memory already."""
+    replace_file(path, lambda file: file.write(content))
+
+
 def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
     """Writes a trace's dataset; the ending of the path says how."""
     path = Path(path)
@@ -97,8 +101,7 @@ def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
     if path.suffix == ".npz":
         replace_file(path, lambda file: _write_npz(dataset, file))
     else:  # in memory first: HDF5 itself crashes where a disk is full
-        content = dataset.to_netcdf(engine="h5netcdf")
-        replace_file(path, lambda file: file.write(content))
+        write_bytes(path, dataset.to_netcdf(engine="h5netcdf"))
 
 
 def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
@@ -195,7 +198,7 @@ def _read_nc(path: Path, limit: int) -> Stored:
     import h5py
 
     with h5py.File(path, "r") as file:
-        found = {name: _dataset(path, file, name) for name in file}
+        found = {name: _dataset(path, file, name) for name in map(str, file)}
         datasets = {n: d for n, d in found.items() if not h5py.h5ds.is_scale(d.id)}
         _check_size(path, sum(map(_declared, datasets.values())), limit)
         arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
@@ -247,7 +250,9 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
         value = value.decode() if isinstance(value, bytes) else value
         if not isinstance(value, str | int | float):
             came = type(value).__name__
-            raise RnnvizError("error.trace_attribute", name=name, came=came, expected="str, int, float")
+            raise RnnvizError(
+                "error.trace_attribute", name=name, came=came, expected="str, int, float"
+            )
         found[name] = value
     return found
 
@@ -255,13 +260,11 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
 def _write_csv(dataset: xarray.Dataset, file: BinaryIO) -> None:
     """One line a number: name, layer, direction, time, batch, unit, value (repr, exact)."""
     dims = ("layer", "direction", "time", "batch", "unit")
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    text.write(",".join(("name", *dims, "value")) + "\n")
+    file.write((",".join(("name", *dims, "value")) + "\n").encode())
     for name in dataset.data_vars:
         if "time" not in dataset[name].dims:
             continue  # the initial state and the parameters are no series
         frame = dataset[name].rename("value").to_dataframe().reset_index()
         frame = frame.rename(columns={"feature": "unit", "projection": "unit"})
         frame = frame.assign(name=name).reindex(columns=["name", *dims, "value"])
-        frame.to_csv(text, header=False, index=False)
-    text.detach()
+        frame.to_csv(file, header=False, index=False, mode="wb", encoding="utf-8")

@@ -197,11 +197,13 @@ class Trace:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
+        for name, value in state.items():
             value = _all_frozen(value) if isinstance(value, dict) else value
             object.__setattr__(self, name, value)
         if self.lengths is not None:
             _frozen(self.lengths)
-        self.__post_init__()
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]  # compared by its arrays, like an array
 

@@ -57,14 +57,18 @@ def honest(kind: str = "lstm") -> rnnviz.Trace:
     x = torch.randn(6, 2, 2).double()
     options: dict[str, Any] = {"lengths": [6, 3], "loss": "last"}
     if kind == "projection":
-        return rnnviz.trace(nn.LSTM(2, 8, 2, proj_size=3, bidirectional=True).double(), x, **options)
+        return rnnviz.trace(
+            nn.LSTM(2, 8, 2, proj_size=3, bidirectional=True).double(), x, **options
+        )
     if kind == "peephole":
         cells = [[LSTMCell(2, 8, peephole=True).double()]]
         return rnnviz.trace(rnnviz.Recurrent(cells), x, **options)
     if kind == "held":
         hold = {"update_gate": rnnviz.Hold(1.0, start=2)}
         return rnnviz.trace(nn.GRU(2, 8).double(), x, hold=hold, **options)
-    return rnnviz.trace({"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[kind](2, 8).double(), x, **options)
+    return rnnviz.trace(
+        {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[kind](2, 8).double(), x, **options
+    )
 
 
 def opened(kind: str = "lstm", *, signed: bool = True) -> Forged:
@@ -242,7 +246,7 @@ def signed_nc(folder: Path) -> dict[str, Callable[[], Any]]:
 
 
 def _chunked(file: h5py.File, **options: Any) -> None:
-    values = file["forget_gate"][()]
+    values = opened().arrays["forget_gate"]
     del file["forget_gate"]
     file.create_dataset("forget_gate", data=values, chunks=values.shape, **options)
 
@@ -301,7 +305,9 @@ def hostile_nc(folder: Path) -> dict[str, Callable[[], Any]]:
     changes: dict[str, Callable[[h5py.File], Any]] = {
         "external storage": partial(_outside_storage, secret),
         "virtual": partial(_virtual, secret),
-        "external link": partial(_link, h5py.ExternalLink(str(secret.with_suffix(".h5")), "secret")),
+        "external link": partial(
+            _link, h5py.ExternalLink(str(secret.with_suffix(".h5")), "secret")
+        ),
         "soft link": partial(_link, h5py.SoftLink("/parameter_bias_hh_l0")),
         "broken link": partial(_link, h5py.SoftLink("/nothing")),
         "group": lambda file: file.create_group("group"),
@@ -374,7 +380,9 @@ def hostile_npz(folder: Path) -> dict[str, Callable[[], Any]]:
             "_layout.npy": _npy(json.dumps({**layout, "coords": ["forget_gate"]}))
         },
         "attribute of two": {
-            "_layout.npy": _npy(json.dumps({**layout, "attrs": {**good.attributes, "loss": [1, 2]}}))
+            "_layout.npy": _npy(
+                json.dumps({**layout, "attrs": {**good.attributes, "loss": [1, 2]}})
+            )
         },
     }
     calls: dict[str, Callable[[], Any]] = {}

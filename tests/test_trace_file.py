@@ -84,7 +84,7 @@ def test_the_size_limit(ending: str, tmp_path: Path):
     assert rnnviz.load_trace(path, max_bytes=2 * trace.nbytes + 20_000) == trace
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.load_trace(path, max_bytes=1000)
-    declared = error.value.values["declared"]
+    declared = int(str(error.value.values["declared"]))
     assert str(error.value) == (
         f'"trace{ending}" declares {declared:,} bytes of arrays; at most 1,000 are read. If you '
         f"trust the file, pass max_bytes={declared} to load_trace."
@@ -119,3 +119,13 @@ def test_what_was_expected_and_what_came(tmp_path: Path):
         'weight_hh_l0 has shape (8, 8); the cell "lstm" with 8 hidden units needs (32, 8) here. '
         "Give it a parameter of that shape, or make a new module of other sizes."
     )
+
+
+@pytest.mark.slow
+def test_random_damage(tmp_path: Path):
+    code = "from tests import fuzz_trace_files as f; from pathlib import Path; import sys; "
+    result = children.run(code + "f.main(0, 300, Path(sys.argv[1]))", str(tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+    outcomes = {line.rpartition(" ")[0] for line in result.stdout.splitlines()}
+    assert {"flipped.nc: equal", "flipped.nc: error.trace_checksum"} <= outcomes
+    assert {"flipped.npz: error.trace_file", "changed: used"} <= outcomes

@@ -30,7 +30,8 @@ def compiled(function: F, *, reorder: bool = False) -> F:
         options["fastmath"] = REORDERING
     dispatcher = njit(**options)(function)
     with contextlib.suppress(RuntimeError, OSError):  # numba: no locator; nowhere to keep a cache
-        dispatcher._cache = _Cache(function)  # what njit(cache=True) sets, with numba's own class
+        # As njit(cache=True) sets it, but with the class below.
+        dispatcher._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]  # numba's dispatchers have it, their stub does not
     return cast(F, dispatcher)
 
 
