@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "lstm": {"peephole": (False, True), "coupled": (False, True)},
     "gru": {"reset_after": (False, True)},
 }
+OPTIONS = fields(Form)[1:]
 
 
 class Sizes(NamedTuple):
@@ -40,7 +41,7 @@ class Sizes(NamedTuple):
 def check_form(form: Form) -> None:
     """RnnvizError for a form that no cell has."""
     _check_choice("cell", form.cell, tuple(GATE_NAMES))
-    for field in fields(Form)[1:]:
+    for field in OPTIONS:
         expected = VARIANTS[form.cell].get(field.name, (field.default,))
         _check_choice(field.name, getattr(form, field.name), expected)
 
@@ -99,6 +100,9 @@ def recorded_names(form: Form, *, loss: bool) -> tuple[str, ...]:
     return ("input", *gates, *sums, *form.states, *grads)
 
 
+RECORDED = {cell: frozenset(recorded_names(Form(cell), loss=True)) for cell in GATE_NAMES}
+
+
 def check_record(
     form: Form,
     arrays: Mapping[str, Array],
@@ -115,36 +119,32 @@ def check_record(
     """
     check_form(form)
     sizes, steps, batch = _sizes(form, arrays)
-    layers, directions = sizes.layers, sizes.directions
-    widths = {"input": sizes.features}
-    for name in ("hidden_state", "grad_hidden_state"):
-        widths[name] = sizes.output
-    named = set(recorded_names(form, loss=True))
+    layers, directions, features, hidden, output = sizes
+    widths = {"hidden_state": output, "grad_hidden_state": output}
     for name, values in arrays.items():
-        width = widths.get(name, sizes.hidden)
+        shape: Shape = (layers, directions, steps, batch, widths.get(name, hidden))
         if name == "input":
-            check_array(name, values, (steps, batch, width))
-            continue
-        if name not in named and isinstance(values, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]  # anyone may make a Trace
-            width = values.shape[-1] if values.ndim else width
-        check_array(name, values, (layers, directions, steps, batch, width))
+            shape = steps, batch, features
+        elif name not in RECORDED[form.cell]:
+            shape = *shape[:4], *np.shape(values)[4:5]
+        check_array(name, values, shape)
     grads = tuple(f"grad_{name}" for name in form.states) if output_grad is not None else ()
     _check_there(form, arrays, grads)
     _check_there(form, initial, (*form.states, *grads), prefix="initial_")
     for name, values in initial.items():
-        width = widths.get(name, sizes.hidden)
-        check_array(f"initial_{name}", values, (layers, directions, batch, width))
+        check_array(
+            f"initial_{name}", values, (layers, directions, batch, widths.get(name, hidden))
+        )
     for name, values in parameters.items():
         check_array(name, values, np.shape(values))
     check_parameters(form, sizes, {name: values.shape for name, values in parameters.items()})
     if output_grad is not None:
-        check_array("output_grad", output_grad, (steps, batch, directions * sizes.output))
+        check_array("output_grad", output_grad, (steps, batch, directions * output))
     if lengths is not None:
         _check_lengths(lengths, steps, batch)
     for name, values in held.items():
         _check_choice("held", name, holdable(form))
-        width = widths.get(name, sizes.hidden)
-        check_array(f"held_{name}", values, (layers, directions, steps, width))
+        check_array(f"held_{name}", values, (layers, directions, steps, widths.get(name, hidden)))
         _check_held(name, values)
 
 

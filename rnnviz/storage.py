@@ -33,6 +33,7 @@ WRITABLE = (".nc", ".npz", ".csv")
 READABLE = (".nc", ".npz")
 COORDINATES = {"layer", "direction", "time", "batch", "unit", "projection", "feature"}
 CHECKSUM = "checksum"
+SEAL = b"\0rnnviz\0"  # behind the end of a .nc, before the SHA-256 of all that comes before
 LAYOUT = "_layout"  # in an .npz, what netCDF says by itself: axes, coordinates, attributes
 FILTERS = {1, 2, 3}  # of HDF5: deflate, shuffle, fletcher32
 ATTRIBUTES = 100  # at most, far more than a trace has
@@ -101,7 +102,8 @@ def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
     if path.suffix == ".npz":
         replace_file(path, lambda file: _write_npz(dataset, file))
     else:  # in memory first: HDF5 itself crashes where a disk is full
-        write_bytes(path, dataset.to_netcdf(engine="h5netcdf"))
+        content = bytes(dataset.to_netcdf(engine="h5netcdf"))
+        write_bytes(path, content + SEAL + hashlib.sha256(content).digest())
 
 
 def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
@@ -197,12 +199,31 @@ def _read_npy(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
 def _read_nc(path: Path, limit: int) -> Stored:
     import h5py
 
+    _check_seal(path)
     with h5py.File(path, "r") as file:
         found = {name: _dataset(path, file, name) for name in map(str, file)}
         datasets = {n: d for n, d in found.items() if not h5py.h5ds.is_scale(d.id)}
         _check_size(path, sum(map(_declared, datasets.values())), limit)
         arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
         return Stored(arrays, _plain(_attributes(file)))
+
+
+def _check_seal(path: Path) -> None:
+    """RnnvizError for a damaged file, which HDF5 can read for ever; other files have no seal."""
+    with path.open("rb") as file:
+        end = len(SEAL) + hashlib.sha256().digest_size
+        length = max(path.stat().st_size - end, 0)
+        file.seek(length)
+        seal = file.read()
+        if not seal.startswith(SEAL):
+            return
+        file.seek(0)
+        found = hashlib.sha256()
+        while length and (part := file.read(min(length, 2**20))):
+            found.update(part)
+            length -= len(part)
+    if found.digest() != seal.removeprefix(SEAL):
+        raise RnnvizError("error.trace_checksum", path=path.name)
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:

@@ -1,7 +1,7 @@
 """Random damage to honest trace files: ``python -m tests.fuzz_trace_files SEED EXAMPLES FOLDER``.
 
-Prints how often each outcome came. Flipped bytes give the same trace or a RnnvizError. A field
-that was changed, in a file whose checksum fits, gives a RnnvizError or a trace that can be used.
+Prints how often each outcome came. Flipped bytes give the same trace or a RnnvizError. A changed
+field, also in a file whose checksum fits, gives a RnnvizError or a trace that can be used.
 """
 
 import sys
