@@ -29,8 +29,8 @@ from rnnviz.engine.sequences import Sequence, read_sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Holds, read_holds
 from rnnviz.recurrent import Network, read_module
-from rnnviz.shapes import check_record
 from rnnviz.storage import read_stored, write_dataset
+from rnnviz.trace_check import check_record
 from rnnviz.trace_file import read_contents
 
 if TYPE_CHECKING:

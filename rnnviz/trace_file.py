@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
-from rnnviz.shapes import check_array, check_form, check_record, recorded_names
+from rnnviz.shapes import check_form, recorded_names
 from rnnviz.storage import CHECKSUM, Stored
+from rnnviz.trace_check import check_array, check_record
 
 Array = NDArray[Any]
 

@@ -32,6 +32,7 @@ ROOMS: tuple[str, ...] = (
     "initialise",
     "engine",
     "storage",
+    "trace_check",
     "trace_file",
     "trace",
     "gradients",
