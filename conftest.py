@@ -1,6 +1,7 @@
-"""What every test and doctest runs under."""
+"""Setup for every test and doctest."""
 
 import gc
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from hypothesis import settings
 
 import rnnviz
+from tests.seeds import seed_by, seeded_by
 
 settings.register_profile("same every time", derandomize=True, deadline=None, database=None)
 settings.load_profile("same every time")
@@ -21,10 +23,33 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", ignored)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Seeds the import of a test module by its own name: parameters may be networks."""
+    with seeded_by(collector.nodeid):
+        return (yield)
+
+
 def pytest_collection_finish() -> None:
     # Streamlit collects garbage after every run of a page, and what has been imported is none.
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    seed_by(item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    """Seeds a fixture that several tests share by its own name: any of them may come first."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with seeded_by(f"{fixturedef.baseid}::{fixturedef.argname}"):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,15 @@
-"""Side by side: two to four networks on the same input, seed and time axis."""
+"""Compare two to four networks on the same input, seed and time axis."""
 
-from rnnviz.ui.compare.cards import follow_step, show_input, write_place
+from rnnviz.experiment import ComparePage
+from rnnviz.ui.address import current
+from rnnviz.ui.compare.cards import follow_step, show_input, write_view
 from rnnviz.ui.compare.controls import input_comparison
 from rnnviz.ui.compare.sections import input_part
-from rnnviz.ui.frame import input_language, live, open_page, show_part
+from rnnviz.ui.frame import input_language, open_page, show_part
+from rnnviz.ui.live import live
 
 words = open_page("compare")
-settings = input_comparison(words, live("compare", write_place))
+settings = input_comparison(words, live("compare", current(ComparePage), write_view))
 input_language(words)
 show_part(show_input, settings, words)
 follow_step()

@@ -2,20 +2,21 @@
 
 from functools import partial
 
-from rnnviz.experiment import NetworkSettings
-from rnnviz.ui.frame import input_language, live, open_page, show_part, write_address
+from rnnviz.experiment import GradientsPage
+from rnnviz.ui.address import current
+from rnnviz.ui.frame import input_language, open_page, show_part
 from rnnviz.ui.gradients.controls import input_network
 from rnnviz.ui.gradients.norms import show_claim, show_contributions, show_norms
-from rnnviz.ui.gradients.scenes import moved_alone, show_scenes
+from rnnviz.ui.gradients.scenes import live_fields, show_scenes, write_view
 from rnnviz.ui.gradients.stability import show_stability
 from rnnviz.ui.gradients.weights import show_weights
+from rnnviz.ui.live import live
 
 words = open_page("gradients")
-write = partial(write_address, page=NetworkSettings)
-followed = live("gradients", write, moved_alone)
+followed = live("gradients", current(GradientsPage), write_view, live_fields)
 settings = input_network(words, followed)
 input_language(words)
-write(settings)
+write_view(settings)
 show_scenes(settings, words)
 if settings.claim:
     show_part(show_claim, settings, words)

@@ -1,4 +1,4 @@
-"""Step a trained network through a text: every gate, state and term at every step."""
+"""Step through a text with a trained network: every gate, state and term at every step."""
 
 from rnnviz.errors import RnnvizError
 from rnnviz.ui.frame import input_language, open_page, show_error

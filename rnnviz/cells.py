@@ -17,7 +17,7 @@ from rnnviz.errors import RnnvizError
 
 Gates = dict[str, Tensor]
 State = TypeVar("State", Tensor, tuple[Tensor, Tensor])
-Held = Callable[[str, Tensor], Tensor]  # a gate or state by name, as computed → as it acts
+HeldStep = Callable[[str, Tensor], Tensor]  # a gate or state by name, as computed → as used
 
 NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -34,7 +34,7 @@ GATE_NAMES = {
     "gru": ("reset_gate", "update_gate", "hidden_candidate"),
 }
 
-# The same in the order of the state's way through the cell: what is kept, added, shown.
+# The same in the order of the equations' reading: keep, add, output.
 GATES_AS_READ = GATE_NAMES | {
     "lstm": ("forget_gate", "input_gate", "cell_candidate", "output_gate"),
     "gru": ("update_gate", "reset_gate", "hidden_candidate"),
@@ -45,11 +45,11 @@ PEEPHOLES = ("input_gate", "forget_gate", "output_gate")
 
 @dataclass(frozen=True)
 class Form:
-    """Which equations a network follows: the cell, and where it differs from torch's.
+    """A cell and its variant: which equations a network follows.
 
-    cell: "rnn", "lstm" or "gru". nonlinearity: of an RNN. peephole: an LSTM's gates see the cell
-    state too. coupled: an LSTM's input gate is 1 − f. reset_after: a GRU's reset comes after the
-    product with U_n, as in torch.
+    cell: "rnn", "lstm" or "gru". nonlinearity: of an RNN. peephole: an LSTM's gates also read the
+    cell state. coupled: an LSTM's input gate is 1 − f. reset_after: a GRU's reset gate applies
+    after the product with U_n, as in torch.
 
     >>> Form("lstm", coupled=True).gates
     ('forget_gate', 'cell_candidate', 'output_gate')
@@ -63,25 +63,25 @@ class Form:
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """The gates that have weights of their own, in the order in which these are packed."""
+        """The gates with weights of their own, in the order of the packed weights."""
         names = GATE_NAMES[self.cell]
         return names[1:] if self.coupled else names
 
     @property
     def gates_as_read(self) -> tuple[str, ...]:
-        """The same in the order of the state's way through the cell: kept, added, shown."""
+        """The same gates in reading order: keep, add, output."""
         return tuple(name for name in GATES_AS_READ[self.cell] if name in self.gates)
 
     @property
     def peepholes(self) -> tuple[str, ...]:
-        """The gates that see the cell state, in the order of the rows of weight_peephole."""
+        """The gates with peepholes, in the order of the rows of weight_peephole."""
         if not self.peephole:
             return ()
         return PEEPHOLES[1:] if self.coupled else PEEPHOLES
 
     @property
     def states(self) -> tuple[str, ...]:
-        """What is carried from step to step."""
+        """The states, hidden state first."""
         return ("hidden_state", "cell_state") if self.cell == "lstm" else ("hidden_state",)
 
     @property
@@ -91,12 +91,12 @@ class Form:
 
 
 def as_computed(_name: str, value: Tensor) -> Tensor:
-    """Nothing is held: every gate and state acts as the equations give it."""
+    """Nothing is held: returns the value as computed."""
     return value
 
 
 class Cell(nn.Module, Generic[State]):
-    """What the three cells share: torch's parameters and their initialisation.
+    """Torch's parameters and their initialisation, shared by the three cells.
 
     weight_ih: (rows, input), weight_hh: (rows, output), biases: (rows,) or None, with
     rows = hidden × number of gates. All are drawn from U(−1/√hidden, 1/√hidden).
@@ -122,15 +122,10 @@ class Cell(nn.Module, Generic[State]):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    @property
-    def kind(self) -> str:
-        """Its name, "rnn", "lstm" or "gru"."""
-        return self.form.cell
-
-    def step(self, x: Tensor, state: State, held: Held = as_computed) -> tuple[State, Gates]:
+    def step(self, x: Tensor, state: State, held: HeldStep = as_computed) -> tuple[State, Gates]:
         """The next state and the gates of one time step; see the cells themselves.
 
-        held: gives each gate and state, by name, as it acts on all that follows.
+        held: returns the value to use for a gate or state, given its name and computed value.
         """
         raise RnnvizError("error.cell_abstract", type=type(self).__name__)
 
@@ -186,7 +181,7 @@ class ElmanCell(Cell[Tensor]):
         form = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
         return super().extra_repr() + form
 
-    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and its pre-activation under ``hidden_preactivation``."""
         h = state
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
@@ -247,7 +242,7 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
         return super().extra_repr() + peephole + (", coupled=True" if self.form.coupled else "")
 
     def step(
-        self, x: Tensor, state: tuple[Tensor, Tensor], held: Held = as_computed
+        self, x: Tensor, state: tuple[Tensor, Tensor], held: HeldStep = as_computed
     ) -> tuple[tuple[Tensor, Tensor], Gates]:
         """(h_t, c_t), and the four gates with their pre-activations."""
         h, c = state
@@ -316,7 +311,7 @@ class GRUCell(Cell[Tensor]):
     def extra_repr(self) -> str:
         return super().extra_repr() + ("" if self.form.reset_after else ", reset_after=False")
 
-    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and r, z, n with their pre-activations."""
         h = state
         x_r, x_z, x_n = linear(x, self.weight_ih, self.bias_ih).chunk(3, dim=-1)
@@ -337,7 +332,7 @@ class GRUCell(Cell[Tensor]):
         }
 
     def _after_reset(self, h: Tensor) -> Tensor:
-        """U_n h + b_hn of a state that the reset gate has scaled."""
+        """U_n h + b_hn, h already multiplied by the reset gate."""
         start = 2 * self.hidden_size
         bias = None if self.bias_hh is None else self.bias_hh[start:]
         return linear(h, self.weight_hh[start:], bias)

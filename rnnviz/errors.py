@@ -1,4 +1,7 @@
-"""One exception for everything a user can mend, worded in the reader's language."""
+"""One exception for everything that a user can correct, in the user's language."""
+
+from numbers import Integral
+from typing import Any
 
 from rnnviz.locale import labels
 
@@ -30,3 +33,19 @@ class RnnvizError(ValueError):
 
 def _rebuild(key: str, values: dict[str, object]) -> RnnvizError:
     return RnnvizError(key, **values)
+
+
+def whole_number(name: str, came: Any, count: int) -> int:
+    """``came`` as an int; RnnvizError for a bool, a float or anything else but an integer.
+
+    name: the argument's. count: how many there are, for the message alone: the range is not
+    checked.
+
+    >>> import numpy as np
+    >>> whole_number("layer", np.int64(1), 2)
+    1
+    """
+    if isinstance(came, bool) or not isinstance(came, Integral):
+        kind = type(came).__name__
+        raise RnnvizError("error.whole_number", name=name, came=came, kind=kind, last=count - 1)
+    return int(came)

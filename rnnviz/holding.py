@@ -1,16 +1,15 @@
-"""Gates and states held at a value: an experiment on a network, and where it acts."""
+"""Gates and states held at a value: what a user asks for, and the arrays that the runs read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from rnnviz.cells import GATE_NAMES, Form, Held
+from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
+from rnnviz.recurrent import Network
 
 Array = NDArray[Any]
 Holds = Mapping[str, "float | Hold | Sequence[Hold]"]
@@ -21,7 +20,7 @@ class Hold:
     """A gate or state held at a value from a time step on, whatever the network computes for it.
 
     units: those held; None for all. start: the first time step held, counted from 0 in the input,
-    for the backward direction, too. layer, direction ("forward", "backward"): None for all.
+    also for the backward direction. layer, direction ("forward", "backward"): None for all.
 
     >>> Hold(1.0, units=[0, 3], start=20)
     Hold(value=1.0, units=[0, 3], start=20, layer=None, direction=None)
@@ -34,36 +33,38 @@ class Hold:
     direction: str | None = None
 
 
-def read_holds(
-    hold: Holds, form: Form, layers: int, directions: int, steps: int, widths: Mapping[str, int]
-) -> dict[str, Array]:
-    """What is held at what, by name: (layer, direction, time, unit), NaN where nothing is.
+# What can be held in each cell, and at what, as (time, batch, unit) arrays, NaN where free. The
+# kernels read these by position: to reorder fields, rename the class (``kernels/compiling.py``).
 
-    hold: by the name of a gate or state; later ones of a name hold over earlier ones. widths: the
-    units of every name that can be held. RnnvizError for what the network does not have, and for a
-    value that the gate cannot have.
 
-    >>> found = read_holds({"forget_gate": Hold(1.0, start=1)}, Form("lstm"), 1, 1, 3,
-    ...                    {"forget_gate": 1})
-    >>> found["forget_gate"].ravel()
-    array([nan,  1.,  1.])
-    """
-    found: dict[str, Array] = {}
-    for name, given in hold.items():
-        if name not in holdable(form):
-            expected = ", ".join(holdable(form))
-            raise RnnvizError("error.hold_name", came=name, cell=form.cell, expected=expected)
-        rows = np.full((layers, directions, steps, widths[name]), np.nan)
-        holds = given if isinstance(given, Sequence) else (given,)
-        for part in holds:
-            one = part if isinstance(part, Hold) else Hold(part)
-            _check(name, one, rows.shape)
-            layer = slice(None) if one.layer is None else slice(one.layer, one.layer + 1)
-            ends = {None: slice(None), "forward": slice(0, 1), "backward": slice(1, 2)}
-            units = np.arange(widths[name]) if one.units is None else np.array(one.units, int)
-            rows[layer, ends[one.direction], one.start :, units] = one.value
-        found[name] = rows
-    return found
+class HeldRNN(NamedTuple):
+    """Values that an RNN's state is held at."""
+
+    hidden_state: Array
+
+
+class HeldGRU(NamedTuple):
+    """Values that a GRU's gates and state are held at."""
+
+    reset_gate: Array
+    update_gate: Array
+    hidden_candidate: Array
+    hidden_state: Array
+
+
+class HeldLSTM(NamedTuple):
+    """Values that an LSTM's gates and states are held at."""
+
+    input_gate: Array
+    forget_gate: Array
+    cell_candidate: Array
+    output_gate: Array
+    cell_state: Array
+    hidden_state: Array
+
+
+Held = HeldRNN | HeldGRU | HeldLSTM
+HELD: Mapping[str, type[Held]] = {"rnn": HeldRNN, "gru": HeldGRU, "lstm": HeldLSTM}
 
 
 def holdable(form: Form) -> tuple[str, ...]:
@@ -72,8 +73,60 @@ def holdable(form: Form) -> tuple[str, ...]:
     >>> holdable(Form("rnn")), holdable(Form("gru"))
     (('hidden_state',), ('reset_gate', 'update_gate', 'hidden_candidate', 'hidden_state'))
     """
-    gates = () if form.cell == "rnn" else GATE_NAMES[form.cell]
-    return (*gates, *form.states[::-1])
+    return HELD[form.cell]._fields
+
+
+def held_arrays(
+    held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
+) -> Held | None:
+    """The arrays that the kernels read, (time, batch, unit), NaN where free; None without any.
+
+    held: by name, for every name that is held somewhere.
+    shape: of time and batch. widths: the number of units by name.
+
+    >>> at = np.array([[[np.nan]], [[0.5]]])
+    >>> held = held_arrays({"hidden_state": at}, Form("gru"), (2, 1), {"reset_gate": 1,
+    ...                    "update_gate": 1, "hidden_candidate": 1})
+    >>> held.hidden_state.ravel(), held.reset_gate.ravel()
+    (array([nan, 0.5]), array([nan, nan]))
+    """
+    if not held:
+        return None
+    names = holdable(form)
+    free = {name: np.full((*shape, widths[name]), np.nan) for name in names if name not in held}
+    return HELD[form.cell](*(np.ascontiguousarray({**held, **free}[name], float) for name in names))
+
+
+def read_holds(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
+    """The values held, by name: (layer, direction, time, unit), NaN where free.
+
+    hold: by the name of a gate or state; later holds of a name override earlier ones.
+    RnnvizError for what the network does not have, and for values that a gate cannot have.
+
+    >>> from torch import nn
+    >>> from rnnviz.recurrent import read_module
+    >>> network = read_module(nn.LSTM(1, 1))
+    >>> read_holds({"forget_gate": Hold(1.0, start=1)}, network, 3)["forget_gate"].ravel()
+    array([nan,  1.,  1.])
+    """
+    found: dict[str, Array] = {}
+    names = holdable(network.form)
+    for name, given in hold.items():
+        if name not in names:
+            raise RnnvizError(
+                "error.hold_name", came=name, cell=network.cell, expected=", ".join(names)
+            )
+        width = network.widths[name]
+        values = np.full((len(network.layers), network.directions, steps, width), np.nan)
+        for part in given if isinstance(given, Sequence) else (given,):
+            one = part if isinstance(part, Hold) else Hold(part)
+            _check(name, one, values.shape)
+            layer = slice(None) if one.layer is None else slice(one.layer, one.layer + 1)
+            ends = {None: slice(None), "forward": slice(0, 1), "backward": slice(1, 2)}
+            units = np.arange(width) if one.units is None else np.array(one.units, int)
+            values[layer, ends[one.direction], one.start :, units] = one.value
+        found[name] = values
+    return found
 
 
 def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
@@ -97,38 +150,7 @@ def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
 
 
 def range_of(name: str) -> tuple[float, float]:
-    """What a gate or state can be: a sigmoid's range, a tanh's, any number."""
+    """The values a gate or state can have: a sigmoid's range, a tanh's, any number."""
     if name.endswith("_gate"):
         return 0.0, 1.0
     return (-1.0, 1.0) if name.endswith("_candidate") else (-np.inf, np.inf)
-
-
-def held_values(
-    held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
-) -> Array:
-    """What is held at what, (time, batch, columns): gates, a cell state, the hidden state.
-
-    held: by name, (time, batch, unit), NaN where free. shape: of time and batch. widths: as of
-    ``read_holds``. NaN where free.
-    """
-    free = {name: np.full((*shape, widths[name]), np.nan) for name in holdable(form)}
-    return np.concatenate([held.get(name, rows) for name, rows in free.items()], -1)
-
-
-def held_columns(
-    held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
-) -> NDArray[np.bool_]:
-    """Where ``held_values`` holds anything."""
-    return ~np.isnan(held_values(held, form, shape, widths))
-
-
-def holding(rows: Mapping[str, Tensor], time: int) -> Held:
-    """What a cell's step takes to hold what these rows say, (time, batch, unit), at one step."""
-
-    def held(name: str, value: Tensor) -> Tensor:
-        if name not in rows:
-            return value
-        fixed = rows[name][time].to(value.device, value.dtype)
-        return torch.where(fixed.isnan(), value, fixed)
-
-    return held

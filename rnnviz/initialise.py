@@ -1,8 +1,8 @@
-"""Initialisations in place, the same for the same seed, without torch's global random numbers.
+"""In-place initialisations, reproducible by seed, independent of torch's global generator.
 
 Each takes a torch.nn.RNN, LSTM or GRU, their cells, a cell of this project or a Recurrent, and
-goes over all layers, directions and gates. Numbers are drawn in float64 and rounded to the
-module's type, so that they do not depend on it.
+covers all layers, directions and gates. Numbers are drawn in float64 and rounded to the module's
+dtype, so that a seed gives the same numbers in every dtype.
 """
 
 import math
@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, read_module
+from rnnviz.torch_names import parameter_suffix
 
-KEEPING = {"lstm": "forget_gate", "gru": "update_gate"}  # what keeps the state
-ROUNDING = 1e-12  # of a matrix of largest entry 1: what may stand in its square in place of 0
+MEMORY_GATE = {"lstm": "forget_gate", "gru": "update_gate"}  # near 1 keeps the state
+ROUNDING = 1e-12  # entries of a square that count as 0, if the matrix has largest entry 1
 
 
 def torch_default(module: nn.Module, *, seed: int) -> None:
@@ -38,7 +39,7 @@ def torch_default(module: nn.Module, *, seed: int) -> None:
 def xavier(module: nn.Module, *, seed: int) -> None:
     """Each gate's W and U, and a projection, from U(−√(6/(in + out)), √(6/(in + out))).
 
-    Biases, and peepholes, which have no in and out, are 0.
+    Biases and peepholes are 0.
 
     Glorot & Bengio (2010), eq. 16.
 
@@ -63,10 +64,10 @@ def xavier(module: nn.Module, *, seed: int) -> None:
 
 
 def orthogonal(module: nn.Module, *, seed: int, gain: float = 1.0) -> None:
-    """Each gate's U as gain times a random orthogonal matrix; nothing else changes.
+    """Each gate's U becomes gain times a random orthogonal matrix; nothing else changes.
 
-    Uniform over all of them: Q of a Gaussian matrix's QR with R's diagonal positive (Saxe et al.
-    2014; Mezzadri 2007). With a projection, U has orthonormal columns.
+    Uniform over all orthogonal matrices: Q of a Gaussian matrix's QR with R's diagonal positive
+    (Saxe et al. 2014; Mezzadri 2007). With a projection, U has orthonormal columns.
 
     >>> module = torch.nn.RNN(1, 4).double()
     >>> orthogonal(module, seed=0, gain=0.9)
@@ -86,7 +87,7 @@ def orthogonal(module: nn.Module, *, seed: int, gain: float = 1.0) -> None:
 
 
 def identity(module: nn.Module, *, gain: float = 1.0) -> None:
-    """Each gate's U as gain times the identity, biases 0; input weights stay (Le et al. 2015).
+    """Each gate's U becomes gain times the identity, biases 0 (Le et al. 2015); W is unchanged.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu")
     >>> identity(module)
@@ -110,7 +111,7 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
 
     LSTM: b_f = ln U[1, longest − 1], b_i = −b_f, which coupled gates have anyway (Tallec &
     Ollivier 2018, eq. 16); GRU: b_z = ln U[1, longest − 1], z being torch's, which keeps the
-    state. All of it stands in bias_hh; the same gates' bias_ih becomes 0. RnnvizError for a plain
+    state. All of it goes into bias_hh; the same gates' bias_ih becomes 0. RnnvizError for a plain
     RNN, no biases, or longest < 2.
 
     >>> module = torch.nn.LSTM(1, 3)
@@ -124,19 +125,19 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
         raise RnnvizError(
             "error.initialise_number", name="longest", came=longest, expected=expected
         )
-    network, generator = _keeping(module), _generator(seed)
+    network, generator = _with_memory_gate(module), _generator(seed)
     for weights in _all_weights(network):
         steps = torch.rand(network.hidden_size, generator=generator, dtype=torch.float64)
         bias = (1 + steps * (float(longest) - 2)).log()
-        _put_bias(network, weights, KEEPING[network.kind], bias)
+        _put_bias(network, weights, MEMORY_GATE[network.cell], bias)
         if "input_gate" in network.form.gates:
             _put_bias(network, weights, "input_gate", -bias)
 
 
 def forget_bias(module: nn.Module, value: float) -> None:
-    """The bias of the gate that keeps the state: an LSTM's forget gate, a GRU's update gate.
+    """Sets the bias of the gate that keeps the state: LSTM forget gate, GRU update gate.
 
-    On the summed bias: all of it stands in bias_hh and the gate's bias_ih becomes 0, so that 1
+    On the summed bias: all of it goes into bias_hh and the gate's bias_ih becomes 0, so that 1
     gives σ(1) = 0.7311 and not σ(2) = 0.8808. RnnvizError for a plain RNN and without biases.
 
     >>> module = torch.nn.LSTM(1, 1)
@@ -145,15 +146,15 @@ def forget_bias(module: nn.Module, value: float) -> None:
     0.7311
     """
     _check_finite("value", value)
-    network = _keeping(module)
+    network = _with_memory_gate(module)
     bias = torch.full((network.hidden_size,), value, dtype=torch.float64)
-    _check_held(bias, network.dtype, "b", "value", value)
+    _check_fits(bias, network.dtype, "b", "value", value)
     for weights in _all_weights(network):
-        _put_bias(network, weights, KEEPING[network.kind], bias)
+        _put_bias(network, weights, MEMORY_GATE[network.cell], bias)
 
 
 def recurrent_gain(module: nn.Module, gain: float) -> None:
-    """Every gate's U times gain.
+    """Multiplies every gate's U by gain.
 
     >>> module = torch.nn.RNN(1, 1)
     >>> identity(module); recurrent_gain(module, 1.5)
@@ -167,10 +168,10 @@ def recurrent_gain(module: nn.Module, gain: float) -> None:
 
 
 def spectral_radius(module: nn.Module, radius: float) -> None:
-    """Every gate's U scaled to this spectral radius, the largest modulus of its eigenvalues.
+    """Scales every gate's U to this spectral radius, the largest modulus of its eigenvalues.
 
-    With a projection V, the radius is that of U V. RnnvizError where the radius is 0 and is to be
-    another, and for a radius below 0.
+    With a projection V, the radius is that of U V. RnnvizError for a radius
+    below 0, and above 0 if all eigenvalues are 0.
 
     >>> module = torch.nn.RNN(1, 2).double()
     >>> spectral_radius(module, 0.9)
@@ -190,7 +191,7 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
             if _is_nilpotent(product):
                 if radius > 0:
                     layer, direction = divmod(place, network.directions)
-                    name = f"weight_hh_l{layer}{'_reverse' * direction}"
+                    name = f"weight_hh{parameter_suffix(layer, direction)}"
                     raise RnnvizError("error.no_radius", name=name)
                 return torch.zeros_like(gate)
             return gate / torch.linalg.eigvals(product).abs().max() * radius
@@ -217,23 +218,23 @@ def _put(tensor: Tensor, values: Tensor) -> None:
 
 
 def _put_all(found: list[tuple[Tensor, Tensor]], name: str, came: float) -> None:
-    """All recurrent weights, or none of them where their type cannot hold what name makes."""
+    """Writes all recurrent weights; RnnvizError, and no write, if any overflows its dtype."""
     for tensor, values in found:
-        _check_held(values, tensor.dtype, "U", name, came)
+        _check_fits(values, tensor.dtype, "U", name, came)
     for tensor, values in found:
         _put(tensor, values)
 
 
 def _each_gate(network: Network, packed: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """What change makes of each gate's rows of packed weights, in float64 on the CPU."""
+    """The function applied to each gate's rows of packed weights, in float64 on the CPU."""
     gates = packed.detach().to("cpu", torch.float64).chunk(len(network.form.gates))
     return torch.cat([change(gate) for gate in gates])
 
 
 def _is_nilpotent(matrix: Tensor) -> bool:
-    """Whether all eigenvalues are 0: whether one of M, M², M⁴, … has no square but by rounding.
+    """Whether all eigenvalues are 0: one of M, M², M⁴, … has a square that is only rounding.
 
-    The eigenvalues themselves do not tell: rounding moves those of n rows to eps^(1/n).
+    Computed eigenvalues cannot tell: rounding moves those of an n × n matrix to about eps^(1/n).
     """
     power = matrix
     for _ in range(len(matrix).bit_length()):
@@ -253,11 +254,11 @@ def _clear_biases(weights: Weights) -> None:
             _put(bias, torch.zeros(bias.shape))
 
 
-def _keeping(module: nn.Module) -> Network:
-    """The network of a module that has a gate to keep its state, and biases."""
+def _with_memory_gate(module: nn.Module) -> Network:
+    """The network; RnnvizError without a gate that keeps the state, or without biases."""
     network = read_module(module)
-    if network.kind not in KEEPING:
-        raise RnnvizError("error.no_memory_gate", cell=network.kind)
+    if network.cell not in MEMORY_GATE:
+        raise RnnvizError("error.no_memory_gate", cell=network.cell)
     if any(weights.bias_hh is None for weights in _all_weights(network)):
         raise RnnvizError("error.no_bias")
     return network
@@ -272,7 +273,7 @@ def _put_bias(network: Network, weights: Weights, gate: str, bias: Tensor) -> No
     _put(weights.bias_hh[rows], bias)
 
 
-def _check_held(values: Tensor, dtype: torch.dtype, symbol: str, name: str, came: float) -> None:
+def _check_fits(values: Tensor, dtype: torch.dtype, symbol: str, name: str, came: float) -> None:
     if not values.to(dtype).isfinite().all():
         expected = f"|{symbol}| ≤ {torch.finfo(dtype).max:.3g}"
         raise RnnvizError("error.initialise_number", name=name, came=came, expected=expected)

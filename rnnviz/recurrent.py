@@ -1,8 +1,8 @@
-"""Layers and directions of cells, and how a torch module is read as such."""
+"""Stacks of this project's cells, and any recurrent module read as a ``Network``."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -13,10 +13,11 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError
 from rnnviz.shapes import Sizes, check_parameters
+from rnnviz.torch_names import parameter_suffix
 
 STACKS = (nn.RNN, nn.LSTM, nn.GRU)
 TORCH_CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
-KINDS = dict(zip(TORCH_CELLS, ("rnn", "lstm", "gru"), strict=True))
+CELL_NAMES = dict(zip(TORCH_CELLS, ("rnn", "lstm", "gru"), strict=True))
 
 
 class Weights(NamedTuple):
@@ -30,7 +31,7 @@ class Weights(NamedTuple):
     peephole: Tensor | None = None
 
     def named(self, suffix: str) -> dict[str, Tensor]:
-        """The tensors that there are, under torch's names (``weight_ih`` + suffix, …)."""
+        """The tensors that are not None, by torch's names (``weight_ih`` + suffix, …)."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
         return {f"{n}{suffix}": t for n, t in zip(names, self, strict=True) if t is not None}
 
@@ -38,8 +39,8 @@ class Weights(NamedTuple):
 class Recurrent(nn.Module):
     """Layers and directions of this project's cells, called as torch.nn's stacks are.
 
-    cells: one list of cells a layer, forward first, then, where there is one, backward. A layer
-    after the first reads the outputs of both directions of the one below, side by side.
+    cells: one list per layer: the forward cell, then a backward cell if bidirectional. Every layer
+    after the first reads the concatenated outputs of both directions of the layer below.
 
     >>> import torch
     >>> from rnnviz.cells import GRUCell
@@ -57,7 +58,7 @@ class Recurrent(nn.Module):
 
     @classmethod
     def of(cls, module: nn.Module) -> "Recurrent":
-        """The same network as a stock torch module, in this project's cells, weights shared."""
+        """A torch module's network in this project's cells, which share its parameters."""
         network = read_module(module)
         cells = [[_cell(network, weights) for weights in layer] for layer in network.layers]
         return cls(cells, batch_first=network.batch_first)
@@ -68,7 +69,7 @@ class Recurrent(nn.Module):
         return [list(layer) for layer in self.layers]  # pyright: ignore[reportArgumentType]  # a ModuleList is iterable, its stub says Module
 
     def check(self) -> None:
-        """RnnvizError unless the cells are alike and each reads what the layer below gives."""
+        """RnnvizError unless the cells are alike and each fits the output of the layer below."""
         cells = self.cells
         if not cells or len(cells[0]) not in (1, 2):
             raise RnnvizError("error.no_cells")
@@ -76,7 +77,7 @@ class Recurrent(nn.Module):
         width = first.input_size
         for layer in cells:
             for cell in layer:
-                alike = _form(cell) == _form(first) and len(layer) == len(cells[0])
+                alike = _description(cell) == _description(first) and len(layer) == len(cells[0])
                 if not alike or cell.input_size != width:
                     raise RnnvizError(
                         "error.layers", cell=repr(cell), first=repr(first), expected=width
@@ -84,7 +85,7 @@ class Recurrent(nn.Module):
             width = len(layer) * first.output_size
 
     def forward(self, x: Tensor | PackedSequence, state: Any = None) -> tuple[Any, Any]:
-        """(output, final state), laid out as torch.nn.LSTM and its kin lay them out.
+        """(output, final state), in the layouts of torch.nn.LSTM, GRU and RNN.
 
         x: (time, input), (time, batch, input), (batch, time, input) with batch_first, or packed.
         state: None for zeros; h of (layers · directions, batch, hidden), for an LSTM (h, c).
@@ -103,7 +104,7 @@ class Recurrent(nn.Module):
         return output.transpose(0, 1), final
 
     def _run(self, x: Tensor, state: Any, valid: Tensor | None) -> tuple[Tensor, Any]:
-        """Time first. valid: (time, batch), false where padded: there a state stays as it is."""
+        """Time first. valid: (time, batch), false where padded; the state is carried over there."""
         finals: list[Any] = []
         for layer in self.cells:
             outputs: list[Tensor] = []
@@ -115,7 +116,7 @@ class Recurrent(nn.Module):
                 for t in times:
                     before = s
                     s, _ = cell.step(x[t], s)
-                    hidden[t] = s[0] if cell.kind == "lstm" else s
+                    hidden[t] = s[0] if cell.form.cell == "lstm" else s
                     if valid is not None:
                         s = _where(valid[t, :, None], s, before)
                         hidden[t] = hidden[t].where(valid[t, :, None], 0.0)
@@ -134,61 +135,58 @@ def _where(valid: Tensor, state: Any, before: Any) -> Any:
 
 
 def packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> PackedSequence:
-    """Padded values, (time, batch, unit), in the order of a packed sequence."""
+    """Padded values, (time, batch, unit), packed like another sequence."""
     numbers = packed._replace(data=torch.arange(len(packed.data)))
     places, _ = pad_packed_sequence(numbers)
     order = places[valid].argsort()
     return packed._replace(data=values[valid.to(values.device)][order.to(values.device)])
 
 
-def _form(cell: Cell[Any]) -> tuple[object, ...]:
+def _description(cell: Cell[Any]) -> tuple[object, ...]:
     return type(cell), cell.form, cell.hidden_size, cell.proj_size
 
 
 def _each(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """Of h, of (h, c), or of None."""
+    """The function applied to h or to each of (h, c); None stays None."""
     if isinstance(state, tuple | list):
         return tuple(function(s) for s in state)
     return None if state is None else function(state)
 
 
-def on_cpu(values: Tensor) -> Tensor:
-    """The same numbers detached on the CPU, in float32 at least."""
-    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
-    return values.detach().to("cpu", dtype)
-
-
 @dataclass(frozen=True)
 class Network:
-    """What a module computes: its form, layers × directions of weights, and its layout."""
+    """A module's form, sizes, layout, and weights by layer and direction."""
 
+    module: nn.Module
     form: Form
     input_size: int
     hidden_size: int
     output_size: int  # of one direction: proj_size or hidden_size
     layers: tuple[tuple[Weights, ...], ...]
     batch_first: bool
-    steps_itself: bool  # a cell that takes one time step a call
+    is_cell: bool  # takes one time step per call
 
     @property
-    def kind(self) -> str:
-        """Its name, "rnn", "lstm" or "gru"."""
+    def cell(self) -> str:
+        """The cell: "rnn", "lstm" or "gru"."""
         return self.form.cell
 
     @property
-    def nonlinearity(self) -> str:
-        """Of an RNN: "tanh", "relu", "sigmoid" or "identity"."""
-        return self.form.nonlinearity
+    def cells(self) -> list[list[Cell[Any]]] | None:
+        """This project's cells by layer and direction; None for a torch module."""
+        if isinstance(self.module, Recurrent):
+            return self.module.cells
+        return [[self.module]] if isinstance(self.module, Cell) else None
 
     @property
     def widths(self) -> dict[str, int]:
-        """The units of every gate and state, by name."""
-        names = (*GATE_NAMES[self.kind], *self.form.states)
+        """The number of units of every gate and state, by name."""
+        names = (*GATE_NAMES[self.cell], *self.form.states)
         return dict.fromkeys(names, self.hidden_size) | {"hidden_state": self.output_size}
 
     @property
     def directions(self) -> int:
-        """1, or 2 with a backward direction."""
+        """1, or 2 for a bidirectional network."""
         return len(self.layers[0])
 
     @property
@@ -201,25 +199,13 @@ class Network:
         """Of the weights."""
         return self.layers[0][0].ih.device
 
-    def on_cpu(self) -> "Network":
-        """The same with detached weights on the CPU, in float32 at least."""
-
-        def moved(tensor: Tensor | None) -> Tensor | None:
-            return None if tensor is None else on_cpu(tensor)
-
-        layers = tuple(
-            tuple(Weights(*map(moved, weights)) for weights in layer)  # pyright: ignore[reportArgumentType]  # ih and hh are never None
-            for layer in self.layers
-        )
-        return replace(self, layers=layers)
-
     def parameters(self) -> dict[str, Tensor]:
-        """Every parameter under the name torch's stacks give it (``weight_ih_l0_reverse``)."""
+        """Every parameter under the name torch's stacks give it (``parameter_suffix``)."""
         return {
             name: tensor.detach()
             for number, layer in enumerate(self.layers)
             for direction, weights in enumerate(layer)
-            for name, tensor in weights.named(f"_l{number}{'_reverse' * direction}").items()
+            for name, tensor in weights.named(parameter_suffix(number, direction)).items()
         }
 
 
@@ -231,16 +217,16 @@ def read_module(module: nn.Module) -> Network:
     holds no values (device "meta").
 
     >>> network = read_module(torch.nn.LSTM(2, 3, num_layers=2, bidirectional=True))
-    >>> network.kind, len(network.layers), network.directions, network.output_size
+    >>> network.cell, len(network.layers), network.directions, network.output_size
     ('lstm', 2, 2, 3)
     """
     if isinstance(module, STACKS):
         network = _read_stack(module)
     elif isinstance(module, (*TORCH_CELLS, Cell)):
-        network = _read_cells([[module]], batch_first=False, steps_itself=True)
+        network = _read_cells(module, [[module]], batch_first=False)
     elif isinstance(module, Recurrent):
         module.check()
-        network = _read_cells(module.cells, batch_first=module.batch_first, steps_itself=False)
+        network = _read_cells(module, module.cells, batch_first=module.batch_first)
     else:
         raise _not_recurrent(module)
     _check_shapes(network)
@@ -259,8 +245,8 @@ def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
             getattr(module, f"weight_hr{suffix}") if module.proj_size else None,
         )
 
-    ends = ("", "_reverse") if module.bidirectional else ("",)
     return Network(
+        module=module,
         form=Form(
             module.mode.partition("_")[0].lower(),  # "RNN_TANH", "LSTM", …
             nonlinearity=module.nonlinearity if isinstance(module, nn.RNN) else "tanh",
@@ -269,31 +255,34 @@ def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
         hidden_size=module.hidden_size,
         output_size=module.proj_size or module.hidden_size,
         layers=tuple(
-            tuple(weights(f"_l{layer}{end}") for end in ends) for layer in range(module.num_layers)
+            tuple(
+                weights(parameter_suffix(layer, direction))
+                for direction in range(1 + module.bidirectional)
+            )
+            for layer in range(module.num_layers)
         ),
         batch_first=module.batch_first,
-        steps_itself=False,
+        is_cell=False,
     )
 
 
-def _read_cells(
-    cells: Sequence[Sequence[Any]], *, batch_first: bool, steps_itself: bool
-) -> Network:
+def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_first: bool) -> Network:
     first = cells[0][0]
-    stock = next((kind for cell, kind in KINDS.items() if isinstance(first, cell)), None)
+    stock = next((name for cell, name in CELL_NAMES.items() if isinstance(first, cell)), None)
 
     def weights(cell: Any) -> Weights:
         rest = (getattr(cell, name, None) for name in ("weight_hr", "weight_peephole"))
         return Weights(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh, *rest)
 
     return Network(
+        module=module,
         form=Form(stock, getattr(first, "nonlinearity", "tanh")) if stock else cells[0][0].form,
         input_size=first.input_size,
         hidden_size=first.hidden_size,
         output_size=getattr(first, "output_size", first.hidden_size),
         layers=tuple(tuple(map(weights, layer)) for layer in cells),
         batch_first=batch_first,
-        steps_itself=steps_itself,
+        is_cell=module is first,
     )
 
 
@@ -309,7 +298,7 @@ def _not_recurrent(module: nn.Module) -> RnnvizError:
 
 
 def _check_shapes(network: Network) -> None:
-    """RnnvizError for weights that were replaced by others of another shape."""
+    """RnnvizError for weights whose shape does not fit the module's sizes."""
     sizes = Sizes(
         len(network.layers),
         network.directions,
@@ -327,7 +316,7 @@ def _check_values(network: Network) -> None:
     if not network.dtype.is_floating_point:
         raise RnnvizError("error.module_dtype", came=str(network.dtype).removeprefix("torch."))
     parameters = network.parameters()
-    # A sum is finite only if all terms are; it may overflow, so a second, slower look decides.
+    # Fast check: a sum is finite only if all terms are. It may overflow, so check each entry then.
     if all(math.isfinite(p.sum()) for p in parameters.values()):
         return
     for name, parameter in parameters.items():

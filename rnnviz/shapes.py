@@ -1,7 +1,7 @@
-"""The forms that cells have, and the names and shapes that a form fixes.
+"""The valid forms of cells, and the names and shapes of parameters and arrays for each form.
 
-Compiled time loops read memory by these shapes and check no bounds, so every module that is read
-is compared with them first; ``trace_check`` does the same for traces.
+Kernels index memory by these shapes and check no bounds, so ``read_module`` checks every module
+against them first; ``trace_check`` does the same for traces.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from rnnviz.cells import GATE_NAMES, NONLINEARITIES, Form
 from rnnviz.errors import RnnvizError
+from rnnviz.torch_names import parameter_suffix
 
 Shape = tuple[int, ...]
 
-# What each cell's form may set, and to what; everything else stays as in torch.
+# The values that each field of a cell's form may have; the other fields have their defaults.
 VARIANTS: dict[str, dict[str, tuple[Any, ...]]] = {
     "rnn": {"nonlinearity": tuple(NONLINEARITIES)},
     "lstm": {"peephole": (False, True), "coupled": (False, True)},
@@ -23,7 +24,7 @@ OPTIONS = fields(Form)[1:]
 
 
 class Sizes(NamedTuple):
-    """Of a network: output is the width of one direction's hidden state, hidden of its gates."""
+    """Sizes of a network: hidden is the width of gates, output that of one direction's h."""
 
     layers: int
     directions: int
@@ -41,7 +42,7 @@ def check_form(form: Form) -> None:
 
 
 def parameter_shapes(form: Form, sizes: Sizes) -> dict[str, Shape]:
-    """The shape of every parameter by torch's name, in torch's order; biases may be left out.
+    """The shape of every parameter by torch's name, in torch's order; biases are optional.
 
     >>> parameter_shapes(Form("gru"), Sizes(1, 1, 2, 3, 3))["weight_ih_l0"]
     (9, 2)
@@ -51,7 +52,7 @@ def parameter_shapes(form: Form, sizes: Sizes) -> dict[str, Shape]:
     for layer in range(sizes.layers):
         reads = sizes.directions * sizes.output if layer else sizes.features
         for direction in range(sizes.directions):
-            end = f"_l{layer}{'_reverse' * direction}"
+            end = parameter_suffix(layer, direction)
             found[f"weight_ih{end}"] = rows, reads
             found[f"weight_hh{end}"] = rows, sizes.output
             found[f"bias_ih{end}"] = found[f"bias_hh{end}"] = (rows,)
@@ -83,7 +84,7 @@ def check_parameters(form: Form, sizes: Sizes, shapes: Mapping[str, Shape]) -> N
 
 
 def recorded_names(form: Form, *, loss: bool) -> tuple[str, ...]:
-    """What a trace of this form records, with a loss also the gradients.
+    """Names of the arrays that a trace of this form records, with a loss also the gradients.
 
     >>> recorded_names(Form("rnn"), loss=True)[-2:]
     ('grad_hidden_state', 'grad_hidden_preactivation')
@@ -95,7 +96,7 @@ def recorded_names(form: Form, *, loss: bool) -> tuple[str, ...]:
 
 
 def check_choice(name: str, came: Any, expected: tuple[Any, ...]) -> None:
-    """RnnvizError unless this value of a trace's attribute is one of those."""
+    """RnnvizError unless an attribute of a trace has one of the expected values."""
     if not any(type(came) is type(value) and came == value for value in expected):
         named = ", ".join(map(str, expected))
         raise RnnvizError("error.trace_attribute", name=name, came=repr(came), expected=named)

@@ -1,7 +1,7 @@
-"""Traces as files: netCDF (.nc), NumPy (.npz) and a long table (.csv).
+"""Traces as files: netCDF (.nc), NumPy (.npz) and long-form tables (.csv).
 
-A file is a stranger's: its size is worked out before anything is read, nothing outside it is
-followed, and no code in it runs. What its arrays mean is checked in ``trace_file``.
+Files are untrusted: the memory they need is computed before any array is read, links out of the
+file are refused, and no code in it runs. ``trace_file`` checks what the arrays mean.
 """
 
 from __future__ import annotations
@@ -31,28 +31,30 @@ Array = NDArray[Any]
 
 WRITABLE = (".nc", ".npz", ".csv")
 READABLE = (".nc", ".npz")
+# Written as the attribute "format_version"; files of version 0 have none, and no checksum.
+FORMAT_VERSION = 1
+VERSION, CHECKSUM = "format_version", "checksum"
 COORDINATES = {"layer", "direction", "time", "batch", "unit", "projection", "feature"}
-CHECKSUM = "checksum"
-SEAL = b"\0rnnviz\0"  # behind the end of a .nc, before the SHA-256 of all that comes before
-LAYOUT = "_layout"  # in an .npz, what netCDF says by itself: axes, coordinates, attributes
+SEAL = b"\0rnnviz\0"  # appended to a .nc file, followed by the SHA-256 of all bytes before it
+LAYOUT = "_layout"  # array of an .npz with what netCDF has itself: axes, coordinates, attributes
 FILTERS = {1, 2, 3}  # of HDF5: deflate, shuffle, fletcher32
-ATTRIBUTES = 100  # at most, far more than a trace has
-ROOM, RATIO = 2**28, 64  # bytes that any file may expand to, and times its own size
+ATTRIBUTES = 100  # limit, far more than a trace has
+ROOM, RATIO = 2**28, 64  # a file may expand to ROOM bytes plus RATIO times its own size
 
 
 class Stored(NamedTuple):
-    """What a trace's file holds, in the file's order: arrays and attributes by name."""
+    """The content of a trace's file, in the file's order: arrays and attributes by name."""
 
     arrays: dict[str, Array]
     attributes: dict[str, str | int | float]
 
 
 def replace_file(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
-    """Writes a file as a whole or not at all.
+    """Writes a file atomically.
 
-    write: puts the content into a binary file beside the old one, which takes its place once it
-    is on disk. Until then, and after any error, the old one stays as it was. A symbolic link keeps
-    pointing where it did; the permissions of an existing file are kept. OSError as from ``open``.
+    write: writes the content to a binary file beside the old one, which replaces it once it is on
+    disk. Until then, and after any error, the old one is unchanged. A symbolic link keeps its
+    target; an existing file keeps its permissions. OSError as from ``open``.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp(), "result.txt")
@@ -61,13 +63,13 @@ def replace_file(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
     b'whole'
     """
     target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():  # a pipe or a device has nothing to keep
+    if target.exists() and not target.is_file():  # a pipe or a device
         with target.open("wb") as file:
             write(file)
         return
     beside = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        # "x" takes the permissions that any new file gets.
+        # "x" gives the default permissions of a new file, tempfile does not.
         with beside.open("xb") as file:
             write(file)
             if target.exists():
@@ -84,12 +86,12 @@ def replace_file(path: str | Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes | memoryview) -> None:
-    """``replace_file`` with content that is in memory already."""
+    """``replace_file`` with content in memory."""
     replace_file(path, lambda file: file.write(content))
 
 
 def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
-    """Writes a trace's dataset; the ending of the path says how."""
+    """Writes a dataset atomically in the format of the path's suffix."""
     path = Path(path)
     if path.suffix not in WRITABLE:
         raise RnnvizError("error.trace_ending", came=path.name, expected=", ".join(WRITABLE))
@@ -98,20 +100,22 @@ def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
         return
     arrays = {str(name): dataset[name].values for name in dataset.data_vars}
     attributes = {str(name): value for name, value in dataset.attrs.items()}
-    dataset = dataset.assign_attrs({CHECKSUM: checksum(Stored(arrays, attributes))})
+    attributes[VERSION] = FORMAT_VERSION
+    attributes[CHECKSUM] = checksum(Stored(arrays, attributes))
+    dataset = dataset.assign_attrs(attributes)
     if path.suffix == ".npz":
         replace_file(path, lambda file: _write_npz(dataset, file))
-    else:  # in memory first: HDF5 itself crashes where a disk is full
+    else:  # in memory first: HDF5 crashes on a full disk
         content = bytes(dataset.to_netcdf(engine="h5netcdf"))
         write_bytes(path, content + SEAL + hashlib.sha256(content).digest())
 
 
 def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
-    """What ``write_dataset`` wrote as .nc or .npz.
+    """The content of a file that ``write_dataset`` wrote as .nc or .npz, in today's format.
 
-    max_bytes: what the arrays may take; None for 256 MiB and 64 times the file's size. RnnvizError
-    for more than that, for what is not stored in the file itself, and for another checksum than
-    the file names.
+    max_bytes: memory that the arrays may take; None for 256 MiB and 64 times the file's size.
+    RnnvizError for more than that, for a file that is missing or damaged, refers to data outside
+    itself, or has a newer format than this release's.
     """
     path = Path(path)
     if path.suffix not in READABLE:
@@ -121,14 +125,16 @@ def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
     limit = ROOM + RATIO * path.stat().st_size if max_bytes is None else max_bytes
     try:
         stored = (_read_nc if path.suffix == ".nc" else _read_npz)(path, limit)
-        written = stored.attributes.get(CHECKSUM)
-        if written is not None and written != checksum(stored):
+        if VERSION not in stored.attributes:
+            return _from_version_0(stored)
+        if stored.attributes[CHECKSUM] != checksum(stored):
             raise RnnvizError("error.trace_checksum", path=path.name)
     except RnnvizError:
         raise
-    except Exception as error:  # a damaged file can break its reader in any way
+    except Exception as error:  # a damaged file can raise anything
         raise RnnvizError("error.trace_file", path=path.name) from error
-    return stored
+    own = (VERSION, CHECKSUM)
+    return stored._replace(attributes={n: v for n, v in stored.attributes.items() if n not in own})
 
 
 def checksum(stored: Stored) -> str:
@@ -145,10 +151,28 @@ def checksum(stored: Stored) -> str:
     return found.hexdigest()
 
 
+def _check_version(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Called before anything else is checked, since a newer format may differ in all of it."""
+    version = attributes.get(VERSION, 0)
+    if type(version) is not int or version < 0:
+        raise ValueError(f"{VERSION} {version}")
+    if version > FORMAT_VERSION:
+        raise RnnvizError(
+            "error.trace_version", path=path.name, came=version, expected=FORMAT_VERSION
+        )
+
+
+def _from_version_0(stored: Stored) -> Stored:
+    """The content with the name that version 1 gave to ∂ℓ/∂output."""
+    renamed = {"injected": "output_grad"}
+    arrays = {renamed.get(name, name): values for name, values in stored.arrays.items()}
+    return stored._replace(arrays=arrays)
+
+
 def _copy_permissions(source: Path, target: Path) -> None:
     before = source.stat()
     if hasattr(os, "chown"):
-        with contextlib.suppress(OSError):  # only root may give a file away
+        with contextlib.suppress(OSError):  # only root can change the owner
             os.chown(target, before.st_uid, before.st_gid)
     target.chmod(stat.S_IMODE(before.st_mode))
 
@@ -173,15 +197,16 @@ def _read_npz(path: Path, limit: int) -> Stored:
         members = {part.filename.removesuffix(".npy"): part for part in file.infolist()}
         _check_size(path, sum(part.file_size for part in file.infolist()), limit)
         layout = json.loads(str(_read_npy(file, members.pop(LAYOUT))))
+        _check_version(path, layout["attrs"])
         names, coordinates = list(layout["dims"]), set(layout["coords"])
         if set(names) != set(members) or not coordinates <= COORDINATES & set(names):
-            raise ValueError("arrays that the layout does not name, or none where it does")
+            raise ValueError("the arrays are not those of the layout")
         arrays = {n: _read_npy(file, members[n]) for n in names if n not in coordinates}
     return Stored(arrays, _plain(layout["attrs"]))
 
 
 def _read_npy(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
-    """One array; its header is compared with the size that the zip names before there is room."""
+    """One array; its header must agree with the size in the zip before memory is allocated."""
     with file.open(member) as opened:
         version = np.lib.format.read_magic(opened)
         headers = {
@@ -201,15 +226,17 @@ def _read_nc(path: Path, limit: int) -> Stored:
 
     _check_seal(path)
     with h5py.File(path, "r") as file:
+        attributes = _attributes(file)
+        _check_version(path, attributes)
         found = {name: _dataset(path, file, name) for name in map(str, file)}
         datasets = {n: d for n, d in found.items() if not h5py.h5ds.is_scale(d.id)}
         _check_size(path, sum(map(_declared, datasets.values())), limit)
         arrays = {name: np.asarray(dataset[()]) for name, dataset in datasets.items()}
-        return Stored(arrays, _plain(_attributes(file)))
+        return Stored(arrays, _plain(attributes))
 
 
 def _check_seal(path: Path) -> None:
-    """RnnvizError for a damaged file, which HDF5 can read for ever; other files have no seal."""
+    """RnnvizError for a damaged file, on which HDF5 may never return; other files have no seal."""
     with path.open("rb") as file:
         end = len(SEAL) + hashlib.sha256().digest_size
         length = max(path.stat().st_size - end, 0)
@@ -227,7 +254,7 @@ def _check_seal(path: Path) -> None:
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
-    """A dataset whose bytes lie in this file; RnnvizError for a link or anything else."""
+    """A dataset stored in this file; RnnvizError for a link or anything else."""
     import h5py
 
     link = file.get(name, getlink=True)
@@ -247,7 +274,7 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
 
 
 def _declared(dataset: h5py.Dataset) -> int:
-    """Bytes that reading takes; ValueError for other than numbers."""
+    """Bytes that reading allocates; ValueError for anything but numbers."""
     if dataset.shape is None or dataset.dtype.kind not in "fiu":
         raise ValueError(f"{dataset.name} holds no numbers")
     chunk = dataset.chunks or ()
@@ -258,14 +285,14 @@ def _attributes(file: h5py.File) -> dict[str, Any]:
     if len(file.attrs) > ATTRIBUTES:
         raise ValueError("too many attributes")
     names = [name for name in file.attrs if not name.startswith("_")]
-    # Looked at before it is read: a short file can name one long text many times.
+    # Shapes first: a short file can refer to one long text many times.
     single = [name for name in names if file.attrs.get_id(name).shape in ((), (1,))]
     read = {name: np.asarray(file.attrs[name]).reshape(()).item() for name in single}
     return {name: read.get(name) for name in names}
 
 
 def _plain(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """Attributes that are each one text or number; RnnvizError for another."""
+    """The attributes, each one text or number; RnnvizError for any other."""
     found: dict[str, str | int | float] = {}
     for name, value in attributes.items():
         value = value.decode() if isinstance(value, bytes) else value
@@ -279,12 +306,12 @@ def _plain(attributes: Mapping[str, Any]) -> dict[str, str | int | float]:
 
 
 def _write_csv(dataset: xarray.Dataset, file: BinaryIO) -> None:
-    """One line a number: name, layer, direction, time, batch, unit, value (repr, exact)."""
+    """One line per number: name, layer, direction, time, batch, unit, value (exact repr)."""
     dims = ("layer", "direction", "time", "batch", "unit")
     file.write((",".join(("name", *dims, "value")) + "\n").encode())
     for name in dataset.data_vars:
         if "time" not in dataset[name].dims:
-            continue  # the initial state and the parameters are no series
+            continue  # initial state and parameters
         frame = dataset[name].rename("value").to_dataframe().reset_index()
         frame = frame.rename(columns={"feature": "unit", "projection": "unit"})
         frame = frame.assign(name=name).reindex(columns=["name", *dims, "value"])

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from rnnviz.cells import Form
-from rnnviz.engine.layers import Recording, cells_of, finish, output_of, record
-from rnnviz.engine.module_run import (
-    Loss,
-    as_given,
-    differentiate_loss,
-    few_threads,
-    run_layers_below,
-    run_module,
-    time_first,
-)
-from rnnviz.engine.sequences import Sequence, read_sequence
+from rnnviz.engine.module_run import Loss
+from rnnviz.engine.run import record_run
+from rnnviz.engine.sequences import read_sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Holds, read_holds
-from rnnviz.recurrent import Network, read_module
+from rnnviz.recurrent import read_module
 from rnnviz.storage import read_stored, write_dataset
 from rnnviz.trace_check import check_record
 from rnnviz.trace_file import read_contents
@@ -88,9 +78,57 @@ class Trace:
         return self.form.nonlinearity
 
     @property
+    def layers(self) -> int:
+        """How many layers there are."""
+        return self._arrays["hidden_state"].shape[0]
+
+    @property
+    def directions(self) -> int:
+        """1, or 2 with a backward direction."""
+        return self._arrays["hidden_state"].shape[1]
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the longest sequence."""
+        return self._arrays["hidden_state"].shape[2]
+
+    @property
+    def batch(self) -> int:
+        """How many sequences there are."""
+        return self._arrays["hidden_state"].shape[3]
+
+    @property
+    def units(self) -> int:
+        """Units of a layer in one direction: the width of gates and of the cell state."""
+        return self._arrays.get("cell_state", self._arrays["hidden_state"]).shape[-1]
+
+    @property
+    def output_units(self) -> int:
+        """Width of the hidden state in one direction: ``units``, or ``proj_size`` if projected."""
+        return self._arrays["hidden_state"].shape[-1]
+
+    @property
+    def features(self) -> int:
+        """Width of the input."""
+        return self._arrays["input"].shape[-1]
+
+    @property
+    def valid_lengths(self) -> NDArray[np.int64]:
+        """Valid time steps of every sequence, (batch,)."""
+        if self.lengths is None:
+            return np.full(self.batch, self.steps)
+        return self.lengths.astype(np.int64)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What ``trace[name]`` takes."""
         return tuple(self._arrays)
+
+    @property
+    def differentiated(self) -> tuple[str, ...]:
+        """What the loss is differentiated with respect to: each ``grad_<name>``'s name."""
+        prefix = "grad_"
+        return tuple(n.removeprefix(prefix) for n in self._arrays if n.startswith(prefix))
 
     def __contains__(self, name: object) -> bool:
         return name in self._arrays
@@ -179,10 +217,10 @@ class Trace:
         return dataset.assign_attrs(attributes)
 
     def save(self, path: str | Path) -> None:
-        """Writes .nc (netCDF), .npz, or .csv (one line per number); the ending says which.
+        """Writes .nc (netCDF), .npz, or .csv (one line per number), by the path's suffix.
 
-        ``load_trace`` reads the first two back equal. A file of that name is replaced once the new
-        one is complete; OSError if it cannot be written, and the old one stays.
+        ``load_trace`` reads the first two back equal. An existing file is replaced once the new one
+        is complete; OSError if it cannot be written, and the old one is unchanged.
         """
         write_dataset(self.to_xarray(), path)
 
@@ -281,64 +319,29 @@ def _run(
 ) -> Trace:
     network = read_module(module)
     sequence = read_sequence(network, inputs, state, lengths)
-    device = network.device
-    sizes = (len(network.layers), network.directions, len(sequence.x))
-    held = read_holds(hold or {}, network.form, *sizes, network.widths)
-    on_cpu = network.on_cpu()
-    work = sequence.x.shape[1] * network.layers[0][0].hh.numel()
-    with _plain(device), torch.no_grad(), few_threads(work), _full_precision(device):
-        if held or not by_module:
-            layers = record(cells_of(module), on_cpu, sequence, None, held)
-            output = output_of(layers[-1], sequence.lengths).to(device, network.dtype)
-            own = as_given(output, sequence)
-        else:
-            own = run_module(module, network, sequence)
-            outputs = [*run_layers_below(module, network, sequence), time_first(own, sequence)]
-            layers = record(cells_of(module), on_cpu, sequence, outputs, held)
-        value, output_grad = None, None
-        if loss is not None:
-            value, output_grad = differentiate_loss(loss, own, sequence)
-        recording = finish(on_cpu, layers, sequence, output_grad)
-    return _trace(module, network, sequence, recording, value, output_grad, held)
-
-
-def _trace(
-    module: nn.Module,
-    network: Network,
-    sequence: Sequence,
-    recording: Recording,
-    value: float | None,
-    output_grad: torch.Tensor | None,
-    held: dict[str, Array],
-) -> Trace:
-    x = _copied(sequence.x)
-    if sequence.valid is not None:
-        x[~sequence.valid.numpy()] = np.nan
-    initial = {"hidden_state": _copied(sequence.h)}
-    if sequence.c is not None:
-        initial["cell_state"] = _copied(sequence.c)
-    initial |= {f"grad_{name}": values for name, values in recording.initial.items()}
+    held = read_holds(hold or {}, network, len(sequence.x))
+    run = record_run(network, sequence, held, loss, by_module=by_module)
     return Trace(
         form=network.form,
         module_repr=repr(module),
-        loss=value,
-        replay_error=recording.replay_error,
+        loss=run.loss,
+        replay_error=run.replay_error,
         lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
-        parameters=_all_frozen({n: _copied(p) for n, p in network.parameters().items()}),
-        output_grad=None if output_grad is None else _frozen(output_grad.numpy()),
+        parameters=_all_frozen(run.parameters),
+        output_grad=None if run.output_grad is None else _frozen(run.output_grad),
         held=_all_frozen(held),
-        _arrays=_all_frozen({"input": x, **recording.arrays}),
-        _initial=_all_frozen(initial),
+        _arrays=_all_frozen(run.arrays),
+        _initial=_all_frozen(run.initial),
     )
 
 
 def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
 
-    The file may come from anyone: it is read without running code or following links, and its
-    names, shapes, types and checksum are checked. max_bytes: memory that its arrays may take;
-    None for 256 MiB and 64 times the file's size. RnnvizError for another ending, a file that is
-    not there, one that is no trace or is damaged, and one that needs more memory.
+    A file from any source is safe to read: no code runs, no link is followed, and names, shapes,
+    types and the checksum are checked. max_bytes: memory that its arrays may take; None for
+    256 MiB and 64 times the file's size. RnnvizError for another ending, a file that is missing,
+    damaged, too large or no trace, or one that a later release wrote in a newer format.
     """
     contents = read_contents(read_stored(path, max_bytes), Path(path).name)
     lengths, output_grad = contents["lengths"], contents["output_grad"]
@@ -356,11 +359,6 @@ def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     )
 
 
-def _copied(values: torch.Tensor) -> Array:
-    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
-    return values.detach().to("cpu", dtype, copy=True).contiguous().numpy()
-
-
 def _frozen(values: Array) -> Array:
     values.setflags(write=False)
     return values
@@ -368,34 +366,3 @@ def _frozen(values: Array) -> Array:
 
 def _all_frozen(arrays: dict[str, Array]) -> Mapping[str, Array]:
     return MappingProxyType({name: _frozen(values) for name, values in arrays.items()})
-
-
-@contextmanager
-def _plain(device: torch.device) -> Generator[None]:
-    """No autocast, which rounds to half, and no inference mode, where nothing has a derivative."""
-    with ExitStack() as stack:
-        if torch.is_inference_mode_enabled():
-            stack.enter_context(torch.inference_mode(False))
-        if torch.is_autocast_enabled(device.type):
-            stack.enter_context(torch.autocast(device.type, enabled=False))
-        yield
-
-
-@contextmanager
-def _full_precision(device: torch.device) -> Generator[None]:
-    """No TF32: cuDNN would round float32 products to 10 bits; a record shows them as they are."""
-    if device.type != "cuda":
-        yield
-        return
-    backends = (torch.backends.cudnn.rnn, torch.backends.cuda.matmul, torch.backends.cudnn)
-    # Newer torch refuses to read the older switch once the newer one has been used.
-    newer = [(b, "fp32_precision", "ieee") for b in backends[:2] if hasattr(b, "fp32_precision")]
-    switches = newer or [(b, "allow_tf32", False) for b in backends[1:]]
-    before = [getattr(backend, name) for backend, name, _ in switches]
-    for backend, name, exact in switches:
-        setattr(backend, name, exact)
-    try:
-        yield
-    finally:
-        for (backend, name, _), value in zip(switches, before, strict=True):
-            setattr(backend, name, value)

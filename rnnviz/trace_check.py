@@ -1,6 +1,6 @@
-"""Whether everything that a trace holds fits its form and the shapes of its states.
+"""Checks that everything a trace holds fits its form and the shapes of its states.
 
-Every Trace goes through here, whoever made it: compiled time loops check no bounds.
+Every Trace is checked, also one made by hand or unpickled, because kernels check no bounds.
 """
 
 from collections.abc import Mapping
@@ -38,8 +38,8 @@ def check_record(
 ) -> None:
     """RnnvizError unless everything that a trace holds fits its form and the states' shapes.
 
-    The arguments are a Trace's fields. A cell of one's own may record other gates than its form
-    has: of these the first four axes are checked.
+    The arguments are a Trace's fields. A user's own cell may record further gates; only their first
+    four axes are checked.
     """
     check_form(form)
     sizes, steps, batch = _sizes(form, arrays)
@@ -75,7 +75,7 @@ def check_record(
 def check_array(
     name: str, values: Any, shape: Shape, dtypes: tuple[np.dtype[Any], ...] = FLOATS
 ) -> None:
-    """RnnvizError unless this is an array of this shape and of one of these types."""
+    """RnnvizError unless values is an array of this shape and one of these dtypes."""
     if not isinstance(values, np.ndarray):
         expected = f"ndarray {shape}"
         raise RnnvizError(
@@ -89,15 +89,14 @@ def check_array(
 
 
 def _sizes(form: Form, arrays: Mapping[str, Array]) -> tuple[Sizes, int, int]:
-    """Of the network, and the time steps and sequences, by the input and the states."""
+    """Sizes of the network, time steps and sequences, read off the input and the states."""
     _check_there(form, arrays, ("input", *form.states))
     widest = "cell_state" if form.cell == "lstm" else "hidden_state"
     for name, axes in (("input", 3), ("hidden_state", 5), (widest, 5)):
         shape = np.shape(arrays[name])
         if len(shape) != axes or 0 in shape:
-            raise RnnvizError(
-                "error.trace_shape", name=name, came=shape, expected=", ".join("1…" * axes)
-            )
+            expected = f"({', '.join(['≥ 1'] * axes)})"
+            raise RnnvizError("error.trace_shape", name=name, came=shape, expected=expected)
     layers, directions, steps, batch, output = np.shape(arrays["hidden_state"])
     hidden = np.shape(arrays[widest])[-1]
     if directions > 2 or output > hidden:

@@ -1,4 +1,4 @@
-"""What a trace's file means: from its arrays and attributes to the fields of a Trace."""
+"""The content of a trace's file, checked and read as the fields of a Trace."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
 from rnnviz.shapes import check_form, recorded_names
-from rnnviz.storage import CHECKSUM, Stored
+from rnnviz.storage import Stored
 from rnnviz.trace_check import check_array, check_record
 
 Array = NDArray[Any]
 
-NAMES = "names"  # of the recorded arrays; files of version 0.1 do not have it
+NAMES = "names"  # of the recorded arrays; files of version 0 do not have it
 DOUBLE = (np.dtype(np.float64),)
-TEXT, WHOLE, NUMBER = "a text", "a whole number", "a number"
+TEXT, WHOLE, NUMBER = "str", "int", "float"
 
 
 class Contents(TypedDict):
-    """A trace as a file holds it, by the names of Trace's fields."""
+    """The fields of a Trace by name."""
 
     form: Form
     module_repr: str
@@ -40,13 +40,11 @@ class Contents(TypedDict):
 def read_contents(stored: Stored, path: str) -> Contents:
     """The fields of a Trace, each checked against the cell that the file names.
 
-    path: the file's name, for errors. RnnvizError for what is missing, for what a trace does not
-    have, and for another shape, type or range than the rest of the file needs.
+    path: the file's name, for errors. RnnvizError for arrays or attributes that are missing, that a
+    trace does not have, or whose shape, type or range does not fit the rest of the file.
     """
     arrays, attributes = dict(stored.arrays), stored.attributes
     needed = {"cell", "nonlinearity", "module_repr", "replay_error"}
-    if NAMES in attributes:
-        needed.add(CHECKSUM)
     if not needed <= set(attributes) or not {"input", "hidden_state"} <= set(arrays):
         raise RnnvizError("error.trace_file", path=path)
     form = _read_form(attributes)
@@ -54,8 +52,6 @@ def read_contents(stored: Stored, path: str) -> Contents:
     names = recorded_names(form, loss=loss is not None)
     if NAMES in attributes:
         names = tuple(_read(attributes, NAMES, TEXT).split(","))
-    elif "injected" in arrays:  # the name of output_grad in version 0.1
-        arrays["output_grad"] = arrays.pop("injected")
 
     def take(prefix: str) -> dict[str, Array]:
         own = [name for name in arrays if name.startswith(prefix) and name not in names]
@@ -89,14 +85,16 @@ def read_contents(stored: Stored, path: str) -> Contents:
 
 
 def _read_form(attributes: Mapping[str, Any]) -> Form:
-    """As ``Trace.to_xarray`` wrote it; what a file does not name is as in torch."""
+    """As ``Trace.to_xarray`` wrote it; what the file does not name is as in torch."""
     given: dict[str, Any] = {}
     for field in fields(Form):
         if field.name not in attributes:
             continue
         if isinstance(field.default, bool):
             whole = _read(attributes, field.name, WHOLE)
-            given[field.name] = bool(whole) if whole in (0, 1) else whole  # check_form refuses it
+            given[field.name] = (
+                bool(whole) if whole in (0, 1) else whole
+            )  # check_form refuses others
         else:
             given[field.name] = _read(attributes, field.name, TEXT)
     form = Form(**given)
@@ -109,7 +107,9 @@ def _read(attributes: Mapping[str, Any], name: str, kind: str) -> Any:
     kinds = {TEXT: str, WHOLE: int, NUMBER: int | float}
     out_of_range = name == "replay_error" and not (isinstance(value, str) or value >= 0)
     if not isinstance(value, kinds[kind]) or out_of_range:
-        raise RnnvizError("error.trace_attribute", name=name, came=repr(value)[:40], expected=kind)
+        expected = f"{kind} ≥ 0" if out_of_range else kind
+        came = repr(value)[:40]
+        raise RnnvizError("error.trace_attribute", name=name, came=came, expected=expected)
     return value
 
 
@@ -128,7 +128,7 @@ def _check_names(contents: Contents, names: tuple[str, ...]) -> None:
 
 
 def _check_types(contents: Contents) -> None:
-    """Everything is in the float type of the states but gradients and what is held."""
+    """Gradients and held values are in float64, everything else in the dtype of the states."""
     own = (contents["arrays"]["hidden_state"].dtype,)
     for prefix in ("arrays", "initial", "parameters"):
         for name, values in contents[prefix].items():
@@ -141,14 +141,14 @@ def _check_types(contents: Contents) -> None:
 
 
 def _check_padding(contents: Contents) -> None:
-    """Behind the end of each sequence there is NaN, and no gradient enters."""
+    """Padded steps are NaN, and ∂ℓ/∂output is 0 there."""
     lengths, output_grad = contents["lengths"], contents["output_grad"]
     if lengths is None:
         return
     padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
     for name, values in contents["arrays"].items():
-        behind = values[padded] if name == "input" else values[:, :, padded]
-        if not np.isnan(behind).all():
+        there = values[padded] if name == "input" else values[:, :, padded]
+        if not np.isnan(there).all():
             raise RnnvizError("error.trace_padding", name=name, expected="NaN")
     if output_grad is not None and output_grad[padded].any():
         raise RnnvizError("error.trace_padding", name="output_grad", expected=0)

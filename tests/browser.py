@@ -25,6 +25,7 @@ from playwright.sync_api import (
     Request,
     TimeoutError,
     WebSocket,
+    expect,
     sync_playwright,
 )
 
@@ -43,17 +44,18 @@ FLAGS = (
     "--process-per-site",
 )
 DONE = "[data-test-script-state=notRunning]"
-# Six looks, 50 ms apart: more than the 150 ms for which a hand or the instrument may rest. What was
-# moved by hand is ahead of the address until the server has heard of it.
+# Six looks, 50 ms apart: more than the 150 ms for which a value may rest. A value that
+# was changed is pending until the server has it.
 STILL = f"""() => {{
     const done = document.querySelector("{DONE}") && !document.querySelector("[data-stale=true]")
-        && !window.rnnvizPage?.ahead.size;
+        && !window.rnnvizPage?.pending.size;
     window.still = done ? (window.still ?? 0) + 1 : 0;
     return window.still > 6;
 }}"""
 # Opened at a page's own address, Streamlit tries below it first where its server answers.
 LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 
 class Server:
@@ -235,7 +237,7 @@ class Visit:
     def wait_for_step(self, t: int) -> None:
         self.until(
             f"step {t}",
-            f"() => /step {t} of|중 {t}단계/.test("
+            f"() => /^(step {t} of|{t} \\/) /.test("
             "document.querySelector('.rnnviz-count').innerText)",
         )
         self.settle()

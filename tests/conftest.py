@@ -7,6 +7,8 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser import Visit, launched, served, visiting, windows
 
+collect_ignore = ["live_app.py"]  # a server's script, which adds a page to the app's own
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:

@@ -37,7 +37,7 @@ def main() -> None:
     st.session_state.setdefault("convention_cell", "lstm")
     st.session_state.setdefault("convention_order", "torch")
     words = labels(asked.get("language", "en"))
-    st.html(f"<style>{frame._colours()}{frame.CSS}</style>")
+    st.html(f"<style>{frame.page_colours()}{frame.CSS}</style>")
     st.html("<p class='rnnviz-count'></p>")
     show_cost(LARGE if "large" in asked else SIZES, words)
     show_conventions(words)

@@ -16,14 +16,14 @@ from torch import nn
 
 import rnnviz
 from rnnviz.cells import LSTMCell
-from rnnviz.storage import CHECKSUM, Stored, checksum
+from rnnviz.storage import CHECKSUM, FORMAT_VERSION, VERSION, Stored, checksum
 
 Change = Callable[["Forged"], Any]
 
 
 @dataclass
 class Forged:
-    """What a trace's file holds, free to change; signed files get the checksum that fits."""
+    """The content of a trace's file, free to change; signed files get a matching checksum."""
 
     arrays: dict[str, Any]
     attributes: dict[str, Any]
@@ -72,11 +72,13 @@ def honest(kind: str = "lstm") -> rnnviz.Trace:
 
 
 def opened(kind: str = "lstm", *, signed: bool = True) -> Forged:
-    """A trace's file to change; not signed: as version 0.1 wrote it."""
+    """A trace's file to change; not signed: in format version 0."""
     dataset = honest(kind).to_xarray()
     arrays = {str(name): dataset[name].values.copy() for name in dataset.data_vars}
     attributes: dict[str, Any] = {str(name): value for name, value in dataset.attrs.items()}
-    if not signed:
+    if signed:
+        attributes[VERSION] = FORMAT_VERSION
+    else:
         del attributes["names"]
     return Forged(arrays, attributes, signed)
 
@@ -204,7 +206,12 @@ CHANGES: dict[str, dict[str, Change]] = {
     "error.hold_value": {
         "a gate held above 1": put("held_forget_gate", np.full((1, 1, 6, 8), 2.0)),
     },
+    "error.trace_version": {
+        "a newer format": say(VERSION, FORMAT_VERSION + 1),
+    },
     "error.trace_file": {
+        "a negative version": say(VERSION, -1),
+        "a version that is a text": say(VERSION, "new"),
         "no cell": unsay("cell"),
         "no input": drop("input"),
         "no state": drop("hidden_state"),

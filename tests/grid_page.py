@@ -8,7 +8,7 @@ import streamlit as st
 
 from rnnviz.locale import labels
 from rnnviz.ui.components.grid import Numbers, input_grid
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.theme import is_dark
 
 FIRST = {
     "one": np.array([[0.5, -0.25, 0.0], [123456.0, -1e300, 12.5], [-0.00342178, 3e-5, 0.034215]]),

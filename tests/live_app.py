@@ -1,17 +1,20 @@
-"""The server of tests/live_page.py, with the route by which its figure follows the slider."""
+"""The server of tests/live_page.py, with the route for live updates."""
 
 from pathlib import Path
 
 from starlette.routing import WebSocketRoute
 from streamlit.starlette import App
 
-from rnnviz.ui.following import PAGES, Makers, answer
+from rnnviz.experiment import GradientsPage
+from rnnviz.ui import pages
+from rnnviz.ui.live_figures import PAGES, Makers, answer
 from tests.live_page import lines
 
 PAGES["waves"] = Makers(
     {"lines": lambda settings, _: lines(settings.gain)},
     {"said": lambda settings, _: f"<b>{settings.gain!r}</b>"},
 )
+pages.PAGES["waves"] = pages.Page(GradientsPage, "")
 app = App(
     Path(__file__).with_name("live_page.py"),
     routes=[WebSocketRoute("/rnnviz/follow", answer)],

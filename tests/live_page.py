@@ -9,13 +9,14 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from rnnviz.experiment import GradientsPage
 from rnnviz.plots.style import layout, legend_above, palette
 from rnnviz.ui.components import chart
 from rnnviz.ui.components.chart import show_chart
-from rnnviz.ui.components.follow import Live
 from rnnviz.ui.components.live_text import show_words
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.theme import is_dark
 
 STEPS = np.arange(1, 101)
 UNITS = np.arange(16)
@@ -64,7 +65,8 @@ def _followed() -> Live:
     """With ?live=alone the page need not be run for the slider."""
     alone = st.query_params["live"] == "alone"
     names = ("gain",) if alone else ()
-    return Live("waves", "en", is_dark(), st.session_state.runs, names, names.__contains__)
+    runs, write = st.session_state.runs, GradientsPage.write_field
+    return Live("waves", "en", is_dark(), runs, names, names.__contains__, write)
 
 
 def main() -> None:

@@ -74,61 +74,58 @@ def packed(batch: int = 2, features: int = 3) -> PackedSequence:
     return pack_padded_sequence(torch.ones(5, batch, features), torch.tensor([5] * batch))
 
 
-DTYPE = "{0} is of type {1}; the module computes in {2}. Convert {0} to {2}."
+DTYPE = "{0} has dtype {1}; the module computes in {2}. Convert {0} to {2}."
 SHAPE = (
     "inputs has shape {}; the module takes one of {}. Rearrange the axes, or choose a module of "
     "that input size."
 )
 STATE = (
-    "{} has shape {}; {} was expected for this module and these inputs. Pass a state of that "
-    "shape, or None for zeros."
+    "{} has shape {}; expected {} for this module and these inputs. Pass a state of that shape, "
+    "or None for zeros."
 )
 FINITE = (
     "{} has {} values that are NaN or infinite, the first at index {}; a trace needs finite "
     "numbers. Correct them or leave them out."
 )
 WEIGHTS = (
-    "Of the {} values of {}, {} are NaN or infinite, the first at index {}; a trace needs finite "
-    "weights. Load the weights of an earlier training step, or start again with a smaller "
-    "learning rate or with clipping."
+    "{2} of the {0} values of {1} are NaN or infinite, the first at index {3}; a trace needs "
+    "finite weights. Load the weights of an earlier training step, or train again with a smaller "
+    "learning rate or with gradient clipping."
 )
-PAIR = (
-    "The state of an LSTM came as {}; the pair (h_0, c_0) was expected. Pass both, or None for "
-    "zeros."
-)
+PAIR = "Got {} as the state of an LSTM; expected the pair (h_0, c_0). Pass both, or None for zeros."
 LENGTHS = (
-    "lengths is of type {} and shape {}; 2 whole numbers were expected, one a sequence. Pass them "
-    "as a list or a one-dimensional array."
+    "lengths has dtype {} and shape {}; expected one integer per sequence, 2 in all. Pass them as "
+    "a list or a one-dimensional array."
 )
 RANGE = (
-    "lengths[{}] is {}; it must lie between 1 and 5, the time steps of the inputs. Correct it, or "
-    "leave out a sequence without steps."
+    "lengths[{}] is {}; it must be between 1 and 5, the number of time steps of the inputs. "
+    "Correct it, or leave out a sequence without steps."
 )
 LOSS_SHAPE = (
-    "The loss function returned {}; a tensor of one number was expected. Sum or average what it "
-    "computes."
+    "The loss function returned {}; expected a tensor with one number. Return the sum or the mean "
+    "of what it computes."
 )
 INDEPENDENT = (
-    "The loss does not depend on the output it was given, so it has no gradients; a loss that "
-    "torch can differentiate was expected. Compute it from the function's argument, without "
-    "detach(), item() or NumPy."
+    "The loss does not depend on the output that the function received, so it has no gradients; "
+    "expected a loss that PyTorch can differentiate. Compute it from the function's argument, "
+    "without detach(), item() or NumPy."
 )
 
 MODULES: dict[str, tuple[Callable[[], Any], str]] = {
     "no module": (
         trace("lstm", X),
-        f"A value of type str came; a recurrent module was expected. {TAKEN}",
+        f"Got a value of type str; expected a recurrent module. {TAKEN}",
     ),
     "another module": (
         trace(nn.Sequential(nn.Linear(3, 4)), X),
-        "A module of type Sequential came, and nothing inside it is a recurrent module that can "
-        f"be traced. {TAKEN}",
+        "Got a module of type Sequential, which contains no recurrent module that can be traced. "
+        f"{TAKEN}",
     ),
     "a module inside": (
         trace(Wrapped(), X),
-        "A module of type Wrapped came, which is not recurrent itself; the recurrent module "
-        'inside it was expected. Pass module.get_submodule("encoder.text") and the inputs that '
-        "it receives.",
+        "Got a module of type Wrapped, which is not recurrent itself; expected the recurrent "
+        'module inside it. Pass module.get_submodule("encoder.text") and the inputs that it '
+        "receives.",
     ),
     "no values": (
         trace(nn.GRU(3, 4, device="meta"), X),
@@ -137,13 +134,13 @@ MODULES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "integer weights": (
         trace(with_integer_weights(), X),
-        "The weights are of type int64; floating-point weights were expected. Convert the module, "
-        "for example by module.float().",
+        "The weights have dtype int64; expected floating-point weights. Convert the module, for "
+        "example with module.float().",
     ),
     "complex weights": (
         trace(nn.RNN(3, 4, dtype=torch.complex64), X),
-        "The weights are of type complex64; floating-point weights were expected. Convert the "
-        "module, for example by module.float().",
+        "The weights have dtype complex64; expected floating-point weights. Convert the module, "
+        "for example with module.float().",
     ),
     "weights not finite": (
         trace(with_weight("weight_hh_l1_reverse", {(7, 2): math.nan, (9, 0): -math.inf}), X),
@@ -155,10 +152,10 @@ MODULES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "not what its weights say": (
         trace(shifted(), torch.ones(1, 3).double()),
-        "The gates give the module's own output back only to 1, and rounding explains at most "
-        "2.8e-14; they are not what the module computes, so no trace is given. Check whether its "
-        "forward or its weights are replaced, and trace a stock torch module with the same "
-        "weights.",
+        "The output computed from the gates differs from the module's own output by 1, and "
+        "rounding explains at most 2.8e-14. These are not the gates that the module computes, so "
+        "there is no trace. Check whether its forward method or its weights are replaced, and "
+        "trace a standard torch.nn module with the same weights.",
     ),
 }
 INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -179,13 +176,13 @@ INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "no time steps": (
         trace(nn.RNN(3, 4, batch_first=True), torch.ones(2, 0, 3)),
-        "inputs has shape (2, 0, 3) and holds nothing; at least one time step of one sequence was "
-        "expected. Pass a longer sequence.",
+        "inputs has shape (2, 0, 3) and is empty; expected at least one time step of one "
+        "sequence. Pass a longer sequence.",
     ),
     "no sequences": (
         trace(RNN, torch.ones(5, 0, 3)),
-        "inputs has shape (5, 0, 3) and holds nothing; at least one time step of one sequence was "
-        "expected. Pass a longer sequence.",
+        "inputs has shape (5, 0, 3) and is empty; expected at least one time step of one "
+        "sequence. Pass a longer sequence.",
     ),
     "integers": (trace(RNN, np.ones((5, 3), int)), DTYPE.format("inputs", "int64", "float32")),
     "an integer tensor": (trace(RNN, X.long()), DTYPE.format("inputs", "int64", "float32")),
@@ -228,7 +225,7 @@ INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "packed for a cell": (
         trace(LSTMCell(3, 4), packed()),
-        "A packed sequence came for a single cell; a cell takes padded inputs. Unpack it by "
+        "Got a packed sequence for a single cell; a cell takes padded inputs. Unpack it with "
         "torch.nn.utils.rnn.pad_packed_sequence and pass its two results as inputs and lengths.",
     ),
 }
@@ -274,25 +271,25 @@ LENGTHS_GIVEN: dict[str, tuple[Callable[[], Any], str]] = {
     "longer than the inputs": (trace(LSTM, X, lengths=[5, 6]), RANGE.format(1, 6)),
     "beside packed inputs": (
         trace(RNN, packed(), lengths=[5, 5]),
-        "lengths came beside packed inputs, which hold their own; one of the two was expected. "
+        "Got lengths together with packed inputs, which hold their own; expected one of the two. "
         "Leave lengths out.",
     ),
     "without a batch": (
         trace(RNN, X[:, 0], lengths=[5]),
-        "lengths came with a single sequence without a batch dimension; all its time steps count. "
-        "Leave lengths out and cut the sequence, or add a batch dimension.",
+        "Got lengths for a single sequence without a batch dimension, of which all time steps "
+        "count. Leave lengths out and cut the sequence, or add a batch dimension.",
     ),
 }
 LOSSES: dict[str, tuple[Callable[[], Any], str]] = {
     "name": (
         trace(RNN, X, loss="first"),
-        "loss is 'first'; one of last, all, a function of the output, or None was expected. "
-        "Choose one of these.",
+        "loss is 'first'; expected one of last, all, a function of the output, or None. Choose "
+        "one of these.",
     ),
     "number": (
         trace(RNN, X, loss=1),
-        "loss is 1; one of last, all, a function of the output, or None was expected. Choose one "
-        "of these.",
+        "loss is 1; expected one of last, all, a function of the output, or None. Choose one of "
+        "these.",
     ),
     "shape": (trace(RNN, X, loss=lambda y: y[-1]), LOSS_SHAPE.format("Tensor (2, 4)")),
     "item": (trace(RNN, X, loss=lambda y: y.sum().item()), LOSS_SHAPE.format("float")),
@@ -303,8 +300,8 @@ LOSSES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
 }
 DERIVATIVE = (
-    "Of the {} derivatives of the loss by the output, {} are NaN or infinite; finite ones were "
-    "expected, because every gradient starts from them. Look at the loss where it takes a root, a "
+    "{1} of the {0} derivatives of the loss with respect to the output are NaN or infinite; "
+    "expected finite ones, because every gradient starts from them. Check the loss for a root, a "
     'logarithm or a quotient, or trace with loss="last".'
 )
 LOSSES |= {
@@ -375,15 +372,18 @@ def test_a_name_that_a_trace_does_not_have():
         lambda: found["forget_gate"],
         'The trace has nothing named "forget_gate"; it has input, reset_gate, update_gate, '
         "hidden_candidate, reset_gate_preactivation, update_gate_preactivation, "
-        "hidden_candidate_preactivation, hidden_state. Choose one of these; names with grad_ are "
-        "there if a loss was given.",
+        "hidden_candidate_preactivation, hidden_state. Choose one of these; names with grad_ "
+        "exist only if a loss was passed.",
     )
 
 
 @pytest.mark.parametrize("name", ["trace.txt", "trace", "trace.NC"])
 def test_another_ending(name: str, tmp_path: Path):
     found = rnnviz.trace(RNN, X)
-    text = 'The file name "{}" does not end in {}. Give it one of these endings.'
+    text = (
+        'The file name "{}" has an unknown extension; it must end in one of {}. Use one of these '
+        "extensions."
+    )
     assert_refused(lambda: found.save(tmp_path / name), text.format(name, ".nc, .npz, .csv"))
     assert_refused(lambda: rnnviz.load_trace(tmp_path / name), text.format(name, ".nc, .npz"))
     assert list(tmp_path.iterdir()) == []
@@ -393,7 +393,10 @@ def test_a_table_is_written_but_not_read(tmp_path: Path):
     rnnviz.trace(RNN, X).save(tmp_path / "trace.csv")
     assert_refused(
         lambda: rnnviz.load_trace(tmp_path / "trace.csv"),
-        'The file name "trace.csv" does not end in .nc, .npz. Give it one of these endings.',
+        (
+            'The file name "trace.csv" has an unknown extension; it must end in one of .nc, .npz. '
+            "Use one of these extensions."
+        ),
     )
 
 
@@ -468,7 +471,7 @@ def test_a_damaged_file(kind: str, ending: str, tmp_path: Path):
         path.with_suffix(".nc.npz").rename(path)
     assert_refused(
         lambda: rnnviz.load_trace(path),
-        f'"damaged{ending}" is not a trace, or it is damaged; a file that Trace.save wrote was '
-        "expected. Save the trace again.",
+        f'"damaged{ending}" is not a trace, or it is damaged; expected a file written by '
+        "Trace.save. Save the trace again.",
     )
     assert not (tmp_path / "mark").exists(), "code from the file was run"

@@ -16,10 +16,10 @@ from rnnviz.experiment import FIRST_TEXT
 from rnnviz.explain.equations import equations
 from rnnviz.explain.unit_order import order_units
 from rnnviz.inputs.vocabulary import picture
+from rnnviz.instrument.payload import rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, visiting, windows
 
 pytestmark = pytest.mark.browser
@@ -396,7 +396,7 @@ def test_the_language_changes_nothing_else_and_the_address_keeps_all(visit: Visi
     before = equation_text(visit)
     for _ in range(2):
         wait_for_heatmaps(visit)
-        assert visit.count == "9단계 중 5단계"
+        assert visit.count == "5 / 9단계"
         assert visit.key("figure_gates").locator(".label b").all_inner_texts() == [
             labels("ko")[f"gate.{name}"] for name in GATES_AS_READ["gru"]
         ]
@@ -416,7 +416,7 @@ def test_a_korean_reader_is_spoken_to_in_korean_and_may_choose_english(
 ):
     with windows(browser, locale="ko-KR") as own, visiting(own, address) as visit:
         visit.open()
-        assert visit.count == f"{STEPS}단계 중 36단계"
+        assert visit.count == f"36 / {STEPS}단계"
         switch_language(visit, "English")
         assert visit.count == f"step 36 of {STEPS}"
         visit.page.reload()

@@ -162,9 +162,9 @@ def refusal(build: Any) -> str:
 )
 def test_a_cell_of_impossible_sizes_is_refused(sizes: tuple[int, int], projection: int):
     assert refusal(lambda: LSTMCell(*sizes, proj_size=projection)) == (
-        f"A cell of input size {sizes[0]}, hidden size {sizes[1]} and projection size {projection} "
-        "was asked for; input and hidden size must be at least 1, and the projection 0 (none) or "
-        "smaller than the hidden size. Choose other sizes."
+        f"The cell has input size {sizes[0]}, hidden size {sizes[1]} and projection size "
+        f"{projection}; input and hidden size must be at least 1, and the projection size 0 "
+        "(none) or smaller than the hidden size. Choose other sizes."
     )
 
 
@@ -181,7 +181,7 @@ def test_a_cell_without_equations_is_refused():
 
     blank = Blank(Form("rnn"), 2, 3, bias=True, proj_size=0)
     text = (
-        "Blank does not say what one time step computes; a cell must define step and "
+        "Blank does not define what one time step computes; a cell must define step and "
         "initial_state. Define both, or use ElmanCell, LSTMCell or GRUCell."
     )
     assert refusal(lambda: blank(torch.ones(2))) == text
@@ -191,9 +191,8 @@ def test_a_cell_without_equations_is_refused():
 @pytest.mark.parametrize("cells", [[], [[]], [[GRUCell(2, 3), GRUCell(2, 3), GRUCell(2, 3)]]])
 def test_layers_without_cells_are_refused(cells: list[list[Cell[Any]]]):
     assert refusal(lambda: rnnviz.Recurrent(cells)) == (
-        "Recurrent came without layers, or with a layer of neither one nor two cells; each layer "
-        "is a list of one cell (forward) or two (forward, backward). Pass cells such as "
-        "[[first], [second]]."
+        "Recurrent got no layers, or a layer with neither one nor two cells; each layer is a list "
+        "of one cell (forward) or two (forward, backward). Pass cells such as [[first], [second]]."
     )
 
 
@@ -211,7 +210,7 @@ def test_layers_that_do_not_fit_together_are_refused(
     cells: list[list[Cell[Any]]], wrong: str, expected: int
 ):
     assert refusal(lambda: rnnviz.Recurrent(cells)) == (
-        f"The cell {wrong} does not fit beside the first, GRUCell(2, 3); here a cell of the same "
-        f"kind and hidden size that reads {expected} inputs was expected, in a layer of as many "
+        f"The cell {wrong} does not fit with the first cell, GRUCell(2, 3); expected a cell of "
+        f"the same kind and hidden size with input size {expected}, in a layer with as many "
         "directions. Change its sizes or leave it out."
     )

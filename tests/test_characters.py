@@ -18,7 +18,7 @@ from torch import nn
 
 import rnnviz
 from rnnviz.errors import RnnvizError
-from rnnviz.formats.characters import CharacterModel, load_character_model
+from rnnviz.experiment.characters import CharacterModel, load_character_model
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 ROWS = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -28,11 +28,13 @@ CELLS = pytest.mark.parametrize("cell", sorted(ROWS))
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def model(cell: str) -> CharacterModel:
     return load_character_model(ASSETS / f"characters_{cell}.safetensors")
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def by_hand(cell: str, dtype: torch.dtype) -> tuple[nn.RNNBase, torch.Tensor, torch.Tensor, str]:
     """The recurrent module, the readout's weight and bias, and the characters: torch alone."""
     path = ASSETS / f"characters_{cell}.safetensors"
@@ -148,7 +150,7 @@ def test_a_shipped_model_knows_python(cell: str, before: str, then: str, least: 
 @CELLS
 def test_a_shipped_model_reads_unseen_source_better_than_pairs_of_letters_tell(cell: str):
     """A file of this project, which no model was trained on, beside the notes' 2-gram."""
-    text = (ASSETS.parent / "rnnviz" / "ordering.py").read_text(encoding="utf-8")
+    text = (Path(__file__).parent / "data" / "unseen_source.txt").read_text(encoding="utf-8")
     shipped = model(cell)
     probabilities = shipped.next_character(shipped.read(text))
     codes = shipped.vocabulary.encode(text).numpy()
@@ -163,7 +165,7 @@ def test_an_empty_text():
     with pytest.raises(RnnvizError) as caught:
         model("lstm").read("")
     assert str(caught.value) == (
-        "The text is empty; at least one character was expected. Enter some text."
+        "The text is empty; expected at least one character. Enter some text."
     )
 
 
@@ -199,8 +201,8 @@ def error_of(path: Path) -> str:
 
 def sentence(why: str) -> str:
     return (
-        f'The character model "m.safetensors" cannot be read: {why}. Weights and a .json beside '
-        "them that fit together were expected. Make the files again with make models."
+        f'The character model "m.safetensors" cannot be read: {why}. Expected a weights file '
+        "and a .json file that belong together. Make the files again with make models."
     )
 
 
@@ -265,8 +267,8 @@ def test_a_pickled_file_is_not_run(tmp_path: Path):
         ({**NOTES, "hidden_size": "many"}, "invalid literal for int() with base 10: 'many'"),
         (
             {**NOTES, "vocabulary": "aa"},
-            'A vocabulary of "aa" was asked for; at least one character was expected, each only '
-            "once. Leave repeated characters out.",
+            'Got the vocabulary "aa"; expected at least one character, and each only once. Leave '
+            "repeated characters out.",
         ),
     ],
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rnnviz.experiment import FIRST_TEXT, Settings
+from rnnviz.experiment import FIRST_TEXT, ComparePage
 from rnnviz.experiment.comparison import run_held
 from rnnviz.holding import Hold
 from rnnviz.locale import LANGUAGES, labels
@@ -99,7 +99,7 @@ def test_a_zoom_is_shared_and_the_cursor_follows_it(visit: Visit):
 
 
 def test_a_click_in_a_heatmap_goes_to_its_step(visit: Visit):
-    compare(visit, reads="signal", networks="gru,rnn", length=40)
+    compare(visit, input_source="signal", networks="gru,rnn", length=40)
     visit.page.locator(".st-key-figure_comparison .drag.nsewdrag").nth(1).click()
     visit.settle()
     t = int(visit.query["t"])
@@ -112,28 +112,28 @@ def test_a_click_in_a_heatmap_goes_to_its_step(visit: Visit):
 
 def test_a_network_is_changed_and_the_input_is_another(visit: Visit):
     compare(visit)
-    visit.key("reads").get_by_text("signal", exact=True).click()
+    visit.key("input_source").get_by_text("signal", exact=True).click()
     wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 100)")
     visit.key("form_1").get_by_role("button").click()
     visit.page.get_by_role("option", name="GRU, reset before").click()
     wait_for_figure(
         visit, "comparison", "(all) => all.some((m) => m.name.startsWith('GRU, reset before: '))"
     )
-    assert visit.query == {"reads": "signal", "networks": "lstm,gru_reset_before,rnn"}
+    assert visit.query == {"input_source": "signal", "networks": "lstm,gru_reset_before,rnn"}
     visit.page.keyboard.press("Escape")
     visit.page.locator("[data-do=on]").click()
     visit.wait_for_step(37)
     assert visit.query["t"] == "37"
     assert visit.cells.count() == 100
     check_cursor(visit, "comparison", 37)
-    visit.key("reads").get_by_text("text", exact=True).click()
+    visit.key("input_source").get_by_text("text", exact=True).click()
     wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 61)")
     # the widgets of a signal are gone; what they held is not
     visit.page.locator("[data-do=on]").click()
     visit.wait_for_step(38)
     assert visit.query == {"t": "38"}
     assert visit.cells.count() == len(FIRST_TEXT)
-    visit.key("reads").get_by_text("signal", exact=True).click()
+    visit.key("input_source").get_by_text("signal", exact=True).click()
     wait_for_figure(
         visit, "comparison", "(all) => all.some((m) => m.name.startsWith('GRU, reset before: '))"
     )
@@ -156,7 +156,7 @@ def test_the_instrument_is_itself_again_on_the_step_page(visit: Visit):
 
 
 def test_a_slider_is_followed_while_it_is_dragged(visit: Visit):
-    compare(visit, reads="signal")
+    compare(visit, input_source="signal")
     bar = visit.key("hidden").locator("input[type=range]")
     bar.focus()
     for _ in range(5):
@@ -165,7 +165,7 @@ def test_a_slider_is_followed_while_it_is_dragged(visit: Visit):
     assert visit.query["hidden"] == "21"
 
 
-def test_settings_stay_while_another_page_is_looked_at(visit: Visit):
+def test_settings_stay_while_another_page_is_open(visit: Visit):
     compare(visit, networks="gru.2,rnn_relu", length=30, loss="all", equal="parameters")
     before = visit.query
     visit.page.get_by_role("link", name="Gradients").click()
@@ -181,7 +181,9 @@ def test_settings_stay_while_another_page_is_looked_at(visit: Visit):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_section_stands_and_what_is_held_follows(visit: Visit, language: str):
     words = labels(language)
-    compare(visit, language=language, reads="signal", length=40, networks="lstm_peephole,gru")
+    compare(
+        visit, language=language, input_source="signal", length=40, networks="lstm_peephole,gru"
+    )
     figures = {
         "memory": ("sensitivity",),
         "hold": ("hold_lines", "hold_difference", "hold_gradients"),
@@ -207,10 +209,10 @@ def test_every_section_stands_and_what_is_held_follows(visit: Visit, language: s
 
 
 def test_what_is_held_follows_without_a_run_of_the_page(visit: Visit):
-    query = {"reads": "signal", "length": "40", "networks": "lstm,gru", "part": "hold"}
+    query = {"input_source": "signal", "length": "40", "networks": "lstm,gru", "part": "hold"}
     visit.open("/compare", **query)
     wait_for_figure(visit, "hold_lines", "(all) => all.length > 0")
-    settings, problems = Settings.from_query(query, "en")
+    settings, problems = ComparePage.from_query(query, "en")
     assert problems == []
     runs = visit.page.evaluate("() => window.rnnvizPage.runs")
     for name, keys in (("hold_value", ["PageDown"] * 3), ("hold_from", ["PageUp", "ArrowRight"])):
@@ -235,7 +237,7 @@ def test_what_is_held_follows_without_a_run_of_the_page(visit: Visit):
 
 
 def test_zoom_in_a_row_of_the_lines_stays_when_they_change(visit: Visit):
-    compare(visit, reads="signal", length=40, networks="lstm,gru")
+    compare(visit, input_source="signal", length=40, networks="lstm,gru")
     figure = visit.key("figure_comparison_lines")
     figure.scroll_into_view_if_needed()
     wait_for_figure(visit, "comparison_lines", "(all) => all.length > 0")

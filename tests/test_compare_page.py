@@ -10,12 +10,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import rnnviz
-from rnnviz.experiment import FIRST_TEXT, ComparisonSettings, Settings, run_compared
+from rnnviz.experiment import FIRST_TEXT, ComparePage, ComparisonSettings, run_compared
 from rnnviz.experiment.comparison import bits_of, compared_input
 from rnnviz.gradients import gradient_norms
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import LANGUAGES, labels
-from rnnviz.plots.matching import ROWS, matched
+from rnnviz.plots.matching import ROWS, matched, nearest_part
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.compare.sections import PARTS
@@ -52,7 +52,7 @@ def check_heatmaps(figure: dict[str, Any], traces: dict[str, Trace]) -> None:
     """Each network's arrays stand under its label, and nothing else does."""
     found = {(m["name"].partition(": ")[0], m["meta"]): m for m in figure["data"] if "meta" in m}
     for (label, record), row in product(traces.items(), ROWS):
-        values = matched(record, row)
+        values = matched(nearest_part(record), row)
         assert (values is not None) == ((label, row) in found)
         if values is not None:
             z = decoded(found.pop((label, row))["z"])
@@ -94,7 +94,7 @@ def test_four_networks_of_other_forms(language: str):
     names = {key: words[f"form.{key}"] for key in ("lstm_peephole", "rnn_relu", "lstm_coupled")}
     gru = words("form.with_layers", form=words["form.gru_reset_before"], layers=2)
     names["gru_reset_before.2.both"] = words("form.with_both", form=gru)
-    settings = Settings.from_query({"networks": VARIANTS})[0].comparison()
+    settings = ComparePage.from_query({"networks": VARIANTS})[0].comparison()
     traces = run_compared(settings)
     drawn = figures(page)
     check_heatmaps(drawn["comparison"], {names[key]: trace for key, trace in traces.items()})
@@ -117,13 +117,13 @@ def test_four_networks_of_other_forms(language: str):
 
 
 def test_a_network_is_changed_added_and_taken_away():
-    page = compare_page(reads="signal")
+    page = compare_page(input_source="signal")
     page.selectbox(key="form_1").set_value("gru_reset_before")
     run(page)
-    assert settings_of(page) == {"reads": "signal", "networks": "lstm,gru_reset_before,rnn"}
+    assert settings_of(page) == {"input_source": "signal", "networks": "lstm,gru_reset_before,rnn"}
     page.selectbox(key="layers_2").set_value(3)
     run(page)
-    page.toggle(key="both_2").set_value(True)
+    page.toggle(key="bidirectional_2").set_value(True)
     run(page)
     page.button(key="add_network").click()
     run(page)
@@ -139,26 +139,26 @@ def test_a_network_is_changed_added_and_taken_away():
 
 def test_from_a_signal_to_a_text_and_back():
     page = compare_page(networks="gru_reset_before,lstm_coupled.2")
-    choice(page, "reads").set_value("text")
+    choice(page, "input_source").set_value("text")
     run(page)
     assert settings_of(page) == {"networks": "gru,lstm"}
     assert set(page.selectbox(key="form_0").options) == {"GRU", "RNN"}
     page.selectbox(key="form_0").set_value("rnn")
     run(page)
     assert settings_of(page) == {"networks": "rnn,lstm"}
-    choice(page, "reads").set_value("signal")
+    choice(page, "input_source").set_value("signal")
     run(page)
     assert settings_of(page) == {
-        "reads": "signal",
+        "input_source": "signal",
         "networks": "gru_reset_before,lstm_coupled.2",
     }
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_budget_too_small_for_any_size(language: str):
-    page = compare_page(reads="signal", equal="parameters", budget="30", language=language)
+    page = compare_page(input_source="signal", equal="parameters", budget="30", language=language)
     words = labels(language)
-    assert errors_of(page) == [words("error.compared_budget", budget=30, smallest=40)]
+    assert errors_of(page) == [words("error.compared_budget", budget=30, hidden=2, smallest=40)]
     assert figures(page) == {}
     page.session_state["budget"] = 40
     run(page)
@@ -182,11 +182,16 @@ def test_more_than_the_page_takes_on(language: str):
 
 
 def test_what_an_address_gets_wrong_is_told():
-    page = compare_page(networks="lstm", reads="voice", budget="1", part="x", layer="5")
+    page = compare_page(networks="lstm", input_source="voice", budget="1", part="x", layer="5")
     messages = told(page.warning)
     assert len(messages) == 5
-    for name, value in (("networks", "lstm"), ("reads", "voice"), ("budget", "1"), ("layer", "5")):
-        assert any(f"The address says {name}={value}, " in message for message in messages)
+    for name, value in (
+        ("networks", "lstm"),
+        ("input_source", "voice"),
+        ("budget", "1"),
+        ("layer", "5"),
+    ):
+        assert any(f"The link asks for {name}={value}, " in message for message in messages)
     assert set(figures(page)) == {"comparison", "comparison_lines", "gradient_norms"}
     assert settings_of(page) == {}
 
@@ -195,7 +200,7 @@ def test_what_an_address_gets_wrong_is_told():
 def test_each_minus_the_first(language: str):
     page = compare_page(networks="gru,gru_reset_before,rnn", difference="true", language=language)
     words = labels(language)
-    settings = Settings.from_query({"networks": "gru,gru_reset_before,rnn"})[0].comparison()
+    settings = ComparePage.from_query({"networks": "gru,gru_reset_before,rnn"})[0].comparison()
     traces = run_compared(settings)
     drawn = figures(page)
     names = {part["name"].partition(": ")[0] for part in drawn["comparison"]["data"]}
@@ -227,16 +232,21 @@ def test_a_text_of_one_character_has_no_gradient():
 
 
 def test_memory_is_what_the_library_says():
-    page = compare_page(reads="signal", length="9", part="memory")
+    page = compare_page(input_source="signal", length="9", part="memory")
     (found,) = figures(page).values()
     assert [part["name"] for part in found["data"]] == ["LSTM", "GRU", "RNN"]
-    settings = Settings(reads="signal", length=9).comparison()
+    settings = ComparisonSettings(input_source="signal", length=9)
     for part, record in zip(found["data"], run_compared(settings).values(), strict=True):
         wanted = rnnviz.sensitivity_norms(record).values
         assert np.array_equal(np.isneginf(wanted), np.tri(9) == 0)
         wanted = np.where(np.isneginf(wanted), np.nan, wanted).astype(np.float32)
         assert np.array_equal(decoded(part["z"]), wanted, equal_nan=True)
-    assert settings_of(page) == {"reads": "signal", "length": "9", "part": "memory", "t": "9"}
+    assert settings_of(page) == {
+        "input_source": "signal",
+        "length": "9",
+        "part": "memory",
+        "t": "9",
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,29 +11,25 @@ import torch
 import xarray
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from torch import nn
 
 from rnnviz import RnnvizError, gradient_norms, initialise, sensitivity_norms, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.counting import count_parameters
-from rnnviz.experiment import FIRST_TEXT, FORMS, ComparisonSettings, Settings
-from rnnviz.experiment.compared_network import (
-    FIRST_NETWORKS,
-    Compared,
-    FormName,
-    keys_of,
-    read_networks,
-)
+from rnnviz.experiment import FIRST_TEXT, FORMS, ComparePage, ComparisonSettings
 from rnnviz.experiment.comparison import (
-    MOST_SECONDS,
     bits_of,
     build_compared,
-    check_limits,
     compared_input,
     run_compared,
-    seconds_of,
-    sizes_of,
+)
+from rnnviz.experiment.comparison_sizes import MOST_SECONDS, check_limits, seconds_of, sizes_of
+from rnnviz.experiment.network_spec import (
+    DEFAULT_NETWORKS,
+    FormName,
+    NetworkSpec,
+    keys_of,
+    read_networks,
 )
 from rnnviz.experiment.sensitivity import sensitivities_of, sources_of
 from rnnviz.inputs.signals import make_signal
@@ -45,33 +41,34 @@ from rnnviz.plots.comparison_lines import (
     plot_gradient_comparison,
 )
 from rnnviz.plots.lines import looks_of
-from rnnviz.plots.matching import ROWS, matched, pool
+from rnnviz.plots.matching import ROWS, matched, nearest_part, pool
 from rnnviz.plots.sensitivity import plot_sensitivity
 from rnnviz.plots.style import palette
 from rnnviz.recurrent import Recurrent
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
 
-networks = st.builds(Compared, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
+networks = st.builds(NetworkSpec, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
 
 
 def fresh(came: str, **rest: Any) -> ComparisonSettings:
-    return ComparisonSettings.model_validate({"reads": "signal", "networks": came} | rest)
+    values: dict[str, Any] = {"input_source": "signal", "networks": came} | rest
+    return ComparisonSettings(**values)
 
 
 # The address
 
 
 @given(st.lists(networks, min_size=2, max_size=4))
-def test_networks_come_back_from_their_address(found: list[Compared]):
+def test_networks_come_back_from_their_address(found: list[NetworkSpec]):
     written = ",".join(map(str, found))
     assert read_networks(written) == tuple(found)
     assert len(set(keys_of(found))) == len(found)
-    settings, problems = Settings.from_query({"networks": written, "reads": "signal"})
+    settings, problems = ComparePage.from_query({"networks": written, "input_source": "signal"})
     assert (settings.networks, problems) == (tuple(found), [])
     query = settings.to_query()
     assert query.get("networks", "lstm,gru,rnn") == written
-    assert Settings.from_query(query) == (settings, [])
+    assert ComparePage.from_query(query) == (settings, [])
 
 
 @pytest.mark.parametrize(
@@ -88,49 +85,56 @@ def test_networks_come_back_from_their_address(found: list[Compared]):
     ],
 )
 def test_an_address_of_no_networks_is_told(came: str):
-    settings, problems = Settings.from_query({"networks": came})
-    assert settings.networks == FIRST_NETWORKS
+    settings, problems = ComparePage.from_query({"networks": came})
+    assert settings.networks == DEFAULT_NETWORKS
     assert [str(problem) for problem in problems] == [
-        f"The address says networks={came}, which must be two to four of rnn, rnn_relu, "
-        "rnn_sigmoid, rnn_identity, lstm, lstm_peephole, lstm_coupled, gru, gru_reset_before, each "
-        "with .2 to .4 for layers and .both for both directions if wanted. The page shows "
-        "lstm,gru,rnn instead."
+        f"The link asks for networks={came}, which must be 2 to 4 of rnn, rnn_relu, "
+        "rnn_sigmoid, rnn_identity, lstm, lstm_peephole, lstm_coupled, gru, gru_reset_before, "
+        "each followed by .2 to .4 for its layers and .both for bidirectional if needed. The page "
+        "shows lstm,gru,rnn instead."
     ]
 
 
 def test_a_text_asks_for_trained_networks():
     untrained = {"networks": "lstm,gru.2"}
-    settings, problems = Settings.from_query(untrained)
-    assert (settings.reads, problems) == ("signal", [])
-    settings, problems = Settings.from_query(untrained | {"reads": "text"})
-    assert settings.reads == "signal"
+    settings, problems = ComparePage.from_query(untrained)
+    assert (settings.input_source, problems) == ("signal", [])
+    settings, problems = ComparePage.from_query(untrained | {"input_source": "text"})
+    assert settings.input_source == "signal"
     assert [str(problem) for problem in problems] == [
-        "The address asks for a text to be read by gru.2; trained models there are only of lstm, "
-        "gru and rnn, of one layer. The page shows a signal instead."
+        "The link asks for a text with the networks gru.2, but trained models exist only for "
+        "lstm, gru and rnn with one layer. The page shows a signal instead."
     ]
 
 
 def test_the_step_is_one_of_the_input_that_is_read():
-    assert Settings.from_query({"reads": "signal", "t": "100"})[0].t == 100
-    settings, problems = Settings.from_query({"reads": "signal", "length": "20", "t": "21"})
+    assert ComparePage.from_query({"input_source": "signal", "t": "100"})[0].t == 100
+    settings, problems = ComparePage.from_query(
+        {"input_source": "signal", "length": "20", "t": "21"}
+    )
     assert settings.t == 20
     assert str(problems[0]) == (
-        "The address says t=21, but the signal has 20 steps. The page shows the last one instead."
+        "The link asks for t=21, but the last step of the signal is 20. The page shows that "
+        "step instead."
     )
 
 
 def test_what_the_networks_do_not_depend_on_is_left_out():
-    one = Settings.model_validate({"t": 3, "seed": 5, "part": "memory", "difference": True})
-    assert one.comparison() == Settings().comparison()
+    one = ComparePage(t=3, seed=5, part="memory", difference=True)
+    assert one.comparison() == ComparePage().comparison()
     assert one.comparison().text == FIRST_TEXT
-    signal = Settings(reads="signal", budget=500, text="ab").comparison()
-    assert signal == Settings(reads="signal", budget=600).comparison()
-    assert Settings(reads="signal", seed=1).comparison() != signal
+    signal = ComparePage(input_source="signal", budget=500, text="ab").comparison()
+    assert signal == ComparePage(input_source="signal", budget=600).comparison()
+    assert ComparePage(input_source="signal", seed=1).comparison() != signal
 
 
 def test_networks_cannot_be_made_wrong():
-    for wrong in (("lstm", "gru"), (Compared("lstm"),), (Compared("lstm", 5), Compared("gru"))):
-        with pytest.raises(ValidationError):
+    for wrong in (
+        ("lstm", "gru"),
+        (NetworkSpec("lstm"),),
+        (NetworkSpec("lstm", 5), NetworkSpec("gru")),
+    ):
+        with pytest.raises(RnnvizError, match=r"expected form\.layers\.both, …"):
             ComparisonSettings(networks=wrong)  # pyright: ignore[reportArgumentType]  # that is the point
 
 
@@ -140,7 +144,7 @@ def test_networks_cannot_be_made_wrong():
 @pytest.mark.parametrize("form", get_args(FormName))
 def test_parameters_are_counted_as_they_are(form: FormName):
     for layers, both, hidden in product((1, 2), (False, True), (2, 5)):
-        network = Compared(form, layers, both)
+        network = NetworkSpec(form, layers, both)
         settings = fresh(f"{network},rnn", hidden=hidden)
         module = build_compared(settings)[str(network)]
         count = sum(parameter.numel() for parameter in module.parameters())
@@ -148,7 +152,7 @@ def test_parameters_are_counted_as_they_are(form: FormName):
 
 
 @given(st.lists(networks, min_size=2, max_size=4), st.integers(10, 60_000))
-def test_the_budget_gives_the_largest_size_within_it(found: list[Compared], budget: int):
+def test_the_budget_gives_the_largest_size_within_it(found: list[NetworkSpec], budget: int):
     settings = fresh(",".join(map(str, found)), equal="parameters", budget=budget)
     written = ",".join(map(str, found))
     smallest = max(map(count_parameters, sizes_of(fresh(written, hidden=2)).values()))
@@ -156,7 +160,7 @@ def test_the_budget_gives_the_largest_size_within_it(found: list[Compared], budg
         with pytest.raises(RnnvizError) as caught:
             sizes_of(settings)
         assert str(caught.value) == (
-            f"The budget is {budget:,} parameters; the smallest networks of these forms, with 2 "
+            f"The budget is {budget:,} parameters; the smallest networks of these kinds, with 2 "
             f"hidden units, need up to {smallest:,}. Choose a budget of at least {smallest:,}, or "
             "fewer layers or directions."
         )
@@ -174,9 +178,9 @@ def test_what_takes_too_long_is_refused():
     with pytest.raises(RnnvizError) as caught:
         run_compared(settings)
     assert str(caught.value) == (
-        f"To run these networks would take about {seconds:.1f} s; this page takes on up to 2 s. "
-        "Choose fewer steps, units, layers or networks; peepholes, coupled gates and reset before "
-        "take longest."
+        f"Running these networks would take about {seconds:.1f} s; the limit is 2 s. Choose fewer "
+        "steps, units, layers or networks; peepholes, coupled gates and reset before are the "
+        "slowest."
     )
     assert check_limits(fresh("lstm,gru,rnn,rnn_relu", length=2000))["gru"].hidden_size == 16
 
@@ -253,12 +257,12 @@ def test_a_text_is_read_by_the_shipped_models():
 
 
 def test_a_text_without_trained_models_is_refused():
-    networks = (Compared("gru", 2), Compared("lstm"))
+    networks = (NetworkSpec("gru", 2), NetworkSpec("lstm"))
     with pytest.raises(RnnvizError) as caught:
         run_compared(ComparisonSettings(networks=networks), character_model)
     assert str(caught.value) == (
-        "A text was to be read by gru.2; trained models of lstm, gru or rnn of one layer were "
-        "expected, and where to find them. Choose among these, or a signal."
+        "Got gru.2 to read a text; expected trained models of lstm, gru or rnn with one layer, "
+        "and the folder that holds them. Choose among these, or a signal."
     )
 
 
@@ -321,7 +325,7 @@ def test_one_scale_a_row_one_time_axis_and_empty_places(traces: dict[str, Trace]
     assert cell["cmin"] == -cell["cmax"]
     said = [note["text"] for note in layout["annotations"]]
     assert said.count("no reset gate") == 3
-    assert said.count("no gate that keeps") == 1
+    assert said.count("no keep gate") == 1
     assert len(layout["shapes"]) == 3 * 1 + 2 * 2 + 2  # reset; output and cell state; keeps, writes
 
 
@@ -332,13 +336,13 @@ def test_a_row_that_no_network_has_is_left_out():
 
 def test_a_layer_by_number_or_the_last_there_is(traces: dict[str, Trace]):
     gru = traces["gru_reset_before.2.both"]
-    first = matched(gru, "hidden_state", layer=0)
-    last = matched(gru, "hidden_state", layer=3)
+    first = matched(nearest_part(gru, layer=0), "hidden_state")
+    last = matched(nearest_part(gru, layer=3), "hidden_state")
     assert first is not None
     assert last is not None
     assert (first == gru["hidden_state"].values[0, 0, :, 0]).all()
     assert (last == gru["hidden_state"].values[1, 0, :, 0]).all()
-    assert (last == matched(gru, "hidden_state")).all()
+    assert (last == matched(nearest_part(gru), "hidden_state")).all()
 
 
 def test_more_than_there_is_room_for_is_pooled():
@@ -362,16 +366,16 @@ def test_differences_unit_by_unit_of_networks_alike():
     for label in ("gru_reset_before", "gru.2"):
         for row in ("keeps", "reset", "hidden_state"):
             heatmap = drawn(figure, f"{label} − gru", row)
-            one, other = (matched(traces[n], row) for n in (label, "gru"))
+            one, other = (matched(nearest_part(traces[n]), row) for n in (label, "gru"))
             assert one is not None
             assert other is not None
             assert (heatmap.z == (one - other).T.astype(np.float32)).all()
     with pytest.raises(RnnvizError) as caught:
         plot_comparison({n: traces[n] for n in ("lstm", "gru")}, difference=True)
     assert str(caught.value) == (
-        'No network has the gates and the number of units of "lstm", from which the others are to '
-        "be subtracted unit by unit; at least one was expected. Compare means, or networks of one "
-        "form and size."
+        'No other network has the gates and the number of units of "lstm", so there is nothing to '
+        "subtract unit by unit; expected at least one. Compare means, or networks of one kind and "
+        "size."
     )
 
 
@@ -383,7 +387,7 @@ def test_lines_are_means(traces: dict[str, Trace], difference: bool):
     for row in [*ROWS, "norm"]:
         lines: dict[str, Any] = {}
         for label, run in traces.items():
-            values = outputs[label] if row == "norm" else matched(run, row)
+            values = outputs[label] if row == "norm" else matched(nearest_part(run), row)
             if values is not None:
                 lines[label] = values.mean(-1) if values.ndim == 2 else values
         if difference:
@@ -472,8 +476,8 @@ def test_sources_are_as_many_as_can_be_worked_out():
     with pytest.raises(RnnvizError) as caught:
         sources_of([wide])
     assert str(caught.value) == (
-        "To work out what is left of every input would take about 8 s; this page takes on up to "
-        "3 s. Choose fewer steps or units."
+        "Computing how much of each input remains would take about 8 s; the limit is 3 s. Choose "
+        "fewer steps or units."
     )
 
 
@@ -491,6 +495,6 @@ def test_models_of_other_vocabularies_are_not_compared():
     lost = sorted(shipped["gru"].vocabulary.characters[:2])
     assert str(caught.value) == (
         "lstm and gru do not read the same characters; only one of them knows "
-        f"{' '.join(map(picture, lost))}. On one text only networks of one vocabulary can be "
-        "compared: leave one of them out."
+        f"{' '.join(map(picture, lost))}. Only networks with the same vocabulary can be compared "
+        "on one text: leave one of them out."
     )

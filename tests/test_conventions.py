@@ -265,38 +265,38 @@ ERRORS = [
     (
         GRU,
         KERAS_RESET_BEFORE,
-        "The GRU multiplies by its reset gate after the product with U_n; Keras "
-        "(reset_after=False) does so before it. No choice of weights turns one into the other. "
-        "Use a convention that has this order, or train a network of the other form.",
-        "이 GRU는 U_n과의 행렬 곱 뒤에 리셋 게이트를 곱하고, Keras (reset_after=False)에서는 행렬 "
-        "곱 앞에서 곱합니다. 가중치를 어떻게 정해도 한쪽을 다른 쪽으로 바꿀 수 없습니다. 순서가 "
-        "같은 관례를 쓰거나 다른 형태의 신경망을 학습해 주십시오.",
+        "The GRU multiplies by its reset gate after the product with U_n, Keras "
+        "(reset_after=False) before it. No choice of weights turns one into the other. Use a "
+        "convention with the same order, or train a network of the other kind.",
+        "이 GRU는 U_n과의 행렬 곱 다음에 리셋 게이트를 곱하고, Keras (reset_after=False)에서는 "
+        "행렬 곱 전에 곱합니다. 가중치를 어떻게 정해도 한쪽을 다른 쪽으로 바꿀 수 없습니다. "
+        "순서가 같은 관례를 쓰거나 다른 형태의 신경망을 학습하세요.",
     ),
     (
         BEFORE,
         TORCH,
-        "The GRU multiplies by its reset gate before the product with U_n; torch does so after "
-        "it. No choice of weights turns one into the other. Use a convention that has this "
-        "order, or train a network of the other form.",
-        "이 GRU는 U_n과의 행렬 곱 앞에서 리셋 게이트를 곱하고, torch에서는 행렬 곱 뒤에 곱합니다. "
+        "The GRU multiplies by its reset gate before the product with U_n, torch after it. No "
+        "choice of weights turns one into the other. Use a convention with the same order, or "
+        "train a network of the other kind.",
+        "이 GRU는 U_n과의 행렬 곱 전에 리셋 게이트를 곱하고, torch에서는 행렬 곱 다음에 곱합니다. "
         "가중치를 어떻게 정해도 한쪽을 다른 쪽으로 바꿀 수 없습니다. 순서가 같은 관례를 쓰거나 "
-        "다른 형태의 신경망을 학습해 주십시오.",
+        "다른 형태의 신경망을 학습하세요.",
     ),
     (
         PEEPHOLE,
         KERAS,
-        "The LSTM has peepholes; Keras (reset_after=True) has no place for them. Leave them out, "
-        "or use ONNX.",
+        "The LSTM has peepholes, which Keras (reset_after=True) cannot store. Leave them out, or "
+        "use ONNX.",
         "이 LSTM에는 핍홀이 있지만 Keras (reset_after=True)에는 이를 담을 자리가 없습니다. 핍홀을 "
-        "빼거나 ONNX를 사용해 주십시오.",
+        "빼거나 ONNX를 사용하세요.",
     ),
     (
         LSTM,
         CHO,
-        'The convention "Cho et al. (2014)" came with the cell "lstm"; it speaks of GRUs only. '
-        "Use a GRU, or the convention of torch, Keras or ONNX.",
-        '관례 "Cho et al. (2014)"에 "lstm" 셀이 들어왔습니다. 이 관례는 GRU만 다룹니다. GRU를 '
-        "쓰거나 torch, Keras, ONNX의 관례를 골라 주십시오.",
+        'Got the cell "lstm" with the convention "Cho et al. (2014)", which covers only GRUs. Use '
+        "a GRU, or the convention of PyTorch, Keras or ONNX.",
+        '"Cho et al. (2014)" 관례에 "lstm" 셀이 들어왔습니다. 이 관례는 GRU만 다룹니다. GRU를 '
+        "쓰거나 PyTorch, Keras, ONNX의 관례를 고르세요.",
     ),
 ]
 
@@ -320,14 +320,14 @@ def test_the_candidates_biases_cannot_be_merged():
     with pytest.raises(RnnvizError) as caught:
         pack(own, GRU, one)
     assert str(caught.value) == (
-        "The two biases of the GRU's candidate are to be merged into one, as one bias has it; the "
-        "reset gate multiplies one of them and not the other, so that they can be merged only "
-        "where b_hn is 0, and here it reaches 2.5. Keep both, or set b_hn to 0."
+        "one bias has one bias where the GRU's candidate has two. The reset gate multiplies only "
+        "one of them, so they can be merged only if b_hn is 0; here it reaches 2.5. Keep both, or "
+        "set b_hn to 0."
     )
     assert caught.value.message("ko") == (
-        "one bias의 관례대로 GRU 후보 값의 두 편향을 하나로 합치려고 합니다. 리셋 게이트는 그중 "
-        "하나에만 곱해지므로 b_hn이 0일 때만 합칠 수 있는데, 여기서는 최대 2.5입니다. 두 편향을 "
-        "그대로 두거나 b_hn을 0으로 바꿔 주십시오."
+        "one bias 관례에서는 GRU 후보 값의 두 편향을 하나로 합칩니다. 리셋 게이트는 그중 하나에만 "
+        "곱해지므로 b_hn이 0일 때만 합칠 수 있는데, 여기서는 최대 2.5입니다. 두 편향을 그대로 "
+        "두거나 b_hn을 0으로 바꾸세요."
     )
     own["bias_hh"][2 * UNITS :] = 0
     came = run_packed(pack(own, GRU, one), inputs(), GRU, one)
@@ -339,19 +339,19 @@ def test_a_projection_or_a_missing_array_is_told():
     with pytest.raises(RnnvizError) as caught:
         pack(own, LSTM, ONNX)
     assert str(caught.value) == (
-        "The LSTM has a projection; ONNX has no place for it. Leave it out, or use torch."
+        "The LSTM has a projection, which ONNX cannot store. Leave it out, or use PyTorch."
     )
     assert caught.value.message("ko") == (
-        "이 LSTM에는 투영이 있지만 ONNX에는 이를 담을 자리가 없습니다. 투영을 빼거나 torch를 "
-        "사용해 주십시오."
+        "이 LSTM에는 투영이 있지만 ONNX에는 이를 담을 자리가 없습니다. 투영을 빼거나 PyTorch를 "
+        "사용하세요."
     )
     with pytest.raises(RnnvizError) as caught:
         unpack({"W": np.zeros((4, 1))}, LSTM, KERAS)
     assert str(caught.value) == (
-        "Keras (reset_after=True) was given W; for this cell it has kernel, recurrent_kernel. "
-        "Pass the arrays under these names."
+        "Keras (reset_after=True) got W; for this cell it expects kernel, recurrent_kernel. Pass "
+        "the arrays under these names."
     )
     assert caught.value.message("ko") == (
         "Keras (reset_after=True)의 가중치로 W 배열이 들어왔습니다. 이 셀에 필요한 배열: kernel, "
-        "recurrent_kernel. 이 이름으로 전달해 주십시오."
+        "recurrent_kernel. 이 이름으로 전달하세요."
     )

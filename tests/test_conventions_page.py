@@ -57,7 +57,7 @@ def formulas(page: AppTest) -> list[str]:
 def stays(page: AppTest, key: str, words: Labels) -> bool:
     """Whether the page says of a switch that only rounding differs, by so little."""
     before, after = words(f"stays.{key}", largest="#", steps=50).split("#")
-    number = r"(0|\d × 10⁻¹[⁵⁶⁷⁸⁹])"
+    number = "(0|\\d\u00a0×\u00a010⁻¹[⁵⁶⁷⁸⁹])"
     line = f"<p class='rnnviz-effect'>{re.escape(before)}{number}{re.escape(after)}</p>"
     return re.search(line, html(page)) is not None
 
@@ -146,7 +146,7 @@ def test_the_numbers_say_what_stays_and_what_changes(language: str):
     assert stays(page, "flip_update", words)
     both = words("changes.all", largest=f"{merged:.2g}")
     assert escape(both) in html(page)
-    assert escape(words("convention.no_merge", title="torch")) in html(page)
+    assert escape(words("convention.no_merge", title="PyTorch")) in html(page)
     switch(page, "flip_update", "reset_before")
     moved = difference(form, own, x, reset_after=False).largest
     assert moved > 0.1
@@ -175,9 +175,9 @@ def test_the_blocks_are_the_weights(cell: str, order: str):
         (
             "gru",
             "keras",
-        ): "Keras keeps them as kernel (3, 12), recurrent_kernel (4, 12), bias (2, 12).",
-        ("lstm", "onnx"): "ONNX keeps them as W (1, 16, 3), R (1, 16, 4), B (1, 32).",
-        ("rnn", "keras"): "Keras keeps them as kernel (3, 4), recurrent_kernel (4, 4), bias (4,).",
+        ): "Arrays in Keras: kernel (3, 12), recurrent_kernel (4, 12), bias (2, 12).",
+        ("lstm", "onnx"): "Arrays in ONNX: W (1, 16, 3), R (1, 16, 4), B (1, 32).",
+        ("rnn", "keras"): "Arrays in Keras: kernel (3, 4), recurrent_kernel (4, 4), bias (4,).",
     }
     if (cell, order) in arrays:
         assert arrays[cell, order] in html(page)

@@ -172,16 +172,14 @@ def test_a_budget_too_small_is_told():
     with pytest.raises(RnnvizError) as caught:
         fit_hidden(LSTM, 3, 1343, least=16)
     assert str(caught.value) == (
-        "The budget is 1,343 parameters; the smallest LSTM that was asked for, with 16 hidden "
-        "units in each layer, has 1,344. Give at least that many, or take fewer inputs, layers or "
-        "directions."
+        "The budget is 1,343 parameters; the smallest such LSTM, with hidden size 16 in each "
+        "layer, has 1,344. Raise the budget, or use fewer inputs, layers or directions."
     )
     assert caught.value.message("ko") == (
-        "매개변수 예산이 1,343개입니다. 요청한 것 중 가장 작은 LSTM(층마다 은닉 유닛 16개)의 "
-        "매개변수는 1,344개입니다. 예산을 그 이상으로 정하거나 입력, 층, 방향의 수를 줄여 "
-        "주십시오."
+        "매개변수 한도가 1,343개입니다. 조건에 맞는 가장 작은 LSTM(층마다 은닉 크기 16)의 "
+        "매개변수는 1,344개입니다. 한도를 그 이상으로 올리거나 입력, 층, 방향의 수를 줄이세요."
     )
-    with pytest.raises(RnnvizError, match="most is 3; ≥ 4 was expected"):
+    with pytest.raises(RnnvizError, match="most is 3; expected ≥ 4"):
         fit_hidden(LSTM, 3, 1343, least=4, most=3)
 
 
@@ -189,19 +187,19 @@ def test_sizes_that_no_network_has():
     with pytest.raises(RnnvizError) as caught:
         Size(RNN, 3, 4, layers=0, biases=3)
     assert str(caught.value) == (
-        "A network of 0 layers, 1 directions, 3 bias vectors a gate and projection size 0 was "
-        'asked for, of "rnn" cells; there must be at least 1 layer, 1 or 2 directions, 0, 1 or 2 '
-        "bias vectors, and a projection in an LSTM only. Choose other sizes."
+        'Got cell "rnn", layers=0, directions=1, biases per gate=3, projection size=0; expected '
+        "at least 1 layer, 1 or 2 directions, 0, 1 or 2 bias vectors, and a projection only in an "
+        "LSTM. Choose other sizes."
     )
     assert caught.value.message("ko") == (
-        '"rnn" 셀로 층 0개, 방향 1개, 게이트마다 편향 벡터 3개, 투영 크기 0인 신경망이 '
-        "요청되었습니다. 층은 1개 이상, 방향은 1개나 2개, 편향 벡터는 0개에서 2개까지여야 하고 "
-        "투영은 LSTM에만 있습니다. 크기를 다시 정해 주십시오."
+        '신경망의 셀은 "rnn", 층은 0개, 방향은 1개, 게이트당 편향 벡터는 3개, 투영 크기는 '
+        "0입니다. 층은 1개 이상, 방향은 1개나 2개, 편향 벡터는 0개에서 2개까지여야 하고 투영은 "
+        "LSTM에만 있습니다. 크기를 다시 정하세요."
     )
     for wrong in ((0, 4, 0), (3, 0, 0), (3, 4, 4)):
-        with pytest.raises(RnnvizError, match="A cell of input size"):
+        with pytest.raises(RnnvizError, match="The cell has input size"):
             Size(LSTM, *wrong[:2], proj_size=wrong[2])
-    with pytest.raises(RnnvizError, match="projection size 2"):
+    with pytest.raises(RnnvizError, match="projection size=2"):
         Size(GRU, 3, 4, proj_size=2)
 
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.web.server.app_discovery import discover_asgi_app
 
-from rnnviz.experiment import Settings, run_networks
+from rnnviz.experiment import NetworkSettings, run_networks
 from rnnviz.gradients import plain_pass
 from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.eigenvalues import plot_eigenvalues
@@ -62,10 +62,15 @@ def check(drawing: Drawing) -> None:
 @pytest.mark.parametrize("language", ["en", "ko"])
 @pytest.mark.parametrize(
     "settings",
-    [Settings(), Settings(gain=0.0), Settings(gain=3.0, length=300), Settings(length=2, hidden=2)],
+    [
+        NetworkSettings(),
+        NetworkSettings(gain=0.0),
+        NetworkSettings(gain=3.0, length=300),
+        NetworkSettings(length=2, hidden=2),
+    ],
 )
-def test_a_drawing_is_written_as_its_figure_is(settings: Settings, language: str):
-    traces: Mapping[str, Trace] = run_networks(settings.network())
+def test_a_drawing_is_written_as_its_figure_is(settings: NetworkSettings, language: str):
+    traces: Mapping[str, Trace] = run_networks(settings)
     for plot in OF_ALL:
         check(plot.drawn(traces, language=language))
         check(plot.drawn(traces, language=language, dark=True))
@@ -75,7 +80,7 @@ def test_a_drawing_is_written_as_its_figure_is(settings: Settings, language: str
 
 
 def test_the_figure_of_a_drawing_is_plotlys_own():
-    traces = run_networks(Settings().network())
+    traces = run_networks(NetworkSettings())
     for plot in OF_ALL:
         found: go.Figure = plot(traces)
         assert type(found) is go.Figure
@@ -114,13 +119,13 @@ def test_a_number_that_json_has_no_word_for_goes_as_plotly_writes_it():
 
 STARTED = """
 import gc, threading, app
-from rnnviz.experiment import Settings
+from rnnviz.experiment import NetworkSettings
 from rnnviz.ui import cache
 
 (load,) = (thread for thread in threading.enumerate() if thread.name.endswith("(load)"))
 load.join()
 cache.of_each = None  # nothing can be worked out any more
-print(*cache.measured(Settings().network()), gc.isenabled(), gc.get_freeze_count() > 100_000)
+print(*cache.measured(NetworkSettings()), gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
 
 

@@ -1,5 +1,6 @@
 """Settings and the address bar: there and back, and what a bad address is told."""
 
+import math
 from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rnnviz.cells import GATES_AS_READ
+from rnnviz.errors import RnnvizError
 from rnnviz.experiment import (
     FASTEST,
     FIRST_TEXT,
@@ -17,46 +19,76 @@ from rnnviz.experiment import (
     MOST_EDITED,
     SCENES,
     CellName,
-    Compared,
+    ComparePage,
+    ComparisonSettings,
     Edit,
     EqualName,
     GateName,
+    GradientsPage,
     InitName,
     InputName,
     LanguageName,
     LossName,
     NetworkSettings,
+    NetworkSpec,
     NonlinearityName,
+    PageSettings,
     PartName,
-    ReadingSettings,
-    Settings,
+    StepPage,
+    keys_of,
     limits_of,
     with_edit,
 )
-from rnnviz.experiment.compared_network import FIRST_NETWORKS
+from rnnviz.experiment.network_spec import DEFAULT_NETWORKS
+from rnnviz.experiment.settings import (
+    OLD_NAMES,
+    CellChoice,
+    Settings,
+    SignalRun,
+    write_value,
+)
 from rnnviz.explain.unit_order import ORDERS
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import LANGUAGES
 
+languages = st.sampled_from(get_args(LanguageName))
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+def gates_of(cell: str) -> st.SearchStrategy[Any]:
+    return st.none() | st.sampled_from(GATES_AS_READ[cell])
+
 
 @st.composite
-def every_settings(draw: st.DrawFn) -> Settings:
+def step_pages(draw: st.DrawFn) -> StepPage:
     cell = draw(st.sampled_from(get_args(CellName)))
-    text = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60))
-    fields = draw(network_fields()) | draw(comparison_fields())
-    steps = fields["length"] if fields["reads"] == "signal" else len(text)
-    return Settings(
+    text = draw(texts)
+    return StepPage(
         cell=cell,
         text=text,
-        t=draw(st.integers(1, steps)),
+        t=draw(st.integers(1, len(text))),
         unit=draw(st.none() | st.integers(0, 10**6)),
         order=draw(st.sampled_from(ORDERS)),  # pyright: ignore[reportArgumentType]  # its names
-        gate=draw(st.none() | st.sampled_from(GATES_AS_READ[cell])),  # pyright: ignore[reportArgumentType]  # its names
+        gate=draw(gates_of(cell)),
         all_terms=draw(st.booleans()),
         speed=draw(st.integers(1, FASTEST)),
-        language=draw(st.sampled_from(get_args(LanguageName))),
-        **fields,
+        language=draw(languages),
     )
+
+
+@st.composite
+def gradients_pages(draw: st.DrawFn) -> GradientsPage:
+    cell = draw(st.sampled_from(get_args(CellName)))
+    fields = draw(network_fields())
+    return GradientsPage(cell=cell, gate=draw(gates_of(cell)), language=draw(languages), **fields)
+
+
+@st.composite
+def compare_pages(draw: st.DrawFn) -> ComparePage:
+    text, fields = draw(texts), draw(comparison_fields())
+    steps = fields["length"] if fields["input_source"] == "signal" else len(text)
+    t = draw(st.integers(1, steps))
+    return ComparePage(text=text, t=t, language=draw(languages), **fields)
 
 
 @st.composite
@@ -95,38 +127,53 @@ def network_fields(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def comparison_fields(draw: st.DrawFn) -> dict[str, Any]:
-    """The fields that the comparison alone has."""
-    reads = draw(st.sampled_from(get_args(InputName)))
-    fresh = st.builds(Compared, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
-    one = fresh if reads == "signal" else st.sampled_from(FIRST_NETWORKS)
+    """The fields that the comparison has beside the text, the step and the language."""
+    source = draw(st.sampled_from(get_args(InputName)))
+    fresh = st.builds(NetworkSpec, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
+    one = fresh if source == "signal" else st.sampled_from(DEFAULT_NETWORKS)
+    networks = tuple(draw(st.lists(one, min_size=2, max_size=4)))
     return {
-        "networks": tuple(draw(st.lists(one, min_size=2, max_size=4))),
-        "reads": reads,
+        "networks": networks,
+        "input_source": source,
+        "selected": draw(st.none() | st.sampled_from(keys_of(networks))),
+        "hidden": draw(st.integers(2, 256)),
+        "length": draw(st.integers(2, 2000)),
+        "seed": draw(st.integers(0, 9999)),
+        "signal": draw(st.sampled_from(SIGNALS)),
+        "loss": draw(st.sampled_from(get_args(LossName))),
         "equal": draw(st.sampled_from(get_args(EqualName))),
         "budget": draw(st.integers(10, 60_000)),
         "difference": draw(st.booleans()),
         "part": draw(st.sampled_from(get_args(PartName))),
         "layer": draw(st.integers(1, 4)),
         "direction": draw(st.sampled_from(("forward", "backward"))),
+        "speed": draw(st.integers(1, FASTEST)),
+        "hold_units": tuple(draw(st.lists(st.integers(0, 300), max_size=3))),
+        "hold_value": draw(st.floats(-3, 3)),
     }
+
+
+every_page = step_pages() | gradients_pages() | compare_pages()
+PAGES: tuple[type[PageSettings], ...] = (StepPage, GradientsPage, ComparePage)
 
 
 def through_address(query: dict[str, str]) -> dict[str, str]:
     return dict(parse_qsl(urlencode(query), keep_blank_values=True, strict_parsing=bool(query)))
 
 
-@given(every_settings())
-def test_settings_come_back_from_their_address(settings: Settings):
+@given(every_page)
+def test_settings_come_back_from_their_address(settings: PageSettings):
     query = settings.to_query()
-    assert Settings.from_query(through_address(query)) == (settings, [])
-    assert set(query) <= set(Settings.model_fields)
+    assert type(settings).from_query(through_address(query)) == (settings, [])
+    assert set(query) <= set(type(settings).model_fields)
 
 
-@given(every_settings(), st.sampled_from(get_args(LanguageName)))
-def test_settings_come_back_whatever_language_the_reader_speaks(settings: Settings, spoken: str):
-    query = settings.to_query(spoken)  # pyright: ignore[reportArgumentType]  # one of its names
-    found = Settings.from_query(through_address(query), spoken)  # pyright: ignore[reportArgumentType]  # one of its names
-    assert found == (settings, [])
+@given(every_page, languages)
+def test_settings_come_back_whatever_language_the_reader_speaks(
+    settings: PageSettings, spoken: LanguageName
+):
+    query = settings.to_query(spoken)
+    assert type(settings).from_query(through_address(query), spoken) == (settings, [])
     assert ("language" in query) == (settings.language != spoken)
 
 
@@ -148,45 +195,88 @@ def test_settings_come_back_whatever_language_the_reader_speaks(settings: Settin
     ],
 )
 def test_a_text_comes_back_from_its_address(text: str):
-    settings = Settings(text=text, t=len(text))
-    assert Settings.from_query(through_address(settings.to_query())) == (settings, [])
+    settings = StepPage(text=text, t=len(text))
+    assert StepPage.from_query(through_address(settings.to_query())) == (settings, [])
 
 
-def test_the_first_view_has_a_bare_address():
-    assert Settings().to_query() == {}
-    assert Settings.from_query({}) == (Settings(), [])
-    assert Settings().text == FIRST_TEXT
-    assert Settings.from_query({}, "ko") == (Settings(language="ko"), [])
+@pytest.mark.parametrize("page", PAGES)
+def test_the_first_view_has_a_bare_address(page: type[PageSettings]):
+    assert page().to_query() == {}
+    assert page.from_query({}) == (page(), [])
+    assert page.from_query({}, "ko") == (page(language="ko"), [])
+    assert StepPage().text == ComparePage().text == FIRST_TEXT
 
 
-def test_a_page_writes_its_own_fields_alone():
-    settings = Settings(cell="gru", t=5, gain=1.1, language="ko")
-    reading = settings.to_query(fields=ReadingSettings.model_fields)
-    assert reading == {"cell": "gru", "t": "5", "language": "ko"}
-    networks = settings.to_query(fields=NetworkSettings.model_fields)
-    assert networks == {"cell": "gru", "gain": "1.1", "language": "ko"}
-
-
-def test_the_networks_do_not_depend_on_what_is_looked_at():
-    one = Settings(cell="rnn", gate="hidden", clip=1.0, claim=True, gain=1.1, t=3)
-    other = Settings(cell="gru", gain=1.1)
+def test_the_networks_do_not_depend_on_what_is_shown():
+    one = GradientsPage(cell="rnn", gate="hidden", clip=1.0, claim=True, gain=1.1)
+    other = GradientsPage(cell="gru", gain=1.1)
     assert one.network() == other.network() == NetworkSettings(gain=1.1)
 
 
 @pytest.mark.parametrize("name", SCENES)
 def test_every_scene_has_an_address(name: str):
-    settings = Settings.model_validate(dict(SCENES[name]))
-    assert Settings.from_query(through_address(settings.to_query())) == (settings, [])
+    query = SCENES[name].to_query()
+    assert GradientsPage.from_query(through_address(query)) == (SCENES[name], [])
 
 
 def test_limits_are_those_that_are_checked():
     for name in ("hidden", "length", "seed", "gain", "spectral_radius", "input_scale", "clip"):
-        low, high = limits_of(name)
+        low, high = limits_of(GradientsPage, name)
+        settings: Any = GradientsPage
         for value in (low, high):
-            assert getattr(Settings.model_validate({name: value}), name) == value
+            assert getattr(settings(**{name: value}), name) == value
         for value in (low - 1e-3, high + 1):
-            with pytest.raises(ValidationError):
-                Settings.model_validate({name: value})
+            with pytest.raises(RnnvizError):
+                settings(**{name: value})
+
+
+def classes(base: type[Settings]) -> set[type[Settings]]:
+    return {base}.union(*(classes(kind) for kind in base.__subclasses__()))
+
+
+def test_every_field_is_declared_once():
+    """So its type, its limits and its default are the same on every page."""
+    fields = [
+        name
+        for kind in classes(Settings)
+        if kind.__module__.startswith("rnnviz.")
+        for name in kind.__annotations__
+        if name in kind.model_fields
+    ]
+    assert len(fields) > 40
+    assert sorted(fields) == sorted(set(fields))
+
+
+def test_pages_share_the_fields_of_one_name():
+    shared = [name for page in PAGES for name in page.model_fields]
+    for name in set(shared):
+        found = {repr(page.model_fields[name]) for page in PAGES if name in page.model_fields}
+        assert len(found) == 1, name
+
+
+@pytest.mark.parametrize(
+    ("old", "page", "query"),
+    [
+        ("reads", ComparePage, {"reads": "signal"}),
+        ("looked_at", ComparePage, {"looked_at": "gru"}),
+    ],
+)
+def test_a_link_with_an_old_name_is_read(old: str, page: type[PageSettings], query: dict[str, str]):
+    (value,), name = query.values(), OLD_NAMES[old]
+    settings, problems = page.from_query(query)
+    assert (settings, problems) == page.from_query({name: value})
+    assert getattr(settings, name) == value
+    assert settings.to_query() == {name: value}
+    other = {"reads": "text", "looked_at": "rnn"}[old]
+    assert page.from_query({old: other, name: value}) == (settings, [])
+    _, (problem,) = page.from_query({old: "nobody"})
+    assert f"The link asks for {old}=nobody" in str(problem)
+
+
+def test_every_old_name_is_one_of_a_field():
+    fields = {name for page in PAGES for name in page.model_fields}
+    assert set(OLD_NAMES.values()) <= fields
+    assert set(OLD_NAMES) & fields == set()
 
 
 def test_the_languages_are_those_of_the_catalogs():
@@ -195,28 +285,34 @@ def test_the_languages_are_those_of_the_catalogs():
 
 
 def test_what_is_no_setting_is_let_be():
-    assert Settings.from_query({"utm_source": "a", "T": "0", "embed": "true"}) == (Settings(), [])
+    assert StepPage.from_query({"utm_source": "a", "T": "0", "gain": "9"}) == (StepPage(), [])
 
 
-CHOICE = "The address says {}, which must be one of {}. The page shows {} instead."
-WHOLE = "The address says {}, which must be a positive whole number. The page shows {} instead."
+CHOICE = "The link asks for {}, which must be one of {}. The page shows {} instead."
+WHOLE = "The link asks for {}, which must be a positive integer. The page shows {} instead."
 WHOLE_FROM = (
-    "The address says {}, which must be a whole number from {} to {}. The page shows {} instead."
+    "The link asks for {}, which must be an integer from {} to {}. The page shows {} instead."
 )
 NUMBER_FROM = (
-    "The address says {}, which must be a number from {} to {}. The page shows {} instead."
+    "The link asks for {}, which must be a number from {} to {}. The page shows {} instead."
 )
 UNSET = (
-    "The address says {}, which must be a number from {} to {}. The page leaves it unset instead."
+    "The link asks for {}, which must be a number from {} to {}. The page leaves it unset instead."
 )
 EDIT = (
-    "The address says edit={}, which must be cell.gate.row.column:value, with commas between "
-    "several, such as rnn.hidden.0.1:0.5. The page shows the weights as drawn instead."
+    "The link asks for edit={}, which must be cell.gate.row.column:value, several of them "
+    "separated by commas, such as rnn.hidden.0.1:0.5. The page shows the initial weights instead."
 )
 GATES = {
     "rnn": "hidden",
     "lstm": "forget_gate, input_gate, cell_candidate, output_gate",
     "gru": "update_gate, reset_gate, hidden_candidate",
+}
+
+
+OTHERS: dict[type[PageSettings], dict[str, str]] = {
+    StepPage: {"order": "variance", "unit": "7", "speed": "9", "t": "12"},
+    GradientsPage: {"gain": "1.5", "seed": "7", "loss": "all", "init": "xavier"},
 }
 
 
@@ -259,42 +355,42 @@ GATES = {
         ({"t": "9" * 5000}, WHOLE.format("t=" + "9" * 40, "36"), "t", 36),
         (
             {"t": "99"},
-            "The address says t=99, but the text has 61 steps. The page shows the last one "
-            "instead.",
+            "The link asks for t=99, but the last step of the text is 61. The page shows that "
+            "step instead.",
             "t",
             61,
         ),
         (
             {"unit": "-1"},
-            "The address says unit=-1, which must be a whole number from 0. The page shows the "
-            "first unit of the order instead.",
+            "The link asks for unit=-1, which must be an integer from 0. The page shows the first "
+            "unit of the order instead.",
             "unit",
             None,
         ),
         (
             {"unit": "first"},
-            "The address says unit=first, which must be a whole number from 0. The page shows the "
+            "The link asks for unit=first, which must be an integer from 0. The page shows the "
             "first unit of the order instead.",
             "unit",
             None,
         ),
         (
             {"text": "x" * (MOST_CHARACTERS + 1)},
-            "The text has 2,001 characters; at most 2,000 can be read. Shorten it; until then the "
-            "page shows the text before.",
+            "The text has 2,001 characters; the limit is 2,000. Shorten it; until then the page "
+            "shows the previous text.",
             "text",
             FIRST_TEXT,
         ),
         (
             {"text": "한" * 1_000_000},
-            "The text has 1,000,000 characters; at most 2,000 can be read. Shorten it; until then "
-            "the page shows the text before.",
+            "The text has 1,000,000 characters; the limit is 2,000. Shorten it; until then the "
+            "page shows the previous text.",
             "text",
             FIRST_TEXT,
         ),
         (
             {"text": ""},
-            "The text is empty; at least one character was expected. Enter some text.",
+            "The text is empty; expected at least one character. Enter some text.",
             "text",
             FIRST_TEXT,
         ),
@@ -337,17 +433,17 @@ GATES = {
         ),
         (
             {"hidden": "2", "edit": "rnn.hidden.0.1:1,gru.update_gate.2.0:0.5"},
-            "The address edits gru.update_gate.2.0:0.5, which is not there or not shown: weights "
-            "can be edited up to 8 hidden units, rows and columns here run from 0 to 1. The page "
-            "leaves these out.",
+            "The link edits gru.update_gate.2.0:0.5, which does not exist or is not shown: "
+            "weights can be edited up to 8 hidden units, and rows and columns here run from 0 to "
+            "1. The page ignores these edits.",
             "edit",
             (Edit("rnn", "hidden", 0, 1, 1.0),),
         ),
         (
             {"hidden": "9", "edit": "rnn.hidden.0.1:1"},
-            "The address edits rnn.hidden.0.1:1.0, which is not there or not shown: weights can "
-            "be edited up to 8 hidden units, rows and columns here run from 0 to 7. The page "
-            "leaves these out.",
+            "The link edits rnn.hidden.0.1:1.0, which does not exist or is not shown: weights can "
+            "be edited up to 8 hidden units, and rows and columns here run from 0 to 7. The page "
+            "ignores these edits.",
             "edit",
             (),
         ),
@@ -371,13 +467,14 @@ GATES = {
 def test_a_bad_value_is_told_and_the_others_survive(
     query: dict[str, str], message: str, field: str, shown: object
 ):
-    others = {"cell": "gru", "order": "variance", "unit": "7", "speed": "9", "t": "12"}
+    page = next(page for page in PAGES if set(query) <= set(page.model_fields))
+    others = {"cell": "gru"} | OTHERS[page]
     others = {name: value for name, value in others.items() if name not in query}
-    settings, problems = Settings.from_query(others | query)
+    settings, problems = page.from_query(others | query)
     assert [str(problem) for problem in problems] == [message]
     assert getattr(settings, field) == shown
     wanted = {name: value for name, value in settings if name in others}
-    assert {name: str(value) for name, value in wanted.items()} == others
+    assert {name: write_value(value) for name, value in wanted.items()} == others
 
 
 def test_every_bad_value_is_told():
@@ -390,30 +487,75 @@ def test_every_bad_value_is_told():
         "gate": "x",
         "speed": "x",
     }
-    settings, problems = Settings.from_query(query | {"language": "x"}, "ko")
-    assert settings == Settings()
+    settings, problems = StepPage.from_query(query | {"language": "x"}, "ko")
+    assert settings == StepPage()
     assert len(problems) == 8
     for name in ("cell", "t", "unit", "order", "gate", "speed", "language"):
-        assert sum(f"says {name}=x" in str(problem) for problem in problems) == 1
+        assert sum(f"asks for {name}=x" in str(problem) for problem in problems) == 1
     assert all(problem.message("ko") != str(problem) for problem in problems)
 
 
 def test_a_text_too_short_for_the_first_step_is_no_problem():
-    assert Settings.from_query({"text": "ab"}) == (Settings(text="ab", t=2), [])
+    assert StepPage.from_query({"text": "ab"}) == (StepPage(text="ab", t=2), [])
 
 
-@given(st.dictionaries(st.sampled_from([*Settings.model_fields, "x"]), st.text(max_size=50)))
-def test_no_address_is_too_odd(query: dict[str, str]):
-    settings, problems = Settings.from_query(query)
-    assert settings == Settings.model_validate(dict(settings))
-    assert settings.t <= settings.steps
-    assert settings.gate is None or settings.gate in GATES_AS_READ[settings.cell]
+NAMES = sorted({name for page in PAGES for name in page.model_fields} | {*OLD_NAMES, "x"})
+
+
+@given(st.sampled_from(PAGES), st.dictionaries(st.sampled_from(NAMES), st.text(max_size=50)))
+def test_no_address_is_too_odd(page: type[PageSettings], query: dict[str, str]):
+    settings, problems = page.from_query(query)
+    assert settings == page(**dict(settings))
+    if isinstance(settings, CellChoice):
+        assert settings.gate is None or settings.gate in GATES_AS_READ[settings.cell]
+    if isinstance(settings, StepPage):
+        assert settings.t <= len(settings.text)
+    if isinstance(settings, ComparePage):
+        assert settings.t <= settings.steps
+        assert settings.selected in (None, *keys_of(settings.networks))
     for problem in problems:
         assert all(len(problem.message(language)) < 300 for language in LANGUAGES)
 
 
-def test_settings_cannot_be_changed_or_made_wrong():
+def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError):
-        Settings().t = 4  # pyright: ignore[reportAttributeAccessIssue]  # that is the point
-    with pytest.raises(ValidationError):
-        Settings(text="")
+        StepPage().t = 4  # pyright: ignore[reportAttributeAccessIssue]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("page", "values", "message"),
+    [
+        (GradientsPage, {"hidden": 300}, "hidden is 300; expected 2 – 256."),
+        (GradientsPage, {"hidden": True}, "hidden is true; expected 2 – 256."),
+        (NetworkSettings, {"gain": math.nan}, "gain is nan; expected 0 – 3."),
+        (GradientsPage, {"clip": 0}, "clip is 0; expected 0.001 – 1000."),
+        (GradientsPage, {"loss": "first"}, "loss is first; expected last, all."),
+        (GradientsPage, {"claim": "x"}, "claim is x; expected true, false."),
+        (GradientsPage, {"edit": "x"}, "edit is x; expected cell.gate.row.column:value."),
+        (StepPage, {"text": ""}, "text is ; expected len(text) = 1 – 2000."),
+        (StepPage, {"t": 0}, "t is 0; expected 1 – ∞."),
+        (StepPage, {"unit": -1}, "unit is -1; expected 0 – ∞."),
+        (ComparePage, {"selected": 3}, "selected is 3; expected string."),
+        (
+            ComparisonSettings,
+            {"networks": (NetworkSpec("lstm", 5), NetworkSpec("gru"))},
+            "networks is lstm.5,gru; expected form.layers.both, ….",
+        ),
+    ],
+)
+def test_a_value_beyond_its_limits_is_refused_in_words(
+    page: type[Settings], values: dict[str, Any], message: str
+):
+    with pytest.raises(RnnvizError) as caught:
+        page(**values)
+    assert str(caught.value) == f"{message} Pass such a value."
+    assert caught.value.message("ko") != str(caught.value)
+
+
+def test_a_setting_that_there_is_not_is_refused():
+    with pytest.raises(RnnvizError) as caught:
+        SignalRun(hiden=3)  # pyright: ignore[reportCallIssue]  # that is the point
+    assert str(caught.value) == (
+        "There is no setting hiden; expected one of hidden, length, seed, signal, loss. "
+        "Correct the name."
+    )

@@ -32,23 +32,23 @@ FIGURES = [
     rnnviz.plot_weight_gradients,
     rnnviz.plot_eigenvalues,
 ]
-NUMBER = "{} is {}; {} was expected. Choose another number."
+NUMBER = "{} is {}; expected {}. Choose another number."
 NO_RADIUS = (
-    "The recurrent weights {} have spectral radius 0, and no factor gives them another. "
-    "Initialise them first, at random for one."
+    "The recurrent weights {} have spectral radius 0, and scaling cannot change that. Initialise "
+    "them first, for example with random values."
 )
 WEIGHTS = (
-    "Of the {} values of {}, {} are NaN or infinite, the first at index {}; a trace needs finite "
-    "weights. Load the weights of an earlier training step, or start again with a smaller "
-    "learning rate or with clipping."
+    "{2} of the {0} values of {1} are NaN or infinite, the first at index {3}; a trace needs "
+    "finite weights. Load the weights of an earlier training step, or train again with a smaller "
+    "learning rate or with gradient clipping."
 )
 OVERFLOWN = (
-    "The Jacobians from time step {} on hold NaN or inf; finite numbers were expected. Shorten "
-    "the sequence to the steps before, or choose smaller weights."
+    "The Jacobians contain NaN or inf from time step {} on; expected finite numbers. Shorten the "
+    "sequence to the steps before it, or choose smaller weights."
 )
 PART = (
-    "Layer {} and sequence {} were asked for; there are 1 layers and 1 sequences, counted from 0. "
-    "Choose smaller numbers."
+    "Layer {} or sequence {} is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 1. Choose "
+    "other numbers."
 )
 
 
@@ -222,8 +222,8 @@ def test_chrono_for_very_many_steps():
 
 def test_a_plain_rnn_has_no_forget_bias():
     text = (
-        'The cell "rnn" has no gate that keeps its state; an LSTM (forget gate) or a GRU '
-        "(update gate) was expected. Choose another cell or another initialisation."
+        'The cell "rnn" has no gate that keeps its state; expected an LSTM (forget gate) or a GRU '
+        "(update gate). Choose another cell or another initialisation."
     )
     for module in (made("relu"), nn.RNNCell(2, 3), ElmanCell(2, 3, "sigmoid")):
         assert message(lambda module=module: initialise.forget_bias(module, 1.0)) == text
@@ -431,17 +431,17 @@ def test_a_gradient_that_is_0_everywhere(kind: str):
 
 def test_a_loss_that_does_not_depend_on_the_output():
     text = (
-        "The loss does not depend on the output it was given, so it has no gradients; a loss that "
-        "torch can differentiate was expected. Compute it from the function's argument, without "
-        "detach(), item() or NumPy."
+        "The loss does not depend on the output that the function received, so it has no "
+        "gradients; expected a loss that PyTorch can differentiate. Compute it from the "
+        "function's argument, without detach(), item() or NumPy."
     )
     free = torch.ones(1, requires_grad=True)
     for loss in (lambda _: free.sum(), lambda y: y.detach().sum(), lambda _: torch.ones(())):
         assert message(lambda loss=loss: traced(made("gru"), 2, loss)) == text
     no_loss = traced(made("gru"), 2, None)
     text = (
-        "The trace has no gradients, because no loss was given. "
-        'Trace again with loss="last", "all" or a function of the output.'
+        'The trace has no gradients, because no loss was passed. Trace again with loss="last", '
+        '"all" or a function of the output.'
     )
     acts: list[Callable[[], Any]] = [
         lambda: rnnviz.diagnose(no_loss),
@@ -639,8 +639,8 @@ def test_a_step_that_has_no_room_is_refused():
     trace = traced(module, 2)
     still = rnnviz.trace(module, torch.zeros(2, 2).double(), loss="last")
     text = (
-        "In layer 0 one step can multiply a gradient by up to 10^602; up to 10^361 can be worked "
-        "out. Make the recurrent weights or the projection smaller."
+        "In layer 0 one step can multiply a gradient by up to 10^602; the limit is 10^361. Make "
+        "the recurrent weights or the projection smaller."
     )
     for found in (trace, still):
         assert message(lambda found=found: rnnviz.gradient_norms(found)) == text
@@ -684,14 +684,11 @@ def test_figures_of_parts_that_are_not_there():
         assert message(lambda name=name: rnnviz.plot_gradient_norms(traces, name=name)) == (
             f'The trace has nothing named "grad_{name}"; it has input, hidden_preactivation, '
             "hidden_state, grad_hidden_state, grad_hidden_preactivation. Choose one of these; "
-            "names with grad_ are there if a loss was given."
+            "names with grad_ exist only if a loss was passed."
         )
 
 
-NOTHING = (
-    "The mapping of networks to show is empty; at least one was expected, under the label it is to "
-    "have. Add one."
-)
+NOTHING = "There is no network to show; expected a mapping from labels to at least one. Add one."
 
 
 @pytest.mark.parametrize("plot", [*FIGURES, plot_lyapunov, plot_saturation])
@@ -708,8 +705,7 @@ def test_a_figure_of_no_memories_is_refused():
 
 def test_clipping_at_its_ends():
     words = (
-        "The threshold for clipping is {}; a positive finite number was expected. "
-        "Choose another threshold."
+        "The clipping threshold is {}; expected a positive finite number. Choose another threshold."
     )
     gradients = {"w": np.array([3.0, -4.0], np.float32)}
     for threshold in (0.0, -1.0, math.nan, math.inf, -math.inf):
@@ -755,13 +751,13 @@ def test_clipping_says_how_many_entries_are_not_finite():
         gradients = {"a": np.ones(2), "b": np.array([1.0, bad, bad])}
         for clip in (rnnviz.clip_by_norm, rnnviz.clip_by_value):
             assert message(lambda clip=clip, gradients=gradients: clip(gradients, 1.0)) == (
-                'The gradient "b" has 2 of 3 entries that are not finite; finite gradients were '
-                "expected, because clipping would make NaN of them all or hide them. Skip this "
-                "update, or make the gradient smaller first."
+                '2 of the 3 entries of the gradient "b" are not finite; expected finite '
+                "gradients, because clipping would turn all of them into NaN or hide the problem. "
+                "Skip this update, or make the gradient smaller first."
             )
     assert message(lambda: rnnviz.clip_by_norm({"w": np.full(2, 1e200)}, 1.0)) == (
-        "The norm of all gradients overflows float64, and clipping by it would make 0 of them "
-        "all; a finite norm was expected. Clip by value, or pass the gradients in float64."
+        "The norm of all gradients overflows float64, so clipping by it would turn all of them "
+        "into 0; expected a finite norm. Clip by value, or pass the gradients in float64."
     )
 
 

@@ -235,7 +235,10 @@ def test_exponents_are_drawn_as_they_are(
 
 @pytest.mark.parametrize(
     ("language", "name"),
-    [("en", "LSTM: −∞, dies at once"), ("ko", labels("ko")("plot.dies_at_once", label="LSTM"))],
+    [
+        ("en", ("LSTM: −∞, vanishes in one step")),
+        ("ko", labels("ko")("plot.dies_at_once", label="LSTM")),
+    ],
 )
 def test_a_direction_that_dies_is_a_cross_at_the_foot(
     traces: Mapping[str, Trace], language: str, name: str
@@ -283,7 +286,7 @@ def test_saturation_is_shown_by_gate_most_saturated_first(language: str) -> None
             values = -np.sort(-saturated[gate])
             np.testing.assert_array_equal(row[: len(values)], values)
             assert np.isnan(row[len(values) :]).all()
-            share = f"{100 * float(saturated[gate].mean()):.0f} %"
+            share = f"{100 * float(saturated[gate].mean()):.0f}%"
             names.append(f"{label}, {words[f'gate.{gate}']}")
             expected.append(f"{names[-1]}  <b>{share}</b>")
     assert list(heatmap.y) == list(figure.layout.yaxis.tickvals) == names
@@ -331,8 +334,8 @@ def test_weights_that_are_not_there(traces: Mapping[str, Trace]) -> None:
     refused = {
         'The cell "lstm" has no gate "reset_gate"; it has input_gate, forget_gate, '
         "cell_candidate, output_gate. Choose one of these.": {"gate": "reset_gate"},
-        "Layer 1 and sequence 0 were asked for; there are 1 layers and 2 sequences, counted from "
-        "0. Choose smaller numbers.": {"layer": 1},
+        "Layer 1 or sequence 0 is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 2. "
+        "Choose other numbers.": {"layer": 1},
         'The direction is "up"; the trace has forward, backward. Choose one of these.': {
             "direction": "up"
         },

@@ -251,8 +251,8 @@ def test_no_loss_and_norms_of_exact_zeros():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.gradient_norms(trace)
     assert str(error.value) == (
-        "The trace has no gradients, because no loss was given. "
-        'Trace again with loss="last", "all" or a function of the output.'
+        'The trace has no gradients, because no loss was passed. Trace again with loss="last", '
+        '"all" or a function of the output.'
     )
     dead = rnnviz.gradient_norms(steady(0.0, 2, 4))["hidden_state"].values.ravel()
     assert np.isneginf(dead[:3]).all()
@@ -334,8 +334,8 @@ def test_without_recurrent_weights_all_flows_along_the_cell_state():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.split_cell_gradient(plain_case("gru").trace())
     assert str(error.value) == (
-        'The cell "gru" has no cell state to split a gradient of; an LSTM was expected. '
-        "Trace an LSTM."
+        'The cell "gru" has no cell state whose gradient could be split; expected an LSTM. Trace '
+        "an LSTM."
     )
 
 
@@ -365,9 +365,9 @@ def test_clipping_is_torchs(dtype: Any, threshold: float):
 def test_what_torchs_clipping_hides_is_said():
     infinite = {"weight_hh_l0": np.array([1.0, np.inf])}
     words = (
-        'The gradient "weight_hh_l0" has 1 of 2 entries that are not finite; finite gradients '
-        "were expected, because clipping would make NaN of them all or hide them. "
-        "Skip this update, or make the gradient smaller first."
+        '1 of the 2 entries of the gradient "weight_hh_l0" are not finite; expected finite '
+        "gradients, because clipping would turn all of them into NaN or hide the problem. Skip "
+        "this update, or make the gradient smaller first."
     )
     for clip in (rnnviz.clip_by_norm, rnnviz.clip_by_value):
         with pytest.raises(rnnviz.RnnvizError) as error:
@@ -377,14 +377,13 @@ def test_what_torchs_clipping_hides_is_said():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.clip_by_norm(large, 1.0)
     assert str(error.value) == (
-        "The norm of all gradients overflows float32, and clipping by it would make 0 of them "
-        "all; a finite norm was expected. Clip by value, or pass the gradients in float64."
+        "The norm of all gradients overflows float32, so clipping by it would turn all of them "
+        "into 0; expected a finite norm. Clip by value, or pass the gradients in float64."
     )
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.clip_by_value(large, 0)
     assert str(error.value) == (
-        "The threshold for clipping is 0; a positive finite number was expected. "
-        "Choose another threshold."
+        "The clipping threshold is 0; expected a positive finite number. Choose another threshold."
     )
 
 
@@ -468,8 +467,8 @@ def test_a_part_that_is_not_there():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.diagnose(trace, layer=1)
     assert str(error.value) == (
-        "Layer 1 and sequence 0 were asked for; there are 1 layers and 3 sequences, "
-        "counted from 0. Choose smaller numbers."
+        "Layer 1 or sequence 0 is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 3. "
+        "Choose other numbers."
     )
 
 

@@ -16,8 +16,8 @@ from rnnviz.experiment import (
     MOST_EDITED,
     SCENES,
     Edit,
+    GradientsPage,
     NetworkSettings,
-    Settings,
     limits_of,
     run_networks,
 )
@@ -108,14 +108,14 @@ def check_norms(page: AppTest, settings: NetworkSettings) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", SCENES)
 def test_every_scene_stands(name: str, language: str):
-    settings = Settings.model_validate(dict(SCENES[name]))
+    settings = SCENES[name]
     page = gradients_page(**settings.to_query(), language=language)
     words, said = labels(language), shown(page)
     assert any(escape(words[f"scene.{name}_words"]) in text for text in said)
     assert [text for text in said if KEY.fullmatch(text)] == []
     assert not page.error
     assert not page.warning
-    assert settings_of(page) == settings.to_query(fields=NetworkSettings.model_fields) | (
+    assert settings_of(page) == settings.to_query() | (
         {"language": language} if language != "en" else {}
     )
     wanted = {"gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation"}
@@ -134,11 +134,13 @@ def test_the_verdict_is_the_librarys():
     assert plain.lost is not None
     said = "".join(shown(page))
     assert f"the gradient halves every {found.half_life:.1f} steps." in said
-    assert f"From step {plain.lost.time + 1} back, plain float32 shows 0." in said
+    assert (
+        f"Plain float32 shows 0 at step {plain.lost.time + 1} and at all steps before it."
+    ) in said
     norms = gradient_norms(trace)["hidden_state"].values.ravel()
     log10 = norms[0] - norms[-1]
     power = str(math.floor(log10)).translate(SUPERSCRIPT)
-    assert f"At step 1 it is {10 ** (log10 % 1):.1f} × 10{power} times" in said
+    assert f"At step 1 it is {10 ** (log10 % 1):.1f}\u00a0×\u00a010{power} times" in said
 
 
 ENDS = [(name, end) for name in ("gain", "input_scale", "hidden", "length") for end in (0, 1)]
@@ -147,11 +149,11 @@ ENDS = [(name, end) for name in ("gain", "input_scale", "hidden", "length") for 
 @pytest.mark.parametrize(("name", "end"), ENDS)
 def test_every_slider_to_either_end(name: str, end: int):
     page = gradients_page(length="50", hidden="4")
-    value = limits_of(name)[end]
+    value = limits_of(GradientsPage, name)[end]
     whole = name in ("hidden", "length")
     change(page, name, int(value) if whole else float(value))
     changed = {"length": 50, "hidden": 4, name: value}
-    settings = NetworkSettings.model_validate(changed)
+    settings = NetworkSettings(**changed)
     check_norms(page, settings)
     assert settings_of(page)[name] == str(value)
     assert not page.error
@@ -160,12 +162,12 @@ def test_every_slider_to_either_end(name: str, end: int):
 @pytest.mark.parametrize("name", ["spectral_radius", "forget_bias", "clip"])
 def test_every_notched_slider_to_either_end(name: str):
     page = gradients_page(length="50", hidden="4")
-    low, high = limits_of(name)
+    low, high = limits_of(GradientsPage, name)
     check_norms(page, NetworkSettings(length=50, hidden=4))  # the first notch: as drawn, or none
     for value in (float(high), float(low)):
         change(page, name, value)
-        settings = NetworkSettings.model_validate({"length": 50, "hidden": 4, name: value})
-        check_norms(page, settings.model_copy(update={"clip": None}))
+        settings = GradientsPage(**{"length": 50, "hidden": 4, name: value})
+        check_norms(page, settings.network())
         assert float(settings_of(page)[name]) == value
         assert not page.error
 
@@ -175,14 +177,20 @@ def test_every_notched_slider_to_either_end(name: str):
     [
         ({"gain": "0"}, "At step 1 it is 0 times"),
         ({"length": "2", "hidden": "2"}, "the gradient halves every"),
-        ({"nonlinearity": "identity", "gain": "3", "length": "2000"}, "The network itself leaves"),
-        ({"hidden": "2", "edit": "rnn.hidden.0.0:1e300", "nonlinearity": "relu"}, "explodes"),
+        (
+            {"nonlinearity": "identity", "gain": "3", "length": "2000"},
+            "values become infinite or NaN at step",
+        ),
+        (
+            {"hidden": "2", "edit": "rnn.hidden.0.0:1e300", "nonlinearity": "relu"},
+            "gradient explodes",
+        ),
     ],
 )
 def test_extremes_are_said_in_words(query: dict[str, str], said: str):
     page = gradients_page(**query)
     assert any(said in text for text in shown(page))
-    settings, problems = Settings.from_query(query)
+    settings, problems = GradientsPage.from_query(query)
     assert problems == []
     check_norms(page, settings.network())
 
@@ -205,19 +213,19 @@ def test_clipping_says_what_it_multiplies_by():
         clipped = rnnviz.clip_by_norm(
             {name: g.astype(np.float32) for name, g in gradients.items()}, 0.001
         )
-        assert f"norm {clipped.norm:.3g}, so clipping multiplies every gradient by" in said
+        assert f"is {clipped.norm:.3g}: clipping multiplies every gradient by" in said
         assert f"by {clipped.coefficient:.3g}." in said
         share = weight_gradient_norms(trace)["cancellation"].item()
-        assert f"Of the steps' contributions {share:.0%} is left" in said
+        assert f"{share:.0%} of the steps' contributions remains" in said
     change(page, "clip", 1000.0)
-    assert "below the threshold, so clipping leaves it" in "".join(shown(page))
+    assert "below the threshold: clipping changes nothing" in "".join(shown(page))
 
 
 def test_clipping_an_infinite_gradient_is_said_to_be_so():
     settings = SCENES["exploding"]
-    page = gradients_page(**Settings.model_validate(dict(settings)).to_query(), clip="1")
+    page = gradients_page(**settings.to_query(), clip="1")
     said = "".join(shown(page))
-    assert "entries that are not finite" in said
+    assert "are not finite; expected finite gradients" in said
 
 
 def test_another_cell_shows_its_gates_and_weights():
@@ -250,17 +258,17 @@ def test_weights_can_be_edited_up_to_the_limit_only():
     assert data["changed"] == ["1 2"]
     page = gradients_page(hidden=str(MOST_EDITED + 1))
     assert protos(page, "rnnviz_grid") == []
-    said = "With up to 8 hidden units every weight can be edited here."
+    said = "With up to 8 hidden units each weight can be edited here."
     assert any(said in text for text in shown(page))
 
 
 def test_an_address_that_cannot_be_taken_is_told():
     page = gradients_page(gain="7", edit="rnn.hidden.0.1:nan", hidden="4")
     assert told(page.warning) == [
-        "The address says gain=7, which must be a number from 0 to 3. The page shows 1 instead.",
-        "The address says edit=rnn.hidden.0.1:nan, which must be cell.gate.row.column:value, with "
-        "commas between several, such as rnn.hidden.0.1:0.5. The page shows the weights as drawn "
-        "instead.",
+        "The link asks for gain=7, which must be a number from 0 to 3. The page shows 1 instead.",
+        "The link asks for edit=rnn.hidden.0.1:nan, which must be cell.gate.row.column:value, "
+        "several of them separated by commas, such as rnn.hidden.0.1:0.5. The page shows the "
+        "initial weights instead.",
     ]
     assert errors_of(page) == []
     check_norms(page, NetworkSettings(hidden=4))
@@ -271,13 +279,13 @@ def test_an_address_that_cannot_be_taken_is_told():
 def test_what_takes_long_is_offered_and_not_begun():
     page = gradients_page(hidden="256", length="200")
     assert {"jacobian_norms", "lyapunov"} & set(figures(page)) == set()
-    assert page.button(key="start_stability").label == "Work them out"
+    assert page.button(key="start_stability").label == "Compute"
     page.button(key="start_stability").click()
     run(page)
     found = figures(page)
     assert len(line(found["jacobian_norms"], "LSTM")) == 201
     assert len(line(found["lyapunov"], "LSTM")) == 16
-    assert any("Lower bounds; the norms lie at most" in text for text in shown(page))
+    assert any("Lower bounds. With probability" in text for text in shown(page))
 
 
 def test_the_claim_at_the_last_seed_and_in_a_few_steps():

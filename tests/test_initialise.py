@@ -183,13 +183,14 @@ def test_what_cannot_be_initialised_is_said():
         lambda: initialise.chrono(rnn, 10, seed=0),
     ):
         assert message(call) == (
-            'The cell "rnn" has no gate that keeps its state; an LSTM (forget gate) or a GRU '
-            "(update gate) was expected. Choose another cell or another initialisation."
+            'The cell "rnn" has no gate that keeps its state; expected an LSTM (forget gate) or a '
+            "GRU (update gate). Choose another cell or another initialisation."
         )
     assert message(lambda: initialise.forget_bias(bare, 1.0)) == (
-        "The module has no biases, which this initialisation sets. Make the module with bias=True."
+        "The module has no biases, and this initialisation sets biases. Make the module with "
+        "bias=True."
     )
-    words = "{} is {}; {} was expected. Choose another number."
+    words = "{} is {}; expected {}. Choose another number."
     assert message(lambda: initialise.chrono(bare, 1, seed=0)) == words.format(
         "longest", 1, "2 ≤ x < ∞"
     )
@@ -202,8 +203,8 @@ def test_what_cannot_be_initialised_is_said():
     nn.init.zeros_(rnn.weight_hh_l0)
     initialise.spectral_radius(rnn, 0.0)
     assert message(lambda: initialise.spectral_radius(rnn, 1.0)) == (
-        "The recurrent weights weight_hh_l0 have spectral radius 0, and no factor gives them "
-        "another. Initialise them first, at random for one."
+        "The recurrent weights weight_hh_l0 have spectral radius 0, and scaling cannot change "
+        "that. Initialise them first, for example with random values."
     )
 
 

@@ -11,11 +11,11 @@ from rnnviz import Trace, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
 from rnnviz.inputs.vocabulary import Vocabulary, picture
+from rnnviz.instrument.payload import pack_trace, rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import pack_trace, rows_of
-from rnnviz.ui.components.instrument import Position, read_told
+from rnnviz.ui.components.instrument import Position, read_position
 
 NOW = Position(3, 1, "forget_gate", 4)
 
@@ -122,8 +122,8 @@ def record() -> Trace:
 
 def test_a_message_is_taken(record: Trace):
     message = {"t": 5, "unit": 127, "gate": "output_gate", "speed": 10, "number": 1}
-    assert read_told(message, NOW, record) == Position(5, 127, "output_gate", 10)
-    assert read_told({"t": 1}, NOW, record) == NOW._replace(t=1)
+    assert read_position(message, NOW, record) == Position(5, 127, "output_gate", 10)
+    assert read_position({"t": 1}, NOW, record) == NOW._replace(t=1)
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_a_message_is_taken(record: Trace):
     ],
 )
 def test_what_a_record_does_not_have_changes_nothing(record: Trace, message: object):
-    assert read_told(message, NOW, record) == NOW
+    assert read_position(message, NOW, record) == NOW

@@ -13,10 +13,10 @@ from rnnviz import plot_gates, plot_gradient_norms, trace
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
 from rnnviz.explain.unit_order import order_units
+from rnnviz.instrument.payload import rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.view import View
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import rows_of
 from tests.browser import Visit, on_stream
 
 pytestmark = pytest.mark.browser
@@ -140,48 +140,37 @@ def test_nothing_of_the_drawing_leaves_its_card_or_overlaps(visit: Visit):
 # Playing
 
 FRAMES = """count => new Promise(done => {
-    const gaps = [];
-    let last;
-    const look = now => {
-        if (last !== undefined) gaps.push(now - last);
-        last = now;
-        if (gaps.length < count) requestAnimationFrame(look); else done(gaps);
-    };
-    requestAnimationFrame(look);
+    const look = () => count-- ? requestAnimationFrame(look) : done();
+    look();
 })"""
 
 
-def paced(visit: Visit) -> tuple[float, float]:
-    """p95 of the milliseconds between 240 frames, and what each cost the page's own thread."""
+def done_in_frames(visit: Visit, count: int) -> dict[str, float]:
+    """How many layouts and style passes the browser makes in so many frames."""
     meter = visit.page.context.new_cdp_session(visit.page)
-    meter.send("Performance.enable", {"timeDomain": "threadTicks"})
+    meter.send("Performance.enable")
 
-    def worked() -> float:
+    def counts() -> dict[str, float]:
         found = meter.send("Performance.getMetrics")["metrics"]
-        return 1000 * next(part["value"] for part in found if part["name"] == "TaskDuration")
+        return {part["name"]: part["value"] for part in found}
 
-    before = worked()
-    gaps = visit.page.evaluate(FRAMES, 240)
-    work = (worked() - before) / len(gaps)
+    before = counts()
+    visit.page.evaluate(FRAMES, count)
+    after = counts()
     meter.detach()
-    return float(np.quantile(gaps, 0.95)), work
+    return {name: after[name] - before[name] for name in ("LayoutCount", "RecalcStyleCount")}
 
 
-@pytest.mark.alone
-def test_a_frame_takes_17_ms_at_most_and_the_server_hears_nothing(visit: Visit):
+def test_a_frame_takes_one_layout_and_the_server_hears_nothing(visit: Visit):
     wire = Wire(visit)
     visit.open(text=LONG, t=1, speed=10)
     visit.page.locator(".rnnviz-title").click()
     before = len(wire.sent)
     visit.page.keyboard.press("Space")
     wait_for_count(visit, 3)
-    tries: list[tuple[float, float]] = []
-    while len(tries) < 4 and (not tries or tries[-1][0] > 17):  # others use this machine, too
-        tries.append(paced(visit))
-    print("frames, p95 and the page's own work in ms:", tries)
-    assert min(p95 for p95, _ in tries) <= 17, tries
-    # half of a frame, so that whatever else the browser has to do fits in as well
-    assert min(work for _, work in tries) <= 17 / 2, tries
+    # One each; a script that reads a place after it has changed one forces a second one. How long
+    # a frame takes is measured by benchmarks.ui.
+    assert max(done_in_frames(visit, 120).values()) < 1.5 * 120
     assert playing(visit)
     assert len(wire.sent) == before
     visit.page.keyboard.press("Space")
@@ -192,21 +181,15 @@ def test_a_frame_takes_17_ms_at_most_and_the_server_hears_nothing(visit: Visit):
 
 def test_it_plays_as_fast_as_it_says(visit: Visit):
     visit.open(t=1, speed=8)
+    clock = visit.page.clock
+    clock.install(time=0)
+    clock.pause_at(3_600_000)
     visit.page.locator("[data-do=play]").click()
-    times = visit.page.evaluate(
-        """() => new Promise(done => {
-            const times = [];
-            let text = document.querySelector(".rnnviz-count").innerText;
-            const look = now => {
-                const other = document.querySelector(".rnnviz-count").innerText;
-                if (other !== text) times.push(now);
-                text = other;
-                if (times.length < 17) requestAnimationFrame(look); else done(times);
-            };
-            requestAnimationFrame(look);
-        })"""
-    )
-    assert abs((times[-1] - times[0]) / 16 - 125) < 15
+    clock.run_for(2000 + 17)  # and a frame
+    assert visit.count == f"step {1 + 2 * 8} of {STEPS}"
+    clock.run_for(1000)
+    assert visit.count == f"step {1 + 3 * 8} of {STEPS}"
+    clock.resume()
     visit.page.locator(".speed select").select_option("1")  # takes effect while it plays
     assert playing(visit)
     visit.page.keyboard.press("Escape")
@@ -380,7 +363,7 @@ def test_everything_can_be_reached_and_named_by_keyboard(visit: Visit):
     assert words["instrument.mean"] in seen
     gates = [name for name in seen if name.startswith("update gate: ")]
     value = character_model("gru").read(FIRST_TEXT).array("update_gate")[0, 0, 9, 0, 3]
-    assert gates == [f"update gate: {value:.2f}. Show what pushed it"]
+    assert gates == [f"update gate: {value:.2f}. Show what drives it"]
     heatmap = visit.page.locator("[data-array=update_gate] .map")
     heatmap.focus()
     assert heatmap.get_attribute("aria-valuetext") == f"unit 3, step 10: {value:.2f}"
@@ -569,7 +552,7 @@ WRONG: list[Any] = [
 
 def test_a_wrong_message_changes_nothing(visit: Visit):
     changed: list[Any] = []
-    due = 0
+    wrong: list[Any] = []  # what to put into the next message
 
     def between(route: WebSocketRoute) -> None:
         server = route.connect_to_server()
@@ -577,13 +560,9 @@ def test_a_wrong_message_changes_nothing(visit: Visit):
         def sent(frame: str | bytes) -> None:
             message = BackMsg.FromString(frame if isinstance(frame, bytes) else frame.encode())
             for state in message.rerun_script.widget_states.widgets:
-                if (
-                    "instrument_cell" in state.id
-                    and state.json_trigger_value
-                    and len(changed) < due
-                ):
+                if "instrument_cell" in state.id and state.json_trigger_value and wrong:
                     events = json.loads(state.json_trigger_value)
-                    events[-1]["value"] = WRONG[len(changed)]
+                    events[-1]["value"] = wrong.pop()
                     state.json_trigger_value = json.dumps(events)
                     changed.append(events[-1]["value"])
                     frame = message.SerializeToString()
@@ -594,26 +573,19 @@ def test_a_wrong_message_changes_nothing(visit: Visit):
     visit.page.route_web_socket("**/_stcore/stream", between)
     visit.open(t=10, unit=5)
     visit.page.locator(".rnnviz-title").click()
-    for due in range(1, len(WRONG) + 1):
+    for value in WRONG:
         t = int(visit.query["t"])
+        wrong[:], changed[:] = [value], []
         visit.page.keyboard.press("ArrowRight")
-        visit.page.wait_for_timeout(400)
-        visit.settle()
-        assert changed == WRONG[:due]
-        cards = visit.key("card_equations").inner_text()
-        assert cards.startswith(f"LSTM equations, unit 5, step {t}\n"), changed[-1]
-        assert visit.query == {"t": str(t), "unit": "5"}, changed[-1]
-        visit.page.keyboard.press("ArrowRight")
-        visit.until(  # also where the answer to the first was lost
-            "the next message arrives",
-            f"""() => {{ const t = Number(new URLSearchParams(location.search).get("t"));
-                return [{t + 1}, {t + 2}].includes(t) && document.querySelector(".rnnviz-count")
-                    .innerText.startsWith(`step ${{t}} `); }}""",
-        )
-        visit.settle()
-        assert visit.query["unit"] == "5", changed[-1]
-        assert visit.query["t"] in (str(t + 1), str(t + 2)), changed[-1]
-        assert visit.count.startswith(f"step {visit.query['t']} ")
+        while not changed:
+            visit.page.wait_for_timeout(50)
+        cards = visit.key("card_equations")
+        shown = [f"LSTM equations, unit 5, step {step}\n" for step in (t, t + 1)]
+        assert cards.inner_text().startswith(tuple(shown)), value
+        visit.settle()  # a message that was not answered is sent again
+        assert cards.inner_text().startswith(shown[1]), value
+        assert visit.query == {"t": str(t + 1), "unit": "5"}, value
+        assert visit.count.startswith(f"step {t + 1} ")
 
 
 def test_the_servers_own_changes_arrive(visit: Visit):

@@ -79,7 +79,7 @@ def test_both_switches_in_the_line():
 
 
 def test_what_keras_has_no_layer_for_is_told():
-    with pytest.raises(RnnvizError, match="The LSTM has peepholes; Keras"):
+    with pytest.raises(RnnvizError, match="The LSTM has peepholes, which Keras"):
         write_keras(rnnviz.trace(LSTMCell(2, 4, peephole=True).double(), inputs()))
-    with pytest.raises(RnnvizError, match="The LSTM has a projection; Keras has no place for it"):
+    with pytest.raises(RnnvizError, match="The LSTM has a projection, which Keras cannot store"):
         write_keras(rnnviz.trace(torch.nn.LSTM(2, 4, proj_size=2).double(), inputs()))

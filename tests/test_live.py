@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, socket
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from rnnviz.ui.components.slider import place, tick
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 from tests.browser import Visit, on_stream, served, visiting, windows
 from tests.live_page import FAILED, NOTCHES, grid, lines, waves
 
@@ -387,20 +385,6 @@ def test_light_and_dark(reader: BrowserContext, address: str):
 
 
 # The slider
-
-
-def test_the_servers_messages_leave_at_once(monkeypatch: pytest.MonkeyPatch):
-    with socket() as server, socket() as other:
-        for one in (server, other):
-            one.bind(("127.0.0.1", 0))
-            one.listen()
-        port = server.getsockname()[1]
-        monkeypatch.setattr("streamlit.get_option", {"server.port": port}.__getitem__)
-        assert send_promptly.__wrapped__() == 1
-        with create_connection(("127.0.0.1", port)) as reader, server.accept()[0] as writer:
-            assert writer.getsockopt(IPPROTO_TCP, TCP_NODELAY)
-            assert not other.getsockopt(IPPROTO_TCP, TCP_NODELAY)
-            assert reader.getpeername()[1] == port
 
 
 def test_its_notches_and_places():

@@ -20,18 +20,18 @@ from rnnviz.experiment import (
     MOST_EDITED,
     SCENES,
     Edit,
+    GradientsPage,
     NetworkSettings,
-    Settings,
     build_network,
     make_inputs,
     measure_claim,
     run_networks,
-    sizes,
+    stability_limits,
     with_edit,
 )
+from rnnviz.experiment.choices import InitName, NonlinearityName
 from rnnviz.experiment.claim import CLAIMED, VARIANTS, claimed_of, holds
 from rnnviz.experiment.edits import read_edits, write_edits
-from rnnviz.experiment.names import InitName, NonlinearityName
 from rnnviz.experiment.networks import of_each
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
 from rnnviz.inputs.signals import SIGNALS, make_signal
@@ -356,15 +356,15 @@ def test_the_last_edit_of_a_place_counts(several: list[Edit]):
 def test_what_is_no_edit(text: str):
     with pytest.raises(ValueError):  # noqa: PT011  # any: the page words it
         read_edits(text)
-    settings, (problem,) = Settings.from_query({"edit": text})
+    settings, (problem,) = GradientsPage.from_query({"edit": text})
     assert settings.edit == ()
     assert problem.key == "error.query_edit"
-    assert str(problem).startswith(f"The address says edit={text}, which must be cell.gate.row.")
+    assert str(problem).startswith(f"The link asks for edit={text}, which must be cell.gate.row.")
 
 
 def test_an_edit_of_a_weight_that_is_not_there():
     query = {"hidden": "3", "edit": "rnn.hidden.0.1:2.5,gru.update_gate.3.0:1"}
-    settings, (problem,) = Settings.from_query(query)
+    settings, (problem,) = GradientsPage.from_query(query)
     assert settings.edit == (Edit("rnn", "hidden", 0, 1, 2.5),)
     assert problem.key == "error.query_edit_place"
     assert "gru.update_gate.3.0:1.0" in str(problem)
@@ -417,9 +417,8 @@ def test_every_scene_has_its_words_and_an_address():
         assert names == {f"scene.{name}" for name in SCENES}
         assert said - names == {f"scene.{name}_words" for name in SCENES}
     for scene in SCENES.values():
-        query = Settings(**scene.model_dump()).to_query()
-        assert Settings.from_query(query) == (Settings(**scene.model_dump()), [])
-    assert SCENES["torch_default"] == NetworkSettings()
+        assert GradientsPage.from_query(scene.to_query()) == (scene, [])
+    assert SCENES["torch_default"] == GradientsPage()
 
 
 def test_torchs_default_forgets_in_all_three():
@@ -598,22 +597,22 @@ def test_the_page_says_what_the_claim_shows_only_where_it_does():
 def test_what_is_said_to_take_long():
     """S³ T of what is exact, S² T of bounds."""
     traces = run_networks(NetworkSettings(hidden=64, length=500))
-    assert sizes.seconds_of(traces["rnn"]) == pytest.approx(64**3 * 500 / 1.2e9)
+    assert stability_limits.seconds_of(traces["rnn"]) == pytest.approx(64**3 * 500 / 1.2e9)
     large = run_networks(NetworkSettings(hidden=256, length=200))["lstm"]
-    assert sizes.seconds_of(large) == pytest.approx(512**2 * 200 / 6e7)
+    assert stability_limits.seconds_of(large) == pytest.approx(512**2 * 200 / 6e7)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_stability_is_exact_where_that_costs_little(cell: str):
     trace = run_networks(NetworkSettings(hidden=6, length=40))[cell]
     states = 12 if cell == "lstm" else 6
-    assert sizes.cost_of(trace) == states**3 * 40 <= sizes.EXACT
+    assert stability_limits.cost_of(trace) == states**3 * 40 <= stability_limits.EXACT
     told: list[tuple[int, int]] = []
 
     def progress(done: int, of: int) -> None:
         told.append((done, of))
 
-    found = sizes.measure_stability(trace, progress=progress)
+    found = stability_limits.measure_stability(trace, progress=progress)
     jacobians = rnnviz.jacobians(trace)
     assert np.array_equal(found.norms, rnnviz.backward_norms(jacobians))
     assert np.array_equal(found.exponents, rnnviz.lyapunov_exponents(jacobians))
@@ -621,16 +620,16 @@ def test_stability_is_exact_where_that_costs_little(cell: str):
     assert told == sorted(told)
     assert {of for _, of in told} == {100}
     assert 0 <= told[0][0] < 50 < told[-1][0] <= 100
-    assert np.array_equal(sizes.measure_stability(trace).norms, found.norms)
+    assert np.array_equal(stability_limits.measure_stability(trace).norms, found.norms)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_stability_is_bounded_where_it_costs_much(cell: str, monkeypatch: pytest.MonkeyPatch):
     settings = NetworkSettings(hidden=24, length=300, forget_bias=1.0)
     trace = run_networks(settings)[cell]
-    monkeypatch.setattr(sizes, "EXACT", 0)
+    monkeypatch.setattr(stability_limits, "EXACT", 0)
     told: list[int] = []
-    found = sizes.measure_stability(trace, progress=lambda done, _: told.append(done))
+    found = stability_limits.measure_stability(trace, progress=lambda done, _: told.append(done))
     jacobians = rnnviz.jacobians(trace)
     exact = rnnviz.backward_norms(jacobians)
     assert found.norms.shape == (301,)
@@ -638,8 +637,8 @@ def test_stability_is_bounded_where_it_costs_much(cell: str, monkeypatch: pytest
     assert (exact <= found.norms + found.apart + 1e-9).all()
     assert 0 <= found.apart < 0.1
     assert np.array_equal(found.norms[-65:], exact[-65:])
-    assert found.exponents.shape == (sizes.LEADING,)
-    every = rnnviz.lyapunov_exponents(jacobians, warmup=30)[: sizes.LEADING]
+    assert found.exponents.shape == (stability_limits.LEADING,)
+    every = rnnviz.lyapunov_exponents(jacobians, warmup=30)[: stability_limits.LEADING]
     assert np.abs(found.exponents[:4] - every[:4]).max() < 0.02
     assert np.abs(found.exponents - every).max() < 0.1
     assert found.states == len(jacobians[0])
@@ -651,8 +650,8 @@ def test_bounds_on_what_is_exactly_0(monkeypatch: pytest.MonkeyPatch):
     """Every unit of this ReLU is off at some step: before it nothing counts any more."""
     settings = NetworkSettings(hidden=24, init="identity", nonlinearity="relu")
     trace = run_networks(settings)["rnn"]
-    monkeypatch.setattr(sizes, "EXACT", 0)
-    found = sizes.measure_stability(trace)
+    monkeypatch.setattr(stability_limits, "EXACT", 0)
+    found = stability_limits.measure_stability(trace)
     exact = rnnviz.backward_norms(rnnviz.jacobians(trace))
     assert np.isneginf(exact).sum() > 30
     assert np.array_equal(np.isneginf(found.norms), np.isneginf(exact))
@@ -665,13 +664,15 @@ def test_bounds_on_what_is_exactly_0(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("exact", [0.0, 2e10])
 def test_measuring_can_be_cancelled(exact: float, monkeypatch: pytest.MonkeyPatch):
     trace = run_networks(NetworkSettings(hidden=4, length=20))["gru"]
-    monkeypatch.setattr(sizes, "EXACT", exact)
+    monkeypatch.setattr(stability_limits, "EXACT", exact)
     for last in (0, 60, 90):
         said = message(
-            lambda last=last: sizes.measure_stability(trace, progress=lambda done, _: done < last)
+            lambda last=last: stability_limits.measure_stability(
+                trace, progress=lambda done, _: done < last
+            )
         )
         assert re.fullmatch(
-            r"The computation was cancelled at time step \d+. Start it again for a result.", said
+            r"The computation was cancelled at time step \d+. Start it again to get a result.", said
         )
 
 
@@ -693,4 +694,4 @@ def test_leading_exponents_are_the_first_of_all():
     assert found[1] == -math.inf
     for leading in (0, -1):
         said = message(lambda n=leading: rnnviz.lyapunov_exponents(dead, leading=n))
-        assert said == f"leading is {leading}; x ≥ 1 was expected. Choose another number."
+        assert said == f"leading is {leading}; expected x ≥ 1. Choose another number."

@@ -16,9 +16,9 @@ from rnnviz.explain.equations import equations
 from rnnviz.explain.terms import gate_terms
 from rnnviz.explain.unit_order import ORDERS, order_units
 from rnnviz.inputs.vocabulary import picture
+from rnnviz.instrument.payload import WORDS
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.ui.cache import character_model
-from rnnviz.instrument.payload import WORDS
 
 pytestmark = [
     pytest.mark.slow,
@@ -255,11 +255,11 @@ def test_every_term_in_a_table():
         character_model("lstm").read(FIRST_TEXT), "output_gate", page.session_state.unit, 8
     )
     rows: Any = table.value  # pandas says too little of its types
-    assert list(rows.columns) == ["term", "weight", "× value", "= push"]
+    assert list(rows.columns) == ["term", "weight", "× value", "= contribution"]
     assert len(rows) == 2 + len(terms.u)
-    assert abs(rows["= push"].sum() - terms.preactivation) < 1e-5
-    assert (rows["= push"].abs().diff().dropna() <= 0).all()
-    max_diff = (rows["weight"] * rows["× value"] - rows["= push"]).abs().max()
+    assert abs(rows["= contribution"].sum() - terms.preactivation) < 1e-5
+    assert (rows["= contribution"].abs().diff().dropna() <= 0).all()
+    max_diff = (rows["weight"] * rows["× value"] - rows["= contribution"]).abs().max()
     assert max_diff < 1e-12, f"{max_diff=:.1e}"
 
 
@@ -370,7 +370,10 @@ def test_a_bad_address_is_told_until_something_changes(language: str):
 def test_a_unit_that_no_model_has():
     page = opened(unit="500", order="index")
     assert told(page.warning) == [
-        "Unit 500 is not there; units run from 0 to 127. The page shows the first in the order."
+        (
+            "There is no unit 500; units run from 0 to 127. The page shows the first unit of the "
+            "order instead."
+        )
     ]
     assert page.session_state.unit == 0
 

@@ -235,11 +235,11 @@ def test_padding_is_nan_and_what_the_backward_direction_loses_lies_at_the_end():
 
 def test_what_a_plain_pass_refuses():
     trace = linear([[0.5]], 3)
-    assert message(lambda: plain_pass(trace, layer=1)).startswith("Layer 1 and sequence 0")
+    assert message(lambda: plain_pass(trace, layer=1)).startswith("Layer 1 or sequence 0")
     assert message(lambda: plain_pass(trace, direction="up")).startswith('The direction is "up"')
     assert message(lambda: plain_pass(linear([[0.5]], 3, None))) == (
-        "The trace has no gradients, because no loss was given. "
-        'Trace again with loss="last", "all" or a function of the output.'
+        'The trace has no gradients, because no loss was passed. Trace again with loss="last", '
+        '"all" or a function of the output.'
     )
 
 
@@ -326,7 +326,7 @@ def test_large_gradients_of_small_states_are_right():
 
 def test_parameter_gradients_need_a_loss():
     assert message(lambda: parameter_gradients(linear([[0.5]], 3, None))).startswith(
-        "The trace has no gradients, because no loss was given."
+        "The trace has no gradients, because no loss was passed."
     )
 
 
@@ -404,5 +404,5 @@ def test_memory_of_any_part_is_counted_from_its_own_end():
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.5, math.nan, math.inf])
 def test_a_fraction_that_is_none(fraction: float):
     assert message(lambda: remembered_steps(linear([[0.5]], 3), fraction=fraction)) == (
-        f"fraction is {fraction}; 0 < x ≤ 1 was expected. Choose another number."
+        f"fraction is {fraction}; expected 0 < x ≤ 1. Choose another number."
     )

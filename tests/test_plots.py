@@ -49,6 +49,7 @@ LANGUAGES = pytest.mark.parametrize("language", ["en", "ko"])
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def record(cell: str, relu: bool = False) -> Trace:
     """Two layers in both directions, seven steps of two sequences, the second one shorter."""
     torch.manual_seed(3)
@@ -58,6 +59,7 @@ def record(cell: str, relu: bool = False) -> Trace:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def long(steps: int) -> Trace:
     torch.manual_seed(0)
     return rnnviz.trace(nn.RNN(1, 2), torch.randn(steps, 1))
@@ -170,13 +172,14 @@ def test_every_row_has_its_name_and_every_axis_too(cell: str, language: str):
         notes = [re.sub("<.*?>", "|", note.text) for note in figure.layout.annotations]
         units = {"en": "4 units", "ko": "유닛 4개"}[language]
         assert notes == [f"|{name}|||{units}|" for name in seen]
-        assert time_axis(figure).title.text == {"en": "time step", "ko": "시간 단계"}[language]
+        assert time_axis(figure).title.text == {"en": "time step", "ko": "단계(시점)"}[language]
         hover = {"en": ("step", "unit"), "ko": ("단계", "유닛")}[language]
         for heatmap in figure.data:
             assert heatmap.hovertemplate == (
-                f"{hover[0]} %{{x}}<br>{hover[1]} %{{y}}<br><b>%{{z:.4f}}</b>"
+                f"{hover[0]} %{{x}}<br>{hover[1]} %{{y}}<br><b>%{{z}}</b>"
                 "<extra>%{fullData.name}</extra>"
             )
+            assert heatmap.zhoverformat == ".4f"
 
 
 @LANGUAGES
@@ -200,7 +203,7 @@ def test_the_characters_stand_below_their_steps(cell: str):
         axis = time_axis(figure)
         assert list(axis.tickvals) == [0, 1, 2, 3, 4]
         assert list(axis.ticktext) == ["·", "b", "⏎", "<", "&"]
-        assert axis.title.text == "time step: the character read"
+        assert axis.title.text == "time step: character read"
 
 
 @pytest.mark.parametrize(
@@ -240,38 +243,38 @@ def test_rows_are_as_high_as_asked_for():
     [
         (
             View(units=[]),
-            "The units [] were asked for; at least one was expected, each from 0 up to but not "
-            "including 4. Choose other units.",
+            "Got the units []; expected at least one, each at least 0 and less than 4. Choose "
+            "other units.",
         ),
         (
             View(units=[0, 4]),
-            "The units [0, 4] were asked for; at least one was expected, each from 0 up to but "
-            "not including 4. Choose other units.",
+            "Got the units [0, 4]; expected at least one, each at least 0 and less than 4. Choose "
+            "other units.",
         ),
         (
             View(units=[-1]),
-            "The units [-1] were asked for; at least one was expected, each from 0 up to but not "
-            "including 4. Choose other units.",
+            "Got the units [-1]; expected at least one, each at least 0 and less than 4. Choose "
+            "other units.",
         ),
         (
             View(first_step=7),
-            "The first step to show is 7, counted from 0, and nothing is left to show of the "
-            "trace's 7 time steps. Choose an earlier step, and show at least one.",
+            "The first step to show is 7, counted from 0, which leaves nothing of the trace's 7 "
+            "time steps to show. Choose an earlier step, and show at least one.",
         ),
         (
             View(first_step=-1),
-            "The first step to show is -1, counted from 0, and nothing is left to show of the "
-            "trace's 7 time steps. Choose an earlier step, and show at least one.",
+            "The first step to show is -1, counted from 0, which leaves nothing of the trace's 7 "
+            "time steps to show. Choose an earlier step, and show at least one.",
         ),
         (
             View(steps=0),
-            "The first step to show is 0, counted from 0, and nothing is left to show of the "
-            "trace's 7 time steps. Choose an earlier step, and show at least one.",
+            "The first step to show is 0, counted from 0, which leaves nothing of the trace's 7 "
+            "time steps to show. Choose an earlier step, and show at least one.",
         ),
         (
             View(characters="abc"),
-            "The text has 3 characters and the trace 7 time steps; one character a step was "
-            "expected. Pass the text that the trace was made from.",
+            "The text length is 3 and the trace's number of time steps is 7; expected one "
+            "character per step. Pass the text that the trace was made from.",
         ),
     ],
 )
@@ -286,6 +289,7 @@ def test_a_view_of_what_is_not_there(plot: Plot, view: View, message: str):
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def wide() -> Trace:
     torch.manual_seed(1)
     return rnnviz.trace(nn.GRU(3, 20).double(), torch.randn(4, 3).double())
@@ -297,16 +301,16 @@ def wide() -> Trace:
 @pytest.mark.parametrize("most", [0, 5, 19, 20, 99])
 def test_the_bars_sum_to_the_preactivation(language: str, gate: str, time: int, most: int):
     terms = gate_terms(wide(), gate, 7, time)
-    bars = plot_terms(terms, reads="x", most=most, language=language).data[0]
+    bars = plot_terms(terms, reads="x", maximum=most, language=language).data[0]
     assert abs(sum(bars.x) - float(wide()[f"{gate}_preactivation"][0, 0, time, 0, 7])) < 1e-12
     ko = language == "ko"
     named = dict(zip(bars.y, bars.x, strict=True))
     assert len(named) == len(bars.x)
-    assert named["읽은 글자 x" if ko else "reads x"] == terms.by_input.sum()
+    assert named["입력 x" if ko else "input x"] == terms.by_input.sum()
     assert named["편향" if ko else "bias"] == terms.bias
     if time == 0:  # nothing has been read before: one bar for all the zeros
         assert len(named) == 3
-        assert named["그 밖의 유닛 20개" if ko else "20 other units"] == 0
+        assert named["나머지 유닛 20개" if ko else "other units (20)"] == 0
         return
     order = sorted(range(20), key=lambda unit: -abs(terms.by_unit[unit]))
     for unit in order[:most]:
@@ -315,7 +319,7 @@ def test_the_bars_sum_to_the_preactivation(language: str, gate: str, time: int, 
         f"{unit}번 유닛의 h" if ko else f"h of unit {unit}" for unit in order[:most]
     ]
     if most < 20:
-        rest = named[f"그 밖의 유닛 {20 - most}개" if ko else f"{20 - most} other units"]
+        rest = named[f"나머지 유닛 {20 - most}개" if ko else f"other units ({20 - most})"]
         assert abs(rest - terms.by_unit[order[most:]].sum()) < 1e-12
 
 
@@ -333,7 +337,7 @@ def made(by_input: float, by_unit: list[float], bias: float) -> GateTerms:
 def test_a_bar_shows_its_number_and_by_colour_its_sign(colours: Any):
     figure = plot_terms(made(1.25, [-2.0, 0.001, -0.001], -0.5), reads="<", dark=colours is DARK)
     bars = figure.data[0]
-    assert list(bars.y) == ["reads <", "h of unit 0", "h of unit 1", "h of unit 2", "bias"]
+    assert list(bars.y) == ["input <", "h of unit 0", "h of unit 1", "h of unit 2", "bias"]
     assert list(bars.x) == [1.25, -2.0, 0.001, -0.001, -0.5]
     assert list(bars.text) == ["+1.25", "−2.00", "0.00", "0.00", "−0.50"]
     down, up = colours.signed[0][1], colours.signed[-1][1]
@@ -341,7 +345,8 @@ def test_a_bar_shows_its_number_and_by_colour_its_sign(colours: Any):
     low, high = figure.layout.xaxis.range
     assert low == -high < -2
     assert figure.layout.yaxis.autorange == "reversed"  # the first bar stands on top
-    assert bars.hovertemplate == "%{y}: %{x:+.4f}<extra></extra>"
+    assert bars.hovertemplate == "%{y}: %{x}<extra></extra>"
+    assert figure.layout.xaxis.hoverformat == "+.4f"
 
 
 def test_terms_that_are_all_0():
@@ -372,12 +377,12 @@ def test_the_likeliest_characters_and_the_one_that_came(
     actual: int | None, most: int, order: list[int], language: str, colours: Any
 ):
     figure = plot_next_character(
-        CHANCES, CHARACTERS, actual=actual, most=most, language=language, dark=colours is DARK
+        CHANCES, CHARACTERS, actual=actual, maximum=most, language=language, dark=colours is DARK
     )
     bars = figure.data[0]
     assert list(bars.x) == [CHANCES[code] for code in order]
     assert list(bars.y) == [f" {CHARACTERS[code]} " for code in order]
-    came = {"en": "came", "ko": "실제 글자"}[language]
+    came = {"en": "actual", "ko": "실제 글자"}[language]
     assert list(bars.text) == [
         f"{CHANCES[code]:.1%}" + (f"  ← {came}" if code == actual else "") for code in order
     ]

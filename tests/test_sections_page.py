@@ -11,10 +11,11 @@ from streamlit.testing.v1 import AppTest
 import rnnviz
 from rnnviz import Hold, gradient_norms
 from rnnviz.counting import count_parameters, read_size
-from rnnviz.experiment import ComparisonSettings, Settings, run_compared, run_held
-from rnnviz.experiment.comparison import bits_of, sizes_of
+from rnnviz.experiment import ComparePage, ComparisonSettings, run_compared, run_held
+from rnnviz.experiment.comparison import bits_of
+from rnnviz.experiment.comparison_sizes import sizes_of
 from rnnviz.locale import LANGUAGES, labels
-from rnnviz.plots.matching import matched
+from rnnviz.plots.matching import matched, nearest_part
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.cards import write_power
@@ -45,14 +46,14 @@ def check_hold(page: AppTest, free: Trace, held: Trace, language: str) -> None:
         found = line(drawn["hold_gradients"], name)
         assert np.allclose(found[there], norms[there], atol=1e-12)
         means = [d for d in drawn["hold_lines"]["data"] if d["name"] == name]
-        hidden = matched(record, "hidden_state")
+        hidden = matched(nearest_part(record), "hidden_state")
         assert hidden is not None
         shown_means = [decoded(d["y"]) for d in means]
         wanted = hidden.mean(-1).astype(np.float32)
         assert any(np.array_equal(y, wanted) for y in shown_means), name
     maps = {d["meta"]: decoded(d["z"]) for d in drawn["hold_difference"]["data"] if "meta" in d}
     for row, z in maps.items():
-        before, after = matched(free, row), matched(held, row)
+        before, after = (matched(nearest_part(one), row) for one in (free, held))
         assert before is not None
         assert after is not None
         assert np.abs(z - (after - before).T).max() < 1e-6, row
@@ -72,7 +73,7 @@ def test_a_forget_gate_held_in_a_trained_network(language: str):
     held = run_held(ComparisonSettings(), "lstm", hold, character_model)
     assert (held["forget_gate"].values[0, 0, 19:, 0, [3, 17]] == 1).all()
     check_hold(page, free, held, language)
-    words, text = labels(language), Settings().text
+    words, text = labels(language), ComparePage().text
     losses = {"before": free.loss, "after": held.loss}
     assert escape(words("hold.loss_text", **losses)) in said(page)
     bits = bits_of(character_model("lstm"), held, text)
@@ -85,20 +86,20 @@ def test_a_forget_gate_held_in_a_trained_network(language: str):
 
 def test_a_unit_silenced_in_a_fresh_variant():
     query = {"networks": "gru_reset_before.2.both,rnn", "part": "hold", "length": "30"}
-    page = compare_page(**query, reads="signal", hold_name="hidden_state", hold_value="0")
+    page = compare_page(**query, input_source="signal", hold_name="hidden_state", hold_value="0")
     page.multiselect(key="hold_units").set_value([2])
     run(page)
-    settings = Settings.from_query({**query, "reads": "signal"})[0].comparison()
+    settings = ComparePage.from_query({**query, "input_source": "signal"})[0].comparison()
     key = "gru_reset_before.2.both"
     held = run_held(settings, key, {"hidden_state": Hold(0.0, units=[2])})
     assert (held["hidden_state"].values[..., 2] == 0).all()
     check_hold(page, run_compared(settings)[key], held, "en")
     assert settings_of(page)["hold_units"] == "2"
-    choice(page, "looked_at").set_value("rnn")
+    choice(page, "selected").set_value("rnn")
     run(page)
     assert not page.error
     assert page.multiselect(key="hold_units").value == []
-    assert settings_of(page)["looked_at"] == "rnn"
+    assert settings_of(page)["selected"] == "rnn"
 
 
 def test_another_gate_starts_open_and_a_state_at_zero():
@@ -110,7 +111,7 @@ def test_another_gate_starts_open_and_a_state_at_zero():
     choice(page, "hold_name").set_value("output_gate")
     run(page)
     assert page.session_state["hold_value"] == 1
-    choice(page, "looked_at").set_value("gru")  # which has no output gate
+    choice(page, "selected").set_value("gru")  # which has no output gate
     run(page)
     assert not page.error
     assert page.session_state["hold_name"] == "reset_gate"
@@ -119,6 +120,7 @@ def test_another_gate_starts_open_and_a_state_at_zero():
 @pytest.mark.parametrize(
     ("query", "told"),
     [
+        ({"selected": "gru_reset_before"}, "selected=gru_reset_before"),
         ({"looked_at": "gru_reset_before"}, "looked_at=gru_reset_before"),
         ({"hold_name": "gate"}, "hold_name=gate"),
         ({"hold_value": "7"}, "hold_value=7"),
@@ -152,8 +154,8 @@ def test_cost_is_counted_of_what_is_shown(language: str):
         assert count == sum(p.numel() for p in character_model(cell).recurrent.parameters())
         assert f"{count:,}" in said(page)
     query = {"networks": "lstm_peephole.2,lstm_coupled", "equal": "parameters", "budget": "1000"}
-    page = compare_page(part="cost", reads="signal", language=language, **query)
-    settings = Settings.from_query({**query, "reads": "signal"})[0].comparison()
+    page = compare_page(part="cost", input_source="signal", language=language, **query)
+    settings = ComparePage.from_query({**query, "input_source": "signal"})[0].comparison()
     for size in sizes_of(settings).values():
         assert f"{count_parameters(size):,}" in said(page)
 
@@ -174,12 +176,12 @@ def test_conventions_stand_in_the_address():
     }
 
 
-def test_what_keras_returns_of_the_network_looked_at():
-    page = compare_page(part="keras", looked_at="gru", return_state="true")
+def test_what_keras_returns_of_the_selected_network():
+    page = compare_page(part="keras", selected="gru", return_state="true")
     assert escape("keras.layers.GRU(128, return_state=True") in said(page)
-    page = compare_page(part="keras", networks="lstm_peephole,gru", reads="signal")
+    page = compare_page(part="keras", networks="lstm_peephole,gru", input_source="signal")
     assert len(errors_of(page)) == 1
-    choice(page, "looked_at").set_value("gru")
+    choice(page, "selected").set_value("gru")
     run(page)
     assert not page.error
 
@@ -192,12 +194,12 @@ def test_a_held_trace_of_the_library_is_the_pages(tmp_path: Any):
 
 def test_the_cells_are_sent_with_the_unit_that_varies_most():
     query = {"networks": "lstm_peephole.2,gru_reset_before,lstm_coupled", "length": "20"}
-    page = compare_page(part="cells", reads="signal", layer="1", **query)
+    page = compare_page(part="cells", input_source="signal", layer="1", **query)
     (sent,) = (p for p in protos(page, "rnnviz_instrument") if b'"cells"' in p.bytes[:24])
     head, _, rest = sent.bytes.partition(b"\n")
     sizes = json.loads(head)["sizes"]
     assert sum(sizes) == len(rest)
-    settings = Settings.from_query({**query, "reads": "signal"})[0].comparison()
+    settings = ComparePage.from_query({**query, "input_source": "signal"})[0].comparison()
     plans = ["lstm_peephole", "gru_reset_before", "lstm_coupled"]
     for size, plan, record in zip(sizes, plans, run_compared(settings).values(), strict=True):
         part, rest = rest[:size], rest[size:]
@@ -233,4 +235,4 @@ def test_a_figure_asked_for_before_its_section_holds_what_there_is(
     name: Any, network: str | None, held: str
 ):
     """A visitor's message can ask for any figure that follows a slider."""
-    assert hold._name(Settings(hold_name=name, looked_at=network)) == held
+    assert hold._name(ComparePage(hold_name=name, selected=network)) == held

@@ -364,7 +364,7 @@ def test_progress_and_cancelling():
         rnnviz.backward_norms(jacobians, progress=progress)
     assert told == [(0, 5), (1, 5), (2, 5), (3, 5)]
     assert str(error.value) == (
-        "The computation was cancelled at time step 1. Start it again for a result."
+        "The computation was cancelled at time step 1. Start it again to get a result."
     )
     for compute in (
         rnnviz.lyapunov_exponents,
@@ -393,8 +393,8 @@ def test_what_is_no_sequence_of_jacobians(function: Any):
         with pytest.raises(rnnviz.RnnvizError) as error:
             function(np.ones(shape))
         assert str(error.value) == (
-            f"The Jacobians have the shape {shape}; (time, state, state) was expected, with at "
-            "least one time step and one state. Pass an array like that of rnnviz.jacobians."
+            f"The Jacobians have shape {shape}; expected (time, state, state) with at least one "
+            "time step and one state. Pass an array like that of rnnviz.jacobians."
         )
     for bad in (np.nan, np.inf):
         jacobians = np.ones((6, 2, 2))
@@ -410,8 +410,8 @@ def test_a_warmup_that_leaves_nothing():
         with pytest.raises(rnnviz.RnnvizError) as error:
             rnnviz.lyapunov_exponents(np.ones((5, 1, 1)), warmup=warmup)
         assert str(error.value) == (
-            f"The warm-up is {warmup} time steps; it must be at least 0 and leave at least one "
-            "of the 5 steps. Choose a smaller number."
+            f"The warm-up is {warmup} time steps; it must be at least 0 and less than 5, the "
+            "number of steps. Choose a smaller number."
         )
 
 
@@ -443,8 +443,8 @@ def test_pascanus_bound():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.pascanu_bound(plain_case("gru").trace())
     assert str(error.value) == (
-        'The cell "gru" is gated, and this bound holds for a plain RNN only; an RNN was '
-        "expected. Trace a torch.nn.RNN, or look at the norms of the Jacobians."
+        'The cell "gru" is gated, and this bound holds only for a plain RNN; expected an RNN. '
+        "Trace a torch.nn.RNN, or use the norms of the Jacobians."
     )
 
 

@@ -2,18 +2,24 @@
 
 import csv
 import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import rnnviz
+from rnnviz import Hold, RnnvizError
 from rnnviz.cells import Form
+from rnnviz.storage import FORMAT_VERSION
 from tests.cases import plain_case
+
+DATA = Path(__file__).with_name("data")
 
 CASES: dict[str, dict[str, Any]] = {
     "tanh": {"form": "tanh"},
@@ -141,3 +147,88 @@ def test_a_table_has_every_number_once_and_exactly(name: str, tmp_path: Path):
         found[key][place] = found[key].dtype.type(value or "nan")
     for key, values in found.items():
         assert np.array_equal(values, trace[key].values, equal_nan=True), key
+
+
+def traces_of_version_0() -> dict[str, rnnviz.Trace]:
+    """The traces in the files that the release before format versions wrote, computed again."""
+    torch.manual_seed(0)
+    lstm = nn.LSTM(2, 3, num_layers=2, bidirectional=True, proj_size=2).double()
+    x = torch.randn(5, 2, 2).double()
+    gru = nn.GRU(2, 3).double()
+    hold = {"update_gate": Hold(0.5, units=[1], start=2)}
+    return {
+        "trace_0_lstm.nc": rnnviz.trace(lstm, x, lengths=[5, 3], loss="all"),
+        "trace_0_gru.npz": rnnviz.trace(gru, x, loss="last", hold=hold),
+    }
+
+
+@pytest.mark.parametrize("name", ["trace_0_lstm.nc", "trace_0_gru.npz"])
+def test_a_file_of_version_0_loads_with_its_values(name: str, tmp_path: Path):
+    loaded, expected = rnnviz.load_trace(DATA / name), traces_of_version_0()[name]
+    assert (loaded.form, loaded.module_repr) == (expected.form, expected.module_repr)
+    assert loaded.replay_error < 1e-15
+    found, again = loaded.to_xarray(), expected.to_xarray()
+    assert list(found.variables) == list(again.variables)
+    assert found["output_grad"].dims == again["output_grad"].dims
+    for variable, values in again.items():
+        if values.dtype.kind == "f":  # computed by another torch: equal but for rounding
+            difference = np.abs(found[variable].values - values.values)
+            assert np.nanmax(difference, initial=0) < 1e-14, variable
+            assert np.array_equal(np.isnan(found[variable]), np.isnan(values)), variable
+        else:
+            assert found[variable].identical(values), variable
+    assert loaded.loss is not None
+    assert expected.loss is not None
+    assert abs(loaded.loss - expected.loss) < 1e-14
+    loaded.save(tmp_path / name)
+    assert rnnviz.load_trace(tmp_path / name) == loaded
+
+
+@pytest.mark.parametrize("ending", [".nc", ".npz"])
+def test_a_file_of_a_newer_format_is_refused(ending: str, tmp_path: Path):
+    trace, path = plain_case("tanh").trace(), tmp_path / f"later{ending}"
+    trace.save(path)
+    assert version_in(path) == FORMAT_VERSION == 1
+    set_version(path, 2)
+    with pytest.raises(RnnvizError) as caught:
+        rnnviz.load_trace(path)
+    assert str(caught.value) == (
+        f'"later{ending}" has trace format 2; this release of rnnviz reads formats up to 1. '
+        "Install a newer release, or save the trace with this one."
+    )
+    assert caught.value.message("ko") == (
+        f'"later{ending}" 파일의 기록 형식은 버전 2입니다. 설치된 rnnviz는 버전 1까지 읽을 수 '
+        "있습니다. rnnviz를 최신 버전으로 업데이트하거나 이 버전에서 기록을 다시 저장하세요."
+    )
+
+
+@pytest.mark.parametrize("version", ["new", -1, [1, 2]])
+def test_a_format_version_that_is_no_version_is_refused(version: Any, tmp_path: Path):
+    path = tmp_path / "odd.npz"
+    plain_case("tanh").trace().save(path)
+    set_version(path, version)
+    with pytest.raises(RnnvizError) as caught:
+        rnnviz.load_trace(path)
+    assert str(caught.value) == (
+        '"odd.npz" is not a trace, or it is damaged; expected a file written by Trace.save. '
+        "Save the trace again."
+    )
+
+
+def version_in(path: Path) -> Any:
+    if path.suffix == ".nc":
+        with h5py.File(path) as file:
+            return file.attrs["format_version"]
+    return json.loads(str(np.load(path)["_layout"]))["attrs"]["format_version"]
+
+
+def set_version(path: Path, version: Any) -> None:
+    if path.suffix == ".nc":
+        with h5py.File(path, "r+") as file:
+            file.attrs["format_version"] = version
+        return
+    arrays = dict(np.load(path))
+    layout = json.loads(str(arrays["_layout"]))
+    layout["attrs"]["format_version"] = version
+    arrays["_layout"] = np.array(json.dumps(layout))
+    np.savez(path, allow_pickle=False, **arrays)

@@ -29,6 +29,7 @@ def value_of(gate: str) -> str:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def stack(cell: str, layers: int, both: bool, bias: bool) -> nn.RNNBase:
     torch.manual_seed(layers)
     module = STACKS[cell](INPUTS, HIDDEN, layers, bidirectional=both, bias=bias)
@@ -36,6 +37,7 @@ def stack(cell: str, layers: int, both: bool, bias: bool) -> nn.RNNBase:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def record(cell: str, layers: int, both: bool, bias: bool, padded: bool, state: bool) -> Trace:
     torch.manual_seed(7)
     x = 2 * torch.randn(STEPS, 3, INPUTS).double()
@@ -150,8 +152,8 @@ def test_a_step_or_unit_that_is_not_there(unit: int, time: int):
     with pytest.raises(RnnvizError) as caught:
         gate_terms(record("lstm", 1, False, True, False, False), "input_gate", unit, time)
     assert str(caught.value) == (
-        f"Time step {time} and unit {unit} were asked for; there are 5 time steps and 3 units, "
-        "counted from 0. Choose smaller numbers."
+        f"Time step {time} or unit {unit} is out of range; expected 0 ≤ time step < 5 and 0 ≤ "
+        "unit < 3. Choose other numbers."
     )
 
 
@@ -184,6 +186,7 @@ def assert_rounded(shown: float, value: float) -> None:
 
 
 @cache
+@torch.random.fork_rng(devices=[])
 def single(cell: str, seed: int, given: bool, relu: bool = False) -> Trace:
     torch.manual_seed(seed)
     options = {"nonlinearity": "relu"} if relu else {}
@@ -362,7 +365,7 @@ def test_the_equations_of_variants():
     )
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "held at a value"), ("ko", "값을 고정")])
+@pytest.mark.parametrize(("language", "said"), [("en", "held"), ("ko", "고정값")])
 def test_what_is_held_says_so_in_place_of_its_rule(language: str, said: str):
     module = nn.LSTM(1, 2).double()
     hold = {"forget_gate": rnnviz.Hold(1.0, units=[1], start=1)}

@@ -58,8 +58,8 @@ def test_a_vocabulary_needs_characters_and_each_once(characters: str):
     with pytest.raises(RnnvizError) as caught:
         Vocabulary(characters)
     assert str(caught.value) == (
-        f'A vocabulary of "{characters}" was asked for; at least one character was expected, '
-        "each only once. Leave repeated characters out."
+        f'Got the vocabulary "{characters}"; expected at least one character, and each only '
+        "once. Leave repeated characters out."
     )
 
 
@@ -69,7 +69,7 @@ def test_an_empty_text_cannot_be_read():
         with pytest.raises(RnnvizError) as caught:
             read("")
         assert str(caught.value) == (
-            "The text is empty; at least one character was expected. Enter some text."
+            "The text is empty; expected at least one character. Enter some text."
         )
 
 
@@ -379,8 +379,8 @@ def test_an_order_that_is_none():
     with pytest.raises(RnnvizError) as caught:
         order_units(TRACE, "size")
     assert str(caught.value) == (
-        'Units were to be ordered by "size"; they can be ordered by index, variance, '
-        "inside_string, bracket_depth, position_in_line, indentation. Choose one of these."
+        'Units cannot be sorted by "size"; they can be sorted by index, variance, inside_string, '
+        "bracket_depth, position_in_line, indentation. Choose one of these."
     )
 
 
@@ -388,6 +388,6 @@ def test_an_order_by_the_text_of_another_trace():
     with pytest.raises(RnnvizError) as caught:
         order_units(TRACE, "indentation", "a")
     assert str(caught.value) == (
-        "The text has 1 characters and the trace 6 time steps; one character a step was "
-        "expected. Pass the text that the trace was made from."
+        "The text length is 1 and the trace's number of time steps is 6; expected one character "
+        "per step. Pass the text that the trace was made from."
     )

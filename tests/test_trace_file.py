@@ -9,7 +9,7 @@ import xarray
 from torch import Tensor
 
 import rnnviz
-from rnnviz.cells import ElmanCell, Gates, Held, as_computed
+from rnnviz.cells import ElmanCell, Gates, HeldStep, as_computed
 from tests import children, forging
 
 EXPECTED = {name: key for key, changes in forging.CHANGES.items() for name in changes}
@@ -90,7 +90,7 @@ def test_the_size_limit(ending: str, tmp_path: Path):
         rnnviz.load_trace(path, max_bytes=1000)
     declared = int(str(error.value.values["declared"]))
     assert str(error.value) == (
-        f'"trace{ending}" declares {declared:,} bytes of arrays; at most 1,000 are read. If you '
+        f'"trace{ending}" declares {declared:,} bytes of arrays; the limit is 1,000. If you '
         f"trust the file, pass max_bytes={declared} to load_trace."
     )
     assert rnnviz.load_trace(path, max_bytes=declared) == trace
@@ -108,9 +108,19 @@ def test_a_changed_number_is_damage(ending: str, tmp_path: Path):
         with pytest.raises(rnnviz.RnnvizError) as error:
             rnnviz.load_trace(path)
         assert str(error.value) == (
-            f'"trace{ending}" is damaged: its content does not give the checksum that was written '
-            "with it. Copy the file again from where it came, or save the trace again."
+            f'"trace{ending}" is damaged: its content does not match its checksum. Copy the file '
+            "from its source again, or save the trace again."
         )
+
+
+@pytest.mark.parametrize("ending", [".npz", ".nc"])
+def test_a_file_without_its_checksum_is_refused(ending: str, tmp_path: Path):
+    forged, path = forging.opened(), tmp_path / f"trace{ending}"
+    forged.signed = False
+    forged.write(path)
+    with pytest.raises(rnnviz.RnnvizError) as error:
+        rnnviz.load_trace(path)
+    assert error.value.key == FILE
 
 
 def test_what_was_expected_and_what_came(tmp_path: Path):
@@ -120,8 +130,8 @@ def test_what_was_expected_and_what_came(tmp_path: Path):
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.load_trace(path)
     assert str(error.value) == (
-        'weight_hh_l0 has shape (8, 8); the cell "lstm" with 8 hidden units needs (32, 8) here. '
-        "Give it a parameter of that shape, or make a new module of other sizes."
+        'weight_hh_l0 has shape (8, 8); expected (32, 8) for the cell "lstm" with hidden size 8. '
+        "Pass a parameter of that shape, or create a module of other sizes."
     )
 
 
@@ -161,7 +171,7 @@ def test_other_readers_of_netcdf_read_it(tmp_path: Path):
 class Named(ElmanCell):
     """A cell of one's own that records more than its form does."""
 
-    def step(self, x: Tensor, state: Tensor, held: Held = as_computed) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         h, gates = super().step(x, state, held)
         return h, {**gates, "slope": 1 - h * h, "slope_preactivation": 2 * h}
 

@@ -209,7 +209,8 @@ def test_sensitivities_of_a_projection_and_of_a_scalar_beyond_the_range():
     with pytest.raises(rnnviz.RnnvizError) as caught:
         rnnviz.sensitivity_norms(trace, sources=[5])
     assert str(caught.value) == (
-        "The sources are the steps [5]; the sequence has steps 0 to 4. Name at least one of these."
+        "Got the source steps [5]; the steps of the sequence run from 0 to 4. Choose at least "
+        "one of these."
     )
 
 
@@ -343,28 +344,41 @@ def test_a_held_trace_comes_back_from_a_file(tmp_path: Any):
     [
         (
             {"reset_gate": 1.0},
-            'The trace of an lstm cannot hold "reset_gate". Hold one of input_gate, forget_gate,'
-            " cell_candidate, output_gate, cell_state, hidden_state.",
+            'A trace of this cell (lstm) cannot hold "reset_gate"; it can hold input_gate, '
+            "forget_gate, cell_candidate, output_gate, cell_state, hidden_state. Choose one of "
+            "these.",
         ),
         (
             {"forget_gate": 1.5},
-            "forget_gate cannot be held at 1.5; it lies between 0 and 1. Give such a number.",
+            (
+                "forget_gate cannot be held at 1.5; expected a number from 0 to 1. Choose such a "
+                "number."
+            ),
         ),
         (
             {"cell_state": float("nan")},
-            "cell_state cannot be held at nan; it lies between -inf and inf. Give such a number.",
+            (
+                "cell_state cannot be held at nan; expected a number from -inf to inf. Choose "
+                "such a number."
+            ),
         ),
         (
             {"forget_gate": Hold(1.0, start=5)},
-            "forget_gate cannot be held from time step 5 on; the input has steps 0 to 4.",
+            (
+                "forget_gate cannot be held from time step 5 on; the steps of the input run from "
+                "0 to 4. Choose one of these."
+            ),
         ),
         (
             {"forget_gate": Hold(1.0, units=[4])},
-            "forget_gate cannot be held at units [4]; they go from 0 to 3. Name at least one.",
+            (
+                "forget_gate cannot be held at units [4]; units run from 0 to 3. Choose at least "
+                "one of these."
+            ),
         ),
         (
             {"forget_gate": Hold(1.0, layer=2)},
-            "forget_gate cannot be held in layer 2; the layers go from 0 to 0.",
+            "forget_gate cannot be held in layer 2; layers run from 0 to 0. Choose one of these.",
         ),
         (
             {"forget_gate": Hold(1.0, direction="backward")},

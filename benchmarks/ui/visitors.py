@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from benchmarks.ui.visit import Visit
-from rnnviz.ui.following import END
+from rnnviz.ui.live_figures import END
 
 GAINS = itertools.count(1)  # ten thousandths, each another's: no cache knows them
 

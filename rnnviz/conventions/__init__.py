@@ -1,4 +1,4 @@
-"""How frameworks and papers write and pack the same cells, and what that does to the numbers."""
+"""Gate orders, layouts and equations of frameworks and papers, and conversions between them."""
 
 from rnnviz.conventions.evaluation import run_packed
 from rnnviz.conventions.formulas import write_formulas

@@ -1,6 +1,6 @@
 """A convention's own equations on its own packed weights, in NumPy and float64.
 
-Nothing here goes through ``rnnviz.cells``: what both give alike, two programs have worked out.
+Independent of ``rnnviz.cells``, so that each can be tested against the other.
 """
 
 from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ def _gru(a: Gate, u: Gate, b_h: Gate, h: Float, *, reset_after: bool, update_kee
 
 
 def _lstm(a: Gate, u: Gate, p: Gate, v: Float | None, coupled: str, state: Any) -> Float:
-    """coupled: "own": i = 1 − f; "input": f = 1 − i; "": both have rows of their own."""
+    """coupled: "own": i = 1 − f; "input": f = 1 − i; "": both have their own rows."""
     (_, batch, units), outputs = a["cell_candidate"].shape, u["cell_candidate"].shape[1]
     h, c = (np.zeros((batch, outputs)), np.zeros((batch, units))) if state is None else state
     hidden: list[Float] = []

@@ -1,4 +1,4 @@
-"""A cell's equations in LaTeX, as they read under one convention or another."""
+"""A cell's equations in LaTeX, by convention."""
 
 from rnnviz.cells import Form
 
@@ -9,10 +9,10 @@ FUNCTIONS = {"tanh": r"\tanh", "relu": r"\mathrm{relu}", "sigmoid": r"\sigma", "
 def write_formulas(
     form: Form, *, flip_update: bool = False, reset_after: bool = True, one_bias: bool = False
 ) -> list[str]:
-    r"""The equations of one step in LaTeX, one a line, in the order in which they are worked out.
+    r"""The equations of one step in LaTeX, one per line, in the order of evaluation.
 
-    flip_update: a GRU's z replaces the state instead of keeping it. reset_after: where its reset
-    stands; a form without resets has none. one_bias: one bias vector a gate instead of two.
+    flip_update: a GRU's z replaces the state instead of keeping it. reset_after: its reset applies
+    after the product with U_n. one_bias: one bias vector per gate instead of two.
 
     >>> for line in write_formulas(Form("rnn"), one_bias=True): print(line)
     h_t = \tanh(W x_t + U h_{t-1} + b)

@@ -1,7 +1,7 @@
-"""Weights from this project's layout into another convention's, and back.
+"""Converts weights from this project's layout to another convention's, and back.
 
-A convention's arrays are read into blocks, one a gate; blocks move to their new places, some of
-them negated; then they are written out under the other convention's names.
+A convention's arrays are split into one block per gate; the blocks are reordered, some negated,
+and written under the other convention's names.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 
 
 class Move(NamedTuple):
-    """Where one gate's block of rows was and where it goes, as block numbers, from 0.
+    """Position of one gate's block of rows before and after, counted in blocks from 0.
 
     negated: its rows change sign: σ(−a) = 1 − σ(a).
     """
@@ -30,7 +30,7 @@ class Move(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """One layer in one direction, taken apart.
+    """One layer in one direction, split by gate.
 
     w: (gate, unit, input). u: (gate, unit, output). b: (1 or 2, gate, unit), None without biases.
     p: (peephole, unit). v: the projection, (output, unit). Gates in the convention's order.
@@ -44,7 +44,7 @@ class Blocks(NamedTuple):
 
 
 def moves(form: Form, source: Convention, target: Convention) -> tuple[Move, ...]:
-    """Each gate's block of rows: where it was and where it goes, in the target's order.
+    """Old and new position of each gate's block of rows, in the target's order.
 
     RnnvizError if either convention does not have this cell.
 
@@ -64,7 +64,7 @@ def _moved(
     found: list[Move] = []
     for place, gate in enumerate(after):
         own, negated = gate, flips and gate == "update_gate"
-        # A coupled LSTM: i's rows are f's negated; a file with f = 1 − i may leave f's unset.
+        # Coupled LSTM: i's rows are f's negated; where f = 1 − i, f's rows may be unset.
         if gate == "input_gate" and gate not in before:
             own, negated = "forget_gate", True
         elif gate == "forget_gate" and "input_gate" in before and "input_gate" not in after:
@@ -79,8 +79,8 @@ def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) ->
     parameters: torch's names without suffix (weight_ih, weight_hh, bias_ih, bias_hh, and of an
     LSTM weight_hr, weight_peephole). torch: the same names. Keras: kernel, recurrent_kernel, bias.
     ONNX: W, R, B, P, with the axis of the direction. The papers: weight_ih, weight_hh, bias.
-    RnnvizError where the convention has no place for the form, or where merging the biases of a
-    GRU's candidate would change the numbers.
+    RnnvizError if the convention cannot represent the form, or if merging the biases of a GRU's
+    candidate would change the result.
 
     >>> from rnnviz.conventions import KERAS
     >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]]), "weight_hh": np.zeros((3, 1))}
@@ -100,7 +100,7 @@ def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) ->
 def unpack(packed: Mapping[str, Array], form: Form, convention: Convention) -> dict[str, Array]:
     """The same weights by torch's names, in this project's layout: the inverse of ``pack``.
 
-    Two biases that were merged stay so: all in bias_ih, and bias_hh is 0.
+    A merged bias goes into bias_ih; bias_hh is 0.
 
     >>> from rnnviz.conventions import KERAS
     >>> packed = {"kernel": np.array([[2.0, 1.0, 3.0]]), "recurrent_kernel": np.zeros((1, 3))}
@@ -115,10 +115,9 @@ def unpack(packed: Mapping[str, Array], form: Form, convention: Convention) -> d
 
 
 def merge_biases(parameters: Mapping[str, Array]) -> dict[str, Array]:
-    """The same with one bias: the sum in bias_ih, 0 in bias_hh.
+    """The parameters with one bias: the sum in bias_ih, 0 in bias_hh.
 
-    It changes nothing but for a GRU with reset after the product, whose candidate's b_hn is
-    multiplied by the reset gate.
+    Exact except for a GRU with reset after the product, whose b_hn is multiplied by the reset gate.
 
     >>> found = merge_biases({"bias_ih": np.ones(2), "bias_hh": np.ones(2)})
     >>> found["bias_ih"].tolist(), found["bias_hh"].tolist()
@@ -131,7 +130,7 @@ def merge_biases(parameters: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def read_blocks(packed: Mapping[str, Array], form: Form, convention: Convention) -> Blocks:
-    """A convention's arrays taken apart, gates in its own order. RnnvizError if one is missing."""
+    """A convention's arrays split by gate, in its own order. RnnvizError if one is missing."""
     gates, names = len(convention.order(form)), _names(convention)
     missing = [name for name in names[:2] if name not in packed]
     if missing:

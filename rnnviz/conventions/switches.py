@@ -1,4 +1,4 @@
-"""What a switch from one way of writing a cell to another does to the numbers."""
+"""How the hidden states change when a cell's convention is switched."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,21 +17,21 @@ ROUNDING = 1e-12  # |Δh| below which only rounding differs
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """How far hidden states moved: largest |Δh| over all, and (time,) the largest of each step."""
+    """Change of the hidden states: largest |Δh|, overall and by step, (time,)."""
 
     largest: float
     by_step: NDArray[np.float64]
 
     @property
     def stays(self) -> bool:
-        """Whether nothing but rounding differs."""
+        """Whether only rounding differs."""
         return self.largest < ROUNDING
 
 
 def switched(
     form: Form, parameters: Mapping[str, NDArray[Any]], *, flip_update: bool, one_bias: bool
 ) -> dict[str, NDArray[Any]]:
-    """The weights that go with the switches: z's rows negated, biases merged.
+    """The weights with the switches set: z's rows negated, biases merged.
 
     >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]])}
     >>> found = switched(Form("gru"), own, flip_update=True, one_bias=False)
@@ -58,13 +58,13 @@ def difference(
     reset_after: bool = True,
     one_bias: bool = False,
 ) -> Difference:
-    """How far the hidden states move from the form's own when the switches are set.
+    """Change of the hidden states when the switches are set.
 
     parameters: torch's names without suffix, this project's layout. x: (time, batch, input).
     flip_update: z replaces instead of keeps, and its rows change sign: exact.
-    reset_after: where the reset stands now, with the same weights; form says where it stood.
-    one_bias: b_ih + b_hh as one, exact but for the candidate of a GRU with reset after.
-    What a cell does not have changes nothing.
+    reset_after: the new position of the reset, same weights; ``form`` has the original one.
+    one_bias: b_ih + b_hh as one, exact except for the candidate of a GRU with reset after.
+    A switch without meaning for the cell has no effect.
 
     >>> own = {"weight_ih": np.ones((3, 1)), "weight_hh": np.ones((3, 1))}
     >>> own |= {"bias_ih": np.zeros(3), "bias_hh": np.ones(3)}
@@ -82,7 +82,7 @@ def difference(
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Packed weights side by side: W, U and the biases of every unit of every gate.
+    """Packed weights as one table: W, U and the biases, one row per gate and unit.
 
     gates: in their order. values: (gate · unit, column). columns: what each column multiplies:
     "x 1", …, "h 1", …, and "b" or "b_ih" and "b_hh".
@@ -103,8 +103,8 @@ def lay_out(
 ) -> Rows:
     """The weights in the convention's order of gates, with the switches set.
 
-    Rows are units in every convention; Keras keeps them transposed. Biases are merged where a
-    switch or the convention says so, whether or not the numbers stay.
+    Rows are units in every convention; Keras stores the transpose. Biases are merged if a switch or
+    the convention merges them, even if that changes the result.
 
     >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]]), "weight_hh": np.zeros((3, 1))}
     >>> from rnnviz.conventions import ONNX

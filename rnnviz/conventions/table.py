@@ -1,4 +1,4 @@
-"""The conventions: in which order gates are packed, and what the equations leave to choice."""
+"""The conventions: the order of packed gates, layouts, and variants of the equations."""
 
 from dataclasses import dataclass, replace
 
@@ -8,17 +8,17 @@ from rnnviz.errors import RnnvizError
 
 @dataclass(frozen=True)
 class Convention:
-    """How one framework, or one paper, writes the cells.
+    """How one framework or paper packs and defines the cells.
 
-    title: the name as it is written. lstm, gru: the gates in the order of the packed weights; an
-    empty lstm: it speaks of GRUs only. layout: how arrays are named and laid out, "torch" (rows
-    are units), "keras" (transposed), "onnx" (rows, a leading axis for the direction).
-    update_keeps: h_t = z h + (1 − z) n; otherwise z replaces, h_t = (1 − z) h + z n.
-    reset_after: a GRU's reset comes after the product with U_n; None: either, a flag says which.
-    biases, gru_biases: vectors a gate, of an RNN or LSTM and of a GRU.
-    peepholes: gates in the order of their rows. coupled: how it has a coupled LSTM: "own" (i =
-    1 − f, no block for i), "input" (f = 1 − i, all four blocks there), "" (an ordinary LSTM
-    whose rows of i are those of f negated, which is exact: σ(−a) = 1 − σ(a)).
+    title: the display name. lstm, gru: the gates in the order of the packed weights; lstm is empty
+    if the convention has only GRUs. layout: names and layout of arrays: "torch" (rows are units),
+    "keras" (transposed), "onnx" (rows, and a leading axis for the direction).
+    update_keeps: h_t = z h + (1 − z) n; False: h_t = (1 − z) h + z n.
+    reset_after: a GRU's reset applies after the product with U_n; None: a flag decides.
+    biases, gru_biases: bias vectors per gate of an RNN or LSTM, and of a GRU.
+    peepholes: gates in the order of their rows. coupled: the form of a coupled LSTM: "own" (i =
+    1 − f, no block for i), "input" (f = 1 − i, all four blocks), "" (an ordinary LSTM whose rows
+    of i are those of f negated, which is exact: σ(−a) = 1 − σ(a)).
 
     >>> ONNX.order(Form("gru")), KERAS.transposed, CHUNG.update_keeps
     (('update_gate', 'reset_gate', 'hidden_candidate'), True, False)
@@ -50,22 +50,22 @@ class Convention:
         return {"rnn": GATE_NAMES["rnn"], "lstm": self.lstm, "gru": self.gru}[form.cell]
 
     def bias_vectors(self, form: Form) -> int:
-        """How many bias vectors a gate has."""
+        """Bias vectors per gate."""
         return self.gru_biases if form.cell == "gru" else self.biases
 
     def peephole_order(self, form: Form) -> tuple[str, ...]:
-        """The gates whose peepholes there are, in the order of their rows."""
+        """The gates with peepholes, in the order of their rows."""
         if not form.peephole:
             return ()
         return form.peepholes if self.coupled == "own" else self.peepholes
 
     def check_cell(self, form: Form) -> None:
-        """RnnvizError if the papers' GRU is asked for another cell."""
+        """RnnvizError if the convention has only GRUs and the form is another cell."""
         if form.cell != "gru" and not self.lstm:
             raise RnnvizError("error.convention_cell", convention=self.title, cell=form.cell)
 
     def check(self, form: Form) -> None:
-        """RnnvizError if a network of this form has no place in it."""
+        """RnnvizError if the convention cannot represent the form."""
         self.check_cell(form)
         if form.peephole and not self.peepholes:
             raise RnnvizError("error.no_peepholes", convention=self.title)
@@ -80,7 +80,7 @@ IFGO = ("input_gate", "forget_gate", "cell_candidate", "output_gate")
 IOFG = ("input_gate", "output_gate", "forget_gate", "cell_candidate")
 
 TORCH = Convention("torch", "torch", LSTM, GRU, reset_after=True, projection=True)
-# This project's cells: torch's names and layout, and all of their own forms.
+# This project's cells: torch's names and layout, and every variant.
 PROJECT = replace(
     TORCH,
     name="project",
@@ -108,7 +108,7 @@ ONNX = Convention(
     peepholes=("input_gate", "output_gate", "forget_gate"),
     coupled="input",
 )
-# The papers pack nothing; what they write stands here in torch's order, with one bias.
+# The papers do not pack weights: their gates are in torch's order here, with one bias.
 CHO = Convention("cho", "Cho et al. (2014)", (), GRU, reset_after=False, biases=1, gru_biases=1)
 CHUNG = replace(CHO, name="chung", title="Chung et al. (2014)", update_keeps=False)
 

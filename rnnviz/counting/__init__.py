@@ -1,4 +1,4 @@
-"""What a network costs: its parameters and its multiply-adds a time step, by formula."""
+"""Parameters and multiply-adds per time step of a network, by formula."""
 
 from rnnviz.counting.budget import fit_hidden
 from rnnviz.counting.gates import (

@@ -1,4 +1,4 @@
-"""How large a network may be for its number of parameters."""
+"""The largest network within a parameter budget."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from rnnviz.counting.gates import count_parameters
 from rnnviz.counting.size import Size
 from rnnviz.errors import RnnvizError
 
-MOST_HIDDEN = 1_000_000  # hidden units that ``fit_hidden`` looks at
+MOST_HIDDEN = 1_000_000  # the largest hidden size that ``fit_hidden`` returns
 
 
 def fit_hidden(
@@ -21,9 +21,9 @@ def fit_hidden(
     least: int = 1,
     most: int = MOST_HIDDEN,
 ) -> int:
-    """The largest hidden size, of least to most, whose network has at most budget parameters.
+    """The largest hidden size in [least, most] with at most budget parameters.
 
-    RnnvizError where even the least has more.
+    RnnvizError if the least has more.
 
     >>> [fit_hidden(Form(cell), 3, 1344) for cell in ("rnn", "gru", "lstm")]
     [34, 18, 16]

@@ -1,4 +1,4 @@
-"""Each gate's parameters and multiply-adds a time step, by formula, and their sums."""
+"""Parameters and multiply-adds per time step of every gate, by formula, and their sums."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from torch import nn
 from rnnviz.counting.size import Size
 from rnnviz.recurrent import read_module
 
-# Which gate multiplies the state, one multiplication a unit: f c, i g, o tanh c; r h, z h, (1−z) n.
-SCALES = {
+# The elementwise product that each gate takes part in: one multiplication per unit.
+ELEMENTWISE = {
     "forget_gate": "f·c",
     "cell_candidate": "i·g",
     "output_gate": "o·tanh c",
@@ -20,10 +20,10 @@ SCALES = {
 
 
 class GateCount(NamedTuple):
-    """What one gate of one layer in one direction holds and does in one time step.
+    """Parameters and multiply-adds per time step of one gate, layer and direction.
 
     layer counts from 0; direction is 0 or 1. gate "projection": the matrix V after an LSTM's gates.
-    inputs, outputs: d and H of the products W x and U h, none in a projection's own row.
+    inputs, outputs: d and H of the products W x and U h; a projection's row has neither product.
     products: multiply-adds of the matrix products. elementwise: multiplications of one unit with
     one unit: the gate's own (f c, i g, o tanh c; r h, z h, (1−z) n) and the peephole's.
     Additions alone and nonlinearities are not counted.
@@ -55,7 +55,7 @@ class GateCount(NamedTuple):
 
     @property
     def multiply_adds(self) -> int:
-        """All that is counted of one time step."""
+        """All multiply-adds of one time step."""
         return self.products + self.elementwise
 
     @property
@@ -87,7 +87,7 @@ def _times(factor: int, units: int) -> str:
 
 
 def count_by_gate(size: Size) -> list[GateCount]:
-    """Each gate's parameters and multiply-adds a step, by layer, direction and gate.
+    """Parameters and multiply-adds per step, by layer, direction and gate.
 
     >>> from rnnviz.cells import Form
     >>> first = count_by_gate(Size(Form("lstm"), 3, 16))[0]
@@ -103,7 +103,7 @@ def count_by_gate(size: Size) -> list[GateCount]:
 
 
 def _rows(size: Size, layer: int, direction: int) -> Iterable[GateCount]:
-    units, inputs, outputs = size.hidden_size, size.reads(layer), size.output_size
+    units, inputs, outputs = size.hidden_size, size.layer_input_size(layer), size.output_size
     for gate in size.form.gates:
         peephole = units if gate in size.form.peepholes else 0
         yield GateCount(
@@ -118,7 +118,7 @@ def _rows(size: Size, layer: int, direction: int) -> Iterable[GateCount]:
             biases=size.biases * units,
             peephole=peephole,
             projection=0,
-            elementwise=peephole + (units if gate in SCALES else 0),
+            elementwise=peephole + (units if gate in ELEMENTWISE else 0),
         )
     if size.proj_size:
         own = outputs * units
@@ -128,7 +128,7 @@ def _rows(size: Size, layer: int, direction: int) -> Iterable[GateCount]:
 
 
 def count_parameters(network: nn.Module | Size) -> int:
-    """How many parameters a module has, or a network of a size would have.
+    """The number of parameters of a module, or of a network of a given size.
 
     network: a torch.nn RNN, LSTM, GRU or cell, a cell of rnnviz.cells, a Recurrent, or a Size.
     With k = 1, 3, 4 gates of an RNN, a GRU, an LSTM, d inputs and H units, one layer has

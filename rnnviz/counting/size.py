@@ -1,4 +1,4 @@
-"""What a network's parameters depend on."""
+"""The sizes that determine a network's parameters."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,15 @@ from rnnviz.recurrent import read_module
 
 @dataclass(frozen=True)
 class Size:
-    """What a network's parameters depend on, and nothing else.
+    """The sizes that determine a network's parameters.
 
-    biases: vectors a gate: 2 as torch has them, 1 as most papers, or 0. proj_size: of an LSTM.
+    biases: vectors per gate: 2 as in torch, 1 as in most papers, or 0. proj_size: of an LSTM.
     A layer above the first reads the outputs of all directions of the one below.
-    RnnvizError for sizes that no network has.
+    RnnvizError for impossible sizes.
 
-    >>> Size(Form("lstm"), 16, 16).reads(0), Size(Form("lstm"), 3, 16, 2, 2).reads(1)
-    (16, 32)
+    >>> size = Size(Form("lstm"), 3, 16, layers=2, directions=2)
+    >>> size.layer_input_size(0), size.layer_input_size(1)
+    (3, 32)
     """
 
     form: Form
@@ -55,8 +56,8 @@ class Size:
         """Of one direction: proj_size or hidden_size."""
         return self.proj_size or self.hidden_size
 
-    def reads(self, layer: int) -> int:
-        """How many numbers a layer, counted from 0, reads at each step."""
+    def layer_input_size(self, layer: int) -> int:
+        """The input size of a layer, counted from 0."""
         return self.input_size if layer == 0 else self.directions * self.output_size
 
 

@@ -1,36 +1,33 @@
-"""The slow path for any cell of this project: its own equations, one time step at a time.
+"""Any cell of this project, one time step at a time, by its own equations.
 
-The record is what ``cell.step`` returns. The gradients go back through one step at a time by
-autograd, in float64, at the states that were recorded; so they hold in every cell that can take a
-step, and far below what float32 can hold.
+The gradients go back through one step at a time by autograd, in float64, at the recorded states:
+correct for every cell that can take a step, and far below the range of float32.
 """
 
-from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnnviz.cells import Cell
-from rnnviz.engine.replay import Gradients, Steps
-from rnnviz.holding import holding
-from rnnviz.recurrent import on_cpu
+from rnnviz.cells import Cell, HeldStep
+from rnnviz.engine.device import on_cpu
+from rnnviz.engine.steps import Gradients, RNNStates, Steps
+from rnnviz.holding import Held
 
 
-def record(
+def take_steps(
     cell: Cell[Any],
     x: Tensor,
     h_0: Tensor,
     c_0: Tensor | None,
     hidden: Tensor | None,
-    held: Mapping[str, Tensor],
+    held: Held | None,
 ) -> Steps:
     """Every gate and state of one layer in one direction.
 
-    x: (time, batch, input); h_0, c_0: (batch, unit), c_0 for an LSTM. hidden: (time, batch, unit)
-    as the module computed it, from which each step starts; None to go on from what comes out.
-    held: by name the values that gates and states are held at, (time, batch, unit), NaN where not.
+    x: (time, batch, input); h_0, c_0: (batch, unit), c_0 of an LSTM. hidden: (time, batch, unit)
+    as the module computed it, so that each step starts from there; None: from the step before.
     """
     own = cell.weight_hh
     x, h = x.to(own.device, own.dtype), h_0.to(own.device, own.dtype)
@@ -49,7 +46,8 @@ def record(
             h = hidden[t].to(own.device, own.dtype)
     arrays = {name: on_cpu(torch.stack(values)).numpy() for name, values in rows.items()}
     computed = on_cpu(torch.stack(replayed))
-    return Steps(computed if hidden is None else hidden, arrays, computed.numpy(), ())
+    h = (computed if hidden is None else hidden).contiguous()
+    return Steps(arrays, computed.numpy(), RNNStates(h.numpy()))
 
 
 def differentiate(
@@ -59,16 +57,17 @@ def differentiate(
     c_0: Tensor | None,
     steps: Steps,
     output_grad: Tensor,
-    held: Mapping[str, Tensor],
+    held: Held | None,
 ) -> Gradients:
     """Total derivatives of the loss through one layer in one direction, in float64.
 
     output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
     """
-    # A cell of a parametrised module holds its weights as plain tensors, which do not copy.
+    # A parametrised module's weights are plain tensors, which deepcopy refuses.
     plain = [value for value in vars(cell).values() if isinstance(value, Tensor)]
     copies: dict[int, Any] = {id(w): w.detach().to("cpu", torch.float64) for w in plain}
     exact = deepcopy(cell, copies).to("cpu", torch.float64)
+    hidden = steps.hidden
     cells = None if c_0 is None else torch.from_numpy(steps.arrays["cell_state"])
     rows: dict[str, list[Tensor]] = {}
     by_x: list[Tensor] = []
@@ -76,7 +75,7 @@ def differentiate(
         torch.zeros_like(part, dtype=torch.float64) for part in (h_0, c_0) if part is not None
     ]
     for t in reversed(range(len(x))):
-        before = [steps.hidden[t - 1] if t else h_0]
+        before = [hidden[t - 1] if t else h_0]
         if cells is not None and c_0 is not None:
             before.append(cells[t - 1] if t else c_0)
         carried[0] = carried[0] + output_grad[t].double()
@@ -92,9 +91,21 @@ def differentiate(
     )
 
 
-def _step(cell: Cell[Any], x: Tensor, state: Any, held: Mapping[str, Tensor], t: int) -> Any:
-    # Whoever writes a cell of their own need not know that anything can be held.
-    return cell.step(x, state, holding(held, t)) if held else cell.step(x, state)
+def _step(cell: Cell[Any], x: Tensor, state: Any, held: Held | None, t: int) -> Any:
+    # A cell of one's own need not take ``held``.
+    return cell.step(x, state) if held is None else cell.step(x, state, _held_step(held, t))
+
+
+def _held_step(held: Held, time: int) -> HeldStep:
+    """What ``Cell.step`` takes to hold gates and states at one time step."""
+
+    def override(name: str, value: Tensor) -> Tensor:
+        if name not in held._fields:  # a gate that only a cell of one's own has
+            return value
+        fixed = torch.from_numpy(getattr(held, name)[time]).to(value.device, value.dtype)
+        return torch.where(fixed.isnan(), value, fixed)
+
+    return override
 
 
 def _step_back(
@@ -102,13 +113,12 @@ def _step_back(
     x: Tensor,
     before: list[Tensor],
     after: list[Tensor],
-    held: Mapping[str, Tensor],
+    held: Held | None,
     t: int,
 ) -> tuple[dict[str, Tensor], Tensor, list[Tensor]]:
-    """Through one step: derivatives by what it computed, by x and by the state before it.
+    """Derivatives with respect to what one step computed, to x and to the state before it.
 
-    after: δh_t without what flows through c_t, and, for an LSTM, δc_t without what flows
-    through h_t.
+    after: δh_t without the path through c_t; of an LSTM also δc_t without the path through h_t.
     """
     with torch.enable_grad():
         x, *states = (

@@ -1,165 +1,131 @@
-"""All layers and directions of one run: their records below one another, and back again."""
+"""Chains the per-layer records over layers and directions, then their gradients in reverse."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
-from rnnviz.engine import autograd_step, equations_run, replay
-from rnnviz.engine.replay import NOTHING_HELD, Gradients, Steps
+from rnnviz.engine import autograd_step
+from rnnviz.engine.backward_pass import backward_pass
+from rnnviz.engine.device import on_cpu
+from rnnviz.engine.equations_run import run_equations
+from rnnviz.engine.replay import replay_gates, with_states
 from rnnviz.engine.sequences import Sequence
-from rnnviz.errors import RnnvizError
-from rnnviz.holding import held_columns
-from rnnviz.recurrent import Network, Recurrent, Weights, on_cpu
+from rnnviz.engine.steps import Gradients, Steps
+from rnnviz.holding import Held, held_arrays
+from rnnviz.recurrent import Network, Weights
 
 Array = NDArray[Any]
-Cells = list[list[Cell[Any]]]
-WITH_BACKWARD_KERNEL = (ElmanCell, LSTMCell, GRUCell)  # cells whose way back is written down (``recursions``)
+WITH_BACKWARD_KERNEL = (ElmanCell, LSTMCell, GRUCell)
 
 
-@dataclass(frozen=True)
-class Recording:
-    """Arrays by name, each (layer, direction, time, batch, unit), NaN where padded.
-
-    initial: gradients by the initial state, (layer, direction, batch, unit).
-    replay_error: largest |output worked out from the gates − the module's own output|.
-    """
-
-    arrays: Mapping[str, Array]
-    initial: Mapping[str, Array]
-    replay_error: float
-
-
-class Part(NamedTuple):
+class DirectionRun(NamedTuple):
     """One layer in one direction, everything in its own order of time."""
 
-    cell: Cell[Any] | None  # that takes its own steps; torch's are replayed
+    cell: Cell[Any] | None  # None: a torch module, or run by its equations
     weights: Weights
     x: Tensor
     h_0: Tensor
     c_0: Tensor | None
-    held: Mapping[str, Tensor]  # (time, batch, unit), NaN where free
+    held: Held | None
     steps: Steps
 
 
-def record(
-    cells: Cells | None,
+LayerRun = list[DirectionRun]
+
+
+def record_layers(
     network: Network,
     sequence: Sequence,
     outputs: list[Tensor | None] | None,
     held: Mapping[str, Array],
-) -> list[list[Part]]:
+) -> list[LayerRun]:
     """Every gate and state, by layer and direction.
 
-    cells: this project's, or None for a torch module. network: on the CPU. outputs: what each
-    layer computed, (time, batch, directions · unit), None where only the steps themselves tell; or
-    None where no module is run and the network goes by its equations (``states``).
-    held: as ``read_holds`` gives it; nothing where a module is run.
+    network: on the CPU. outputs: what each layer computed, (time, batch, directions · unit), None
+    where only its steps tell; or None altogether to run the network by its equations.
+    held: as ``read_holds`` returns it; only for such a run.
     """
-    if outputs is None:
-        own = (cell for layer in cells or () for cell in layer)
-        cells = cells if any(type(cell) not in WITH_BACKWARD_KERNEL for cell in own) else None
-    layers: list[list[Part]] = []
+    cells = network.cells
+    if outputs is None and all(_has_kernel(cell) for layer in cells or () for cell in layer):
+        cells = None
+    layers: list[LayerRun] = []
     below = on_cpu(sequence.x)
     for number, output in enumerate(outputs or [None] * len(network.layers)):
-        if layers:
-            below = output_of(layers[-1], sequence.lengths)
-        layers.append(_record_layer(network, cells, number, below, sequence, output, held))
+        layer = [
+            _record(network, cells, (number, d), below, sequence, output, held)
+            for d in range(network.directions)
+        ]
+        layers.append(layer)
+        below = layer_output(layer, sequence.lengths)
     return layers
 
 
-def output_of(parts: list[Part], lengths: Tensor | None) -> Tensor:
-    """What a layer gives to the next, (time, batch, directions · unit)."""
-    return torch.cat([flip_valid_time(part.steps.hidden, d, lengths) for d, part in enumerate(parts)], dim=-1)
+def _has_kernel(cell: Cell[Any]) -> bool:
+    return type(cell) in WITH_BACKWARD_KERNEL
 
 
-def finish(
-    network: Network, layers: list[list[Part]], sequence: Sequence, output_grad: Tensor | None
-) -> Recording:
-    """The record as arrays; with ``output_grad`` = ∂ℓ/∂output also every gradient.
-
-    output_grad: of the last layer's shape. RnnvizError if the gates do not give the outputs back
-    but for rounding.
-    """
-    lengths = sequence.lengths
-    error = max(_replay_error(part, sequence) for parts in layers for part in parts)
-    arrays = _stacked([[_record_arrays(p.steps) for p in parts] for parts in layers], lengths)
-    initial: dict[str, Array] = {}
-    if output_grad is not None:
-        gradients = _differentiate(network, layers, lengths, output_grad)
-        found = _stacked([[g.arrays for g in row] for row in gradients], lengths)
-        arrays |= {f"grad_{name}": values for name, values in found.items()}
-        initial = {
-            name: np.array([[g.initial[name] for g in row] for row in gradients], np.float64)
-            for name in gradients[0][0].initial
-        }
-    if sequence.valid is not None:
-        padded = ~sequence.valid.numpy()
-        for values in arrays.values():
-            values[:, :, padded] = np.nan
-    return Recording(arrays, initial, error)
-
-
-def cells_of(module: nn.Module) -> Cells | None:
-    """This project's cells by layer and direction; None for a torch module."""
-    if isinstance(module, Recurrent):
-        return module.cells
-    return [[module]] if isinstance(module, Cell) else None
-
-
-def _record_layer(
+def _record(
     network: Network,
-    cells: Cells | None,
-    number: int,
+    cells: list[list[Cell[Any]]] | None,
+    place: tuple[int, int],
     below: Tensor,
     sequence: Sequence,
     output: Tensor | None,
     held: Mapping[str, Array],
-) -> list[Part]:
-    parts: list[Part] = []
-    for direction, weights in enumerate(network.layers[number]):
-        x = flip_valid_time(below, direction, sequence.lengths)
-        h_0 = on_cpu(sequence.h[number, direction])
-        c_0 = None if sequence.c is None else on_cpu(sequence.c[number, direction])
-        hidden = None
-        if output is not None:
-            width = network.output_size
-            own = on_cpu(output[..., direction * width : (direction + 1) * width])
-            hidden = flip_valid_time(own, direction, sequence.lengths)
-        rows = _held_rows(held, number, direction, x.shape[1], sequence.lengths)
-        cell = None if cells is None else cells[number][direction]
-        if cell is not None:
-            steps = autograd_step.record(cell, x, h_0, c_0, hidden, rows)
-            if type(cell) in WITH_BACKWARD_KERNEL:
-                steps = replay.with_extra(network, weights, steps, h_0, c_0)
-        elif hidden is None:
-            steps = equations_run.run(network, weights, x, h_0, c_0, rows)
-        else:
-            steps = replay.replay(network, weights, x, h_0, c_0, hidden)
-        parts.append(Part(cell, weights, x, h_0, c_0, rows, steps))
-    return parts
+) -> DirectionRun:
+    """place: layer and direction. below: the layer's input; output: its output, if known."""
+    layer, direction = place
+    weights, lengths = network.layers[layer][direction], sequence.lengths
+    x = flip_valid_time(below, direction, lengths)
+    h_0 = on_cpu(sequence.h[place]).contiguous()
+    c_0 = None if sequence.c is None else on_cpu(sequence.c[place]).contiguous()
+    hidden = None
+    if output is not None:
+        width = network.output_size
+        own = on_cpu(output[..., direction * width : (direction + 1) * width])
+        hidden = flip_valid_time(own, direction, lengths)
+    own_held = _held(network, held, place, x, lengths)
+    cell = None if cells is None else cells[layer][direction]
+    if cell is not None:
+        steps = autograd_step.take_steps(cell, x, h_0, c_0, hidden, own_held)
+        if _has_kernel(cell):
+            steps = with_states(network, weights, steps, h_0)
+    elif hidden is None:
+        steps = run_equations(network, weights, x, h_0, c_0, own_held)
+    else:
+        steps = replay_gates(network, weights, x, h_0, c_0, hidden)
+    return DirectionRun(cell, weights, x, h_0, c_0, own_held, steps)
 
 
-def _held_rows(
-    held: Mapping[str, Array], layer: int, direction: int, batch: int, lengths: Tensor | None
-) -> dict[str, Tensor]:
-    rows: dict[str, Tensor] = {}
+def _held(
+    network: Network,
+    held: Mapping[str, Array],
+    place: tuple[int, int],
+    x: Tensor,
+    lengths: Tensor | None,
+) -> Held | None:
+    arrays: dict[str, Array] = {}
     for name, values in held.items():
-        whole = torch.from_numpy(values[layer, direction])[:, None].expand(-1, batch, -1)
-        rows[name] = flip_valid_time(whole, direction, lengths)
-    return rows
+        whole = torch.from_numpy(values[place])[:, None].expand(-1, x.shape[1], -1)
+        arrays[name] = flip_valid_time(whole, place[1], lengths).numpy()
+    return held_arrays(arrays, network.form, x.shape[:2], network.widths)
+
+
+def layer_output(layer: LayerRun, lengths: Tensor | None) -> Tensor:
+    """What a layer passes to the next, (time, batch, directions · unit)."""
+    outputs = [flip_valid_time(run.steps.hidden, d, lengths) for d, run in enumerate(layer)]
+    return torch.cat(outputs, dim=-1)
 
 
 def flip_valid_time(values: Any, direction: int, lengths: Tensor | None) -> Any:
-    """Between the order of the input and that of a direction; its own inverse.
+    """Converts between the order of the input and that of a direction; its own inverse.
 
-    A sequence of n steps is turned within them, its padding stays behind.
+    The valid steps of a sequence are reversed, its padding stays at the end.
     """
     if direction == 0:
         return values
@@ -168,41 +134,26 @@ def flip_valid_time(values: Any, direction: int, lengths: Tensor | None) -> Any:
     steps = torch.arange(len(values))[:, None]
     index = torch.where(steps < lengths, lengths - 1 - steps, steps)
     batch = torch.arange(len(lengths))
-    return (
-        values[index, batch] if isinstance(values, Tensor) else values[index.numpy(), batch.numpy()]
-    )
+    if isinstance(values, Tensor):
+        return values[index, batch]
+    return values[index.numpy(), batch.numpy()]
 
 
-def _record_arrays(steps: Steps) -> dict[str, Array]:
-    return {**steps.arrays, "hidden_state": steps.hidden.numpy()}
-
-
-def _stacked(layers: list[list[dict[str, Array]]], lengths: Tensor | None) -> dict[str, Array]:
-    if len(layers) == 1 and len(layers[0]) == 1:
-        return {name: values[None, None] for name, values in layers[0][0].items()}
-    return {
-        name: np.stack(
-            [
-                np.stack([flip_valid_time(part[name], d, lengths) for d, part in enumerate(parts)])
-                for parts in layers
-            ]
-        )
-        for name in layers[0][0]
-    }
-
-
-def _differentiate(
-    network: Network, layers: list[list[Part]], lengths: Tensor | None, output_grad: Tensor
+def differentiate_layers(
+    network: Network, layers: list[LayerRun], lengths: Tensor | None, output_grad: Tensor
 ) -> list[list[Gradients]]:
-    """Gradients of every layer and direction, from the last layer down."""
+    """Gradients by layer and direction, computed from the last layer down.
+
+    output_grad: ∂ℓ/∂output of the last layer.
+    """
     width = network.output_size
     found: list[list[Gradients]] = []
-    for number, parts in reversed(list(enumerate(layers))):
+    for number, layer in reversed(list(enumerate(layers))):
         row: list[Gradients] = []
-        for direction, part in enumerate(parts):
+        for direction, run in enumerate(layer):
             g = output_grad[..., direction * width : (direction + 1) * width]
             g = flip_valid_time(g, direction, lengths).contiguous()
-            row.append(_differentiate_part(network, part, g, by_input=number > 0))
+            row.append(_differentiate(network, run, g, by_input=number > 0))
         found.insert(0, row)
         by_input = [flip_valid_time(g.x, d, lengths) for d, g in enumerate(row) if g.x is not None]
         if by_input:
@@ -210,54 +161,26 @@ def _differentiate(
     return found
 
 
-def _differentiate_part(
-    network: Network, part: Part, output_grad: Tensor, *, by_input: bool
+def _differentiate(
+    network: Network, run: DirectionRun, output_grad: Tensor, *, by_input: bool
 ) -> Gradients:
-    if part.cell is not None and type(part.cell) not in WITH_BACKWARD_KERNEL:
-        return autograd_step.differentiate(
-            part.cell, part.x, part.h_0, part.c_0, part.steps, output_grad, part.held
-        )
-    columns = NOTHING_HELD
-    if part.held:
-        held = {name: values.numpy() for name, values in part.held.items()}
-        columns = held_columns(held, network.form, (len(part.x), part.x.shape[1]), network.widths)
-    return replay.differentiate(
-        network, part.weights, part.steps, output_grad, columns, by_input=by_input
+    if run.cell is None or _has_kernel(run.cell):
+        states = run.steps.states
+        given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.held
+        return backward_pass(*given, by_input=by_input)
+    return autograd_step.differentiate(
+        run.cell, run.x, run.h_0, run.c_0, run.steps, output_grad, run.held
     )
 
 
-def _replay_error(part: Part, sequence: Sequence) -> float:
-    """Largest |replayed − hidden|; RnnvizError where it is more than rounding can make it."""
-    eps = torch.finfo(sequence.x.dtype).eps
-    hidden, replayed = part.steps.hidden, torch.from_numpy(part.steps.replayed)
-    difference = (replayed - hidden).abs_()
-    if sequence.valid is not None:
-        difference = difference.where(sequence.valid[:, :, None], 0.0)
-    largest = float(difference.max())
-    if largest <= 64 * eps:
-        return largest
-    if not math.isfinite(largest):  # states that overflowed: inf − inf is no difference
-        same = (replayed == hidden) | (replayed.isnan() & hidden.isnan())
-        difference = difference.where(~same, 0.0)
-        largest = float(difference.max())
-    tolerance = eps * _amplification(part, hidden)
-    if not bool((difference.amax(-1) <= tolerance).all()):
-        most = float(tolerance.max())
-        raise RnnvizError("error.replay", error=f"{largest:.2g}", tolerance=f"{most:.2g}")
-    return largest
+def stack_directions(
+    layers: list[list[dict[str, Array]]], lengths: Tensor | None
+) -> dict[str, Array]:
+    """Arrays by name, (layer, direction, time, batch, unit), in the order of the input."""
+    if len(layers) == 1 and len(layers[0]) == 1:
+        return {name: values[None, None] for name, values in layers[0][0].items()}
 
+    def stacked(layer: list[dict[str, Array]], name: str) -> Array:
+        return np.stack([flip_valid_time(own[name], d, lengths) for d, own in enumerate(layer)])
 
-def _amplification(part: Part, hidden: Tensor) -> Tensor:
-    """How many times the float spacing rounding may reach, (time, batch).
-
-    A sum of products is right to the spacing of its largest terms, and a cell state adds up the
-    errors of all steps before it.
-    """
-    before = torch.cat((part.h_0[None], hidden[:-1])).abs().amax(-1)
-    w = part.weights
-    terms = part.x.abs().amax(-1) * w.ih.abs().sum(1).max() + before * w.hh.abs().sum(1).max()
-    for bias in (w.bias_ih, w.bias_hh):
-        terms = terms + (0 if bias is None else bias.abs().max())
-    out = 1.0 if w.hr is None else float(w.hr.abs().sum(1).max())
-    terms = terms.nan_to_num(math.inf)  # beyond the float range nothing can be foretold
-    return 64 * (1 + out) * (1 + terms).cummax(0).values * len(hidden) ** 0.5
+    return {name: np.stack([stacked(layer, name) for layer in layers]) for name in layers[0][0]}

@@ -1,8 +1,8 @@
-"""The module's own run: its output, and the derivative of a loss by that output."""
+"""The module's own forward pass, and ∂loss/∂output."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,36 +11,38 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from rnnviz.engine.sequences import Sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, packed_like
+from rnnviz.torch_names import parameter_suffix
 
 Loss = str | Callable[[Any], Tensor] | None
 LOSSES = ("last", "all")
-SMALL = 100_000  # multiplications of one step below which a second thread only waits
 STACKS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-@contextmanager
-def few_threads(work: int) -> Generator[None]:
-    """One thread where one step has so few multiplications that a second thread only waits."""
-    before = torch.get_num_threads()
-    if work >= SMALL or before == 1:
-        yield
-        return
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class ModuleRun(NamedTuple):
+    """output: the output sequence as the module returns it, a tensor in its layout, or packed.
+
+    layers: what each layer computed, (time, batch, directions · unit), padded with 0; None where
+    a layer's steps have to be taken again to know.
+    """
+
+    output: Any
+    layers: list[Tensor | None]
 
 
-def run_module(module: nn.Module, network: Network, sequence: Sequence) -> Any:
-    """The output sequence as the module returns it: a tensor in its layout, or packed.
+def run_module(network: Network, sequence: Sequence) -> ModuleRun:
+    """Runs the module and collects the output of every layer.
 
     Dropout is off, hooks are not called, and the module is left in the mode it was in.
     """
-    with torch.inference_mode(), _evaluating(module):
-        if network.steps_itself:
-            return _run_cell(module, sequence)
-        output = module.forward(sequence.given(), sequence.given_state())[0]
+    output = _run(network, sequence)
+    return ModuleRun(output, [*_run_layers_below(network, sequence), time_first(output, sequence)])
+
+
+def _run(network: Network, sequence: Sequence) -> Any:
+    with torch.inference_mode(), _evaluating(network.module):
+        if network.is_cell:
+            return _run_cell(network.module, sequence)
+        output = network.module.forward(sequence.given(), sequence.given_state())[0]
     if sequence.lengths is not None and sequence.packed is None:
         output = pad_packed_sequence(output, total_length=len(sequence.x))[0]
         return sequence.laid_out(output)
@@ -59,16 +61,14 @@ def _evaluating(module: nn.Module) -> Generator[None]:
             part.training = True
 
 
-def run_layers_below(
-    module: nn.Module, network: Network, sequence: Sequence
-) -> list[Tensor | None]:
-    """Outputs of all layers but the last, (time, batch, directions · unit), padded with 0.
+def _run_layers_below(network: Network, sequence: Sequence) -> list[Tensor | None]:
+    """Outputs of all layers but the last.
 
-    A stack keeps them to itself. Each is run again as a stack of one layer, by the same kernel on
-    the same layout: bit for bit what the module computed, so that not even a chaotic network
-    runs apart from its own lower layers. None for this project's cells, whose steps are recorded.
+    Torch's stacks do not return them. Each layer runs again as a stack of one layer, by the same
+    kernel on the same layout: bit for bit what the module computed, so that even a chaotic network
+    does not diverge from its own lower layers. None for this project's cells.
     """
-    if not isinstance(module, nn.RNNBase):
+    if not isinstance(network.module, nn.RNNBase):
         return [None] * (len(network.layers) - 1)
     given = sequence.x if sequence.lengths is None else sequence.given()
     found: list[Tensor | None] = []
@@ -85,17 +85,17 @@ def run_layers_below(
 
 def _one_layer(network: Network, layer: tuple[Weights, ...]) -> nn.RNNBase:
     options: dict[str, Any] = {"bias": layer[0].bias_ih is not None, "device": "meta"}
-    if network.kind == "rnn":
-        options["nonlinearity"] = network.nonlinearity
+    if network.cell == "rnn":
+        options["nonlinearity"] = network.form.nonlinearity
     if layer[0].hr is not None:
         options["proj_size"] = network.output_size
-    module = STACKS[network.kind](
+    module = STACKS[network.cell](
         layer[0].ih.shape[1], network.hidden_size, bidirectional=len(layer) == 2, **options
     )
-    for weights, suffix in zip(layer, ("_l0", "_l0_reverse"), strict=False):
-        for name, tensor in weights.named(suffix).items():
+    for direction, weights in enumerate(layer):
+        for name, tensor in weights.named(parameter_suffix(0, direction)).items():
             setattr(module, name, nn.Parameter(tensor.detach(), requires_grad=False))
-    module.flatten_parameters()  # on a GPU side by side, as cuDNN wants them; the caller's stay
+    module.flatten_parameters()  # contiguous for cuDNN; the caller's stay as they are
     return module
 
 
@@ -155,7 +155,7 @@ def _differentiate_callable(
     loss: Callable[[Any], Tensor], output: Any, sequence: Sequence
 ) -> tuple[float, Tensor]:
     packed = isinstance(output, PackedSequence)
-    # A copy: whatever the callable keeps or changes, the record stays as it is.
+    # A copy: the callable may keep or change it.
     leaf = (output.data if packed else output).detach().clone().requires_grad_()
     with torch.enable_grad():
         value: Any = loss(output._replace(data=leaf) if packed else leaf)

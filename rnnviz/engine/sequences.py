@@ -1,4 +1,4 @@
-"""What a recurrent module takes, brought to one layout: (time, batch, feature), padded."""
+"""Inputs and states as modules take them → one padded layout, (time, batch, feature)."""
 
 import math
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from rnnviz.recurrent import Network
 class Sequence:
     """Inputs and initial state of one run.
 
-    x: (time, batch, feature), zero where padded. h, c: (layer, direction, batch, unit); c only
-    for an LSTM. lengths: (batch,) valid time steps, or None where all steps are valid.
-    packed: the inputs came packed; batched: they had a batch dimension; batch_first: of (batch,
-    time, feature).
+    x: (time, batch, feature), zero where padded. h, c: (layer, direction, batch, unit); c for an
+    LSTM, else None. lengths: (batch,) valid time steps; None if all steps are valid.
+    packed: the inputs if they came packed, else None. batched: the inputs have a batch dimension.
+    batch_first: the inputs are (batch, time, feature).
     """
 
     x: Tensor
@@ -34,7 +34,7 @@ class Sequence:
 
     @property
     def valid(self) -> Tensor | None:
-        """(time, batch), true where a step is no padding; None where all are valid."""
+        """(time, batch), false where padded; None if all steps are valid."""
         if self.lengths is None:
             return None
         return torch.arange(len(self.x))[:, None] < self.lengths[None, :]
@@ -57,13 +57,13 @@ class Sequence:
         return states[0] if self.c is None else tuple(states)
 
     def laid_out(self, values: Tensor) -> Tensor:
-        """(time, batch, …) → the layout the inputs came in."""
+        """(time, batch, …) → the layout of the inputs."""
         if not self.batched:
             return values[:, 0]
         return values.transpose(0, 1) if self.batch_first else values
 
     def time_first(self, values: Tensor) -> Tensor:
-        """The layout the inputs came in → (time, batch, …)."""
+        """The layout of the inputs → (time, batch, …)."""
         if not self.batched:
             return values[:, None]
         return values.transpose(0, 1) if self.batch_first else values
@@ -72,7 +72,7 @@ class Sequence:
 def read_sequence(network: Network, inputs: Any, state: Any, lengths: Any) -> Sequence:
     """Inputs, state and lengths as the module takes them → a Sequence.
 
-    Arrays of floats are brought to the module's dtype; a tensor must have it, and its device.
+    Float arrays are converted to the module's dtype and device; a tensor must have both.
     RnnvizError for what does not fit: shape, dtype, device, lengths, values not finite.
     """
     if isinstance(inputs, PackedSequence):
@@ -97,7 +97,7 @@ def read_sequence(network: Network, inputs: Any, state: Any, lengths: Any) -> Se
 
 
 def _read_packed(network: Network, inputs: PackedSequence, state: Any, lengths: Any) -> Sequence:
-    if network.steps_itself:
+    if network.is_cell:
         raise RnnvizError("error.packed_cell")
     if lengths is not None:
         raise RnnvizError("error.packed_lengths")
@@ -125,7 +125,7 @@ def _tensor(network: Network, values: Any, what: str) -> Tensor:
             raise RnnvizError(
                 "error.dtype", what=what, came=str(array.dtype), expected=_name(network.dtype)
             )
-        doubles = array.astype(np.float64, order="C")  # a copy: torch takes none that is read-only
+        doubles = array.astype(np.float64, order="C")  # a copy: torch warns of read-only arrays
         values = torch.from_numpy(doubles).to(network.device, network.dtype)
     if values.dtype != network.dtype:
         raise RnnvizError(
@@ -143,7 +143,7 @@ def _name(dtype: torch.dtype) -> str:
 
 
 def _array(values: Any) -> NDArray[Any]:
-    """As an array; of objects where the values make none of numbers."""
+    """As an array; an object array where the values are not rectangular."""
     try:
         return np.asarray(values)
     except ValueError:  # rows of different lengths
@@ -165,7 +165,7 @@ def _lengths(lengths: Any, x: Tensor, batched: bool) -> Tensor | None:
 
 
 def _check_finite(values: Tensor, what: str) -> None:
-    # A sum is finite only if all terms are; it may overflow, so a second, slower look decides.
+    # Fast check: a sum is finite only if all terms are. It may overflow, so check each entry then.
     if math.isfinite(values.sum()):
         return
     bad = ~torch.isfinite(values)
@@ -182,11 +182,11 @@ def _read_state(
     network: Network, state: Any, x: Tensor, batched: bool
 ) -> tuple[Tensor, Tensor | None]:
     layers, directions, batch = len(network.layers), network.directions, x.shape[1]
-    sizes = [network.output_size] + [network.hidden_size] * (network.kind == "lstm")
+    sizes = [network.output_size] + [network.hidden_size] * (network.cell == "lstm")
     if state is None:
         zeros = [x.new_zeros(layers, directions, batch, size) for size in sizes]
         return zeros[0], zeros[1] if len(zeros) == 2 else None
-    parts = state if network.kind == "lstm" else (state,)
+    parts = state if network.cell == "lstm" else (state,)
     if not isinstance(parts, tuple | list) or len(parts) != len(sizes):
         count = f" ({len(parts)})" if isinstance(parts, tuple | list) else ""
         raise RnnvizError("error.state_pair", came=type(state).__name__ + count)
@@ -194,7 +194,7 @@ def _read_state(
     for part, size, name in zip(parts, sizes, ("h_0", "c_0"), strict=False):
         tensor = _tensor(network, part, name)
         shape = (batch, size) if batched else (size,)
-        shape = shape if network.steps_itself else (layers * directions, *shape)
+        shape = shape if network.is_cell else (layers * directions, *shape)
         if tuple(tensor.shape) != shape:
             raise RnnvizError(
                 "error.state_shape", what=name, came=tuple(tensor.shape), expected=shape

@@ -1,14 +1,6 @@
-"""What the pages show as one record, the address it stands for, and the networks it names."""
+"""The settings of each page, their addresses, and the networks that they describe."""
 
-from rnnviz.experiment.claim import Remembered, measure_claim
-from rnnviz.experiment.compared_network import FORMS, Compared, keys_of
-from rnnviz.experiment.comparison import build_compared, run_compared, run_held
-from rnnviz.experiment.comparison_settings import ComparisonSettings
-from rnnviz.experiment.edits import MOST_EDITED, Edit, with_edit
-from rnnviz.experiment.names import (
-    FASTEST,
-    FIRST_TEXT,
-    MOST_CHARACTERS,
+from rnnviz.experiment.choices import (
     CellName,
     EqualName,
     GateName,
@@ -19,9 +11,24 @@ from rnnviz.experiment.names import (
     NonlinearityName,
     PartName,
 )
+from rnnviz.experiment.claim import Remembered, measure_claim
+from rnnviz.experiment.comparison import build_compared, run_compared, run_held
+from rnnviz.experiment.edits import MOST_EDITED, Edit, with_edit
+from rnnviz.experiment.network_spec import FORMS, NetworkSpec, keys_of
 from rnnviz.experiment.networks import build_network, make_inputs, run_networks
 from rnnviz.experiment.scenes import SCENES
-from rnnviz.experiment.settings import NetworkSettings, ReadingSettings, Settings, limits_of
+from rnnviz.experiment.settings import (
+    FASTEST,
+    FIRST_TEXT,
+    MOST_CHARACTERS,
+    ComparePage,
+    ComparisonSettings,
+    GradientsPage,
+    NetworkSettings,
+    PageSettings,
+    StepPage,
+    limits_of,
+)
 
 __all__ = [
     "FASTEST",
@@ -31,21 +38,23 @@ __all__ = [
     "MOST_EDITED",
     "SCENES",
     "CellName",
-    "Compared",
+    "ComparePage",
     "ComparisonSettings",
     "Edit",
     "EqualName",
     "GateName",
+    "GradientsPage",
     "InitName",
     "InputName",
     "LanguageName",
     "LossName",
     "NetworkSettings",
+    "NetworkSpec",
     "NonlinearityName",
+    "PageSettings",
     "PartName",
-    "ReadingSettings",
     "Remembered",
-    "Settings",
+    "StepPage",
     "build_compared",
     "build_network",
     "keys_of",

@@ -1,4 +1,4 @@
-"""What networks are said to remember, and what these settings give."""
+"""How many steps untrained networks remember, beside what is commonly claimed."""
 
 from collections.abc import Mapping
 from statistics import median
@@ -10,8 +10,8 @@ from rnnviz.gradients import remembered_steps
 from rnnviz.trace import trace_equations
 
 SEEDS = 5
-CLAIMED = {"rnn": 10, "lstm": 1000}  # steps, as lecture notes have it
-# By the name of their texts in the catalogs: a cell, and what is changed of torch's default.
+CLAIMED = {"rnn": 10, "lstm": 1000}  # steps, as lecture notes state
+# By the name of their texts in the catalogs: a cell, and what differs from torch's default.
 VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "rnn": ("rnn", {}),
     "rnn_orthogonal": ("rnn", {"init": "orthogonal"}),
@@ -25,7 +25,10 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 class Remembered(NamedTuple):
-    """One kind of network: the steps that each seed's remembers, and how many there were."""
+    """The steps that networks of one variant remember, one number per seed.
+
+    length: the steps of the sequence.
+    """
 
     name: str
     cell: str
@@ -34,17 +37,17 @@ class Remembered(NamedTuple):
 
 
 def measure_claim(settings: NetworkSettings, name: str) -> Remembered:
-    """What fresh networks of one kind remember, over five seeds, the settings' the first.
+    """The steps that networks of one variant remember, over five seeds from the settings' own.
 
-    name: of VARIANTS. The settings' hidden size, length and input; the loss is at the last step.
-    Nothing is trained.
+    name: of VARIANTS. Hidden size, length and input are the settings'; the loss is at the last
+    step. Nothing is trained.
 
     >>> found = measure_claim(NetworkSettings(hidden=4, length=50), "rnn")
     >>> len(found.steps), max(found.steps) < 50
     (5, True)
     """
     cell, changed = VARIANTS[name]
-    seeds = int(limits_of("seed")[1]) + 1
+    seeds = int(limits_of(NetworkSettings, "seed")[1]) + 1
     steps: list[int] = []
     for place in range(SEEDS):
         seed = (settings.seed + place) % seeds
@@ -55,16 +58,16 @@ def measure_claim(settings: NetworkSettings, name: str) -> Remembered:
 
 
 def claimed_of(settings: NetworkSettings) -> NetworkSettings:
-    """The settings with nothing but what the measurement depends on."""
+    """The settings with defaults for all that the measurement does not depend on."""
     names = ("hidden", "length", "seed", "signal", "input_scale")
-    return NetworkSettings.model_validate({name: getattr(settings, name) for name in names})
+    return NetworkSettings(**{name: getattr(settings, name) for name in names})
 
 
 def holds(found: Mapping[str, Remembered]) -> bool:
-    """Whether it is as the page says: the RNN's claim about right, the LSTM's by chrono alone.
+    """Whether the page's conclusion is true: the LSTM's claim needs chrono initialisation.
 
-    found: by name. The RNN within a factor of 3 of 10 steps, torch's LSTM of the RNN, and chrono
-    ten times as long.
+    found: by name. The medians: the RNN within a factor of 3 of 10 steps, torch's LSTM at most 3
+    times the RNN, chrono at least 10 times torch's LSTM.
     """
     rnn, lstm, chrono = (median(found[name].steps) for name in ("rnn", "lstm", "lstm_chrono"))
     return 10 / 3 <= rnn <= 30 and lstm <= 3 * rnn and chrono >= 10 * lstm

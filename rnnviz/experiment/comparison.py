@@ -1,7 +1,6 @@
-"""The networks that stand side by side, built and run: the same input, seed and time steps."""
+"""Builds and runs the compared networks: the same input, seed and time steps for all."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,14 +10,13 @@ from torch.nn.functional import cross_entropy
 
 from rnnviz import initialise
 from rnnviz.cells import Form, make_cell
-from rnnviz.counting import Size, count_parameters, fit_hidden
 from rnnviz.engine.module_run import Loss
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.compared_network import FORMS, Compared, keys_of
-from rnnviz.experiment.comparison_settings import ComparisonSettings
+from rnnviz.experiment.characters import CharacterModel
+from rnnviz.experiment.comparison_sizes import check_limits
+from rnnviz.experiment.network_spec import FORMS, NetworkSpec, keys_of
 from rnnviz.experiment.networks import GRU, LSTM, RNN
-from rnnviz.experiment.settings import limits_of
-from rnnviz.formats.characters import CharacterModel
+from rnnviz.experiment.settings import ComparisonSettings
 from rnnviz.holding import Hold
 from rnnviz.inputs.signals import make_signal
 from rnnviz.inputs.vocabulary import picture
@@ -28,32 +26,27 @@ from rnnviz.trace import Trace, trace, trace_equations
 Models = Callable[[str], CharacterModel]  # the shipped model of a cell
 STACKS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
-MOST_SECONDS = 2.0  # of all networks together
-# Seconds a step of one layer in one direction takes, about, on two cores: torch's forms are
-# replayed at once, a gated one of this project goes step by step. Then those of a multiplication.
-STOCK, STEPPED, PLAIN_STEPPED, TIMES = 15e-6, 150e-6, 60e-6, 2e-9
-
 
 def build_compared(
     settings: ComparisonSettings, models: Models | None = None
 ) -> dict[str, nn.Module]:
     """The networks by key, as ``keys_of`` names them.
 
-    Of a signal: fresh ones of one input in float64, drawn as torch draws them, each by the same
-    seed; torch's own modules where torch has the form. Of a text: the shipped ones, from models.
-    RnnvizError over the limits, or for a text without models.
+    For a signal: untrained networks of one input in float64, each with torch's default
+    initialisation and the same seed; torch's own modules where torch has the form. For a text: the
+    shipped models. RnnvizError over the limits, or for a text without models.
 
-    >>> found = build_compared(ComparisonSettings(reads="signal", hidden=4))
+    >>> found = build_compared(ComparisonSettings(input_source="signal", hidden=4))
     >>> list(found), found["gru"].weight_hh_l0.shape
     (['lstm', 'gru', 'rnn'], torch.Size([12, 4]))
     """
     keys = keys_of(settings.networks)
-    if settings.reads == "text":
+    if settings.input_source == "text":
         found = {key: model.recurrent for key, model in models_of(settings, models).items()}
         return dict(found)
     sizes = check_limits(settings)
     return {
-        key: _built(network, sizes[key].hidden_size, settings.seed)
+        key: _build(network, sizes[key].hidden_size, settings.seed)
         for key, network in zip(keys, settings.networks, strict=True)
     }
 
@@ -61,16 +54,17 @@ def build_compared(
 def run_compared(settings: ComparisonSettings, models: Models | None = None) -> dict[str, Trace]:
     """The traces by key, with gradients.
 
-    Of a signal the loss is the sum of the last outputs or of all. Of a text it is what training
-    makes smaller, −ln P of the last character or of all but the first; one character has none.
+    The loss of a signal is the sum of the last outputs or of all outputs. The loss of a text is
+    the training loss, −ln P of the last character or of all but the first; a text of one
+    character has none.
 
-    >>> traces = run_compared(ComparisonSettings(reads="signal", hidden=4, length=10))
+    >>> traces = run_compared(ComparisonSettings(input_source="signal", hidden=4, length=10))
     >>> [trace["hidden_state"].sizes["time"] for trace in traces.values()]
     [10, 10, 10]
     """
-    if settings.reads == "text":
+    if settings.input_source == "text":
         found = models_of(settings, models)
-        return {key: _read(model, settings) for key, model in found.items()}
+        return {key: _read_text(model, settings) for key, model in found.items()}
     x = compared_input(settings)
     return {
         key: trace_equations(module, x, loss=settings.loss)
@@ -81,14 +75,14 @@ def run_compared(settings: ComparisonSettings, models: Models | None = None) -> 
 def run_held(
     settings: ComparisonSettings, key: str, hold: Mapping[str, Hold], models: Models | None = None
 ) -> Trace:
-    """The trace of one of the networks with something held.
+    """The trace of one of the networks with gates or states held.
 
-    >>> settings = ComparisonSettings(reads="signal", hidden=4, length=3)
+    >>> settings = ComparisonSettings(input_source="signal", hidden=4, length=3)
     >>> run_held(settings, "lstm", {"forget_gate": Hold(1.0)})["forget_gate"].values.min()
     np.float64(1.0)
     """
-    if settings.reads == "text":
-        return _read(models_of(settings, models)[key], settings, hold)
+    if settings.input_source == "text":
+        return _read_text(models_of(settings, models)[key], settings, hold)
     module = build_compared(settings)[key]
     return trace(module, compared_input(settings), loss=settings.loss, hold=hold)
 
@@ -99,15 +93,15 @@ def compared_input(settings: ComparisonSettings) -> Tensor:
     >>> compared_input(ComparisonSettings(signal="gap", length=8)).ravel().tolist()
     [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
     """
-    # The next seed's numbers, so that inputs and weights do not begin alike.
+    # Another seed, so that inputs and weights are not the same random numbers.
     return make_signal(settings.signal, settings.length, seed=settings.seed + 1)
 
 
 def models_of(settings: ComparisonSettings, models: Models | None) -> dict[str, CharacterModel]:
     """The shipped models by key.
 
-    RnnvizError where there are none, or none of a form, and where they know other characters: a
-    surprise by one of them would then be no more or less than another's.
+    RnnvizError without models, for a form that no model has, and where the models' vocabularies
+    differ: their surprisals would not be comparable.
     """
     untrained = [str(network) for network in settings.networks if not network.is_trained]
     if models is None or untrained:
@@ -125,87 +119,36 @@ def models_of(settings: ComparisonSettings, models: Models | None) -> dict[str, 
     return found
 
 
-def bits_of(model: CharacterModel, record: Trace, text: str) -> NDArray[np.float64]:
-    """−log₂ P of the next character at every step, (time,); NaN at the last, where none follows."""
-    expected = model.next_character(record)
+def bits_of(model: CharacterModel, trace: Trace, text: str) -> NDArray[np.float64]:
+    """−log₂ P(next character) per step, (time,); NaN at the last step, which has no next one."""
+    expected = model.next_character(trace)
     codes = model.vocabulary.encode(text).numpy()
-    found = np.full(len(codes), np.nan)
-    found[:-1] = -np.log2(expected[np.arange(len(codes) - 1), codes[1:]])
-    return found
+    bits = np.full(len(codes), np.nan)
+    bits[:-1] = -np.log2(expected[np.arange(len(codes) - 1), codes[1:]])
+    return bits
 
 
-def sizes_of(settings: ComparisonSettings) -> dict[str, Size]:
-    """Sizes of fresh networks by key. RnnvizError where the smallest of one exceeds the budget.
-
-    >>> size = sizes_of(ComparisonSettings(reads="signal", equal="parameters", budget=1000))["lstm"]
-    >>> size.hidden_size, count_parameters(size)
-    (14, 952)
-    """
-    least, most = map(int, limits_of("hidden"))
-    sizes = [_size(network, least) for network in settings.networks]
-    if settings.equal == "parameters":
-        smallest = max(map(count_parameters, sizes))
-        if smallest > settings.budget:
-            raise RnnvizError("error.compared_budget", budget=settings.budget, smallest=smallest)
-    found: dict[str, Size] = {}
-    for key, size in zip(keys_of(settings.networks), sizes, strict=True):
-        hidden = settings.hidden
-        if settings.equal == "parameters":
-            shape = {"layers": size.layers, "directions": size.directions}
-            hidden = fit_hidden(size.form, 1, settings.budget, **shape, least=least, most=most)
-        found[key] = replace(size, hidden_size=hidden)
-    return found
-
-
-def _size(network: Compared, hidden: int) -> Size:
-    return Size(FORMS[network.form], 1, hidden, network.layers, 1 + network.both)
-
-
-def seconds_of(settings: ComparisonSettings) -> float:
-    """What ``run_compared`` takes on a signal, about, on two cores."""
-    total, sizes = 0.0, sizes_of(settings)
-    for key, network in zip(keys_of(settings.networks), settings.networks, strict=True):
-        size, parts = sizes[key], network.layers * (1 + network.both)
-        total += settings.length * (parts * _step_of(size.form) + count_parameters(size) * TIMES)
-    return total
-
-
-def check_limits(settings: ComparisonSettings) -> dict[str, Size]:
-    """``sizes_of``; RnnvizError also where the networks together take longer than the page may."""
-    sizes = sizes_of(settings)
-    seconds = seconds_of(settings)
-    if seconds > MOST_SECONDS:
-        raise RnnvizError("error.compared_limit", seconds=seconds, most=MOST_SECONDS)
-    return sizes
-
-
-def _step_of(form: Form) -> float:
-    if form.is_stock:
-        return STOCK
-    return PLAIN_STEPPED if form.cell == "rnn" else STEPPED
-
-
-def _built(network: Compared, hidden: int, seed: int) -> nn.Module:
+def _build(network: NetworkSpec, hidden: int, seed: int) -> nn.Module:
     form = FORMS[network.form]
     if form.is_stock:
-        rest = {"nonlinearity": form.nonlinearity} if form.cell == "rnn" else {}
+        nonlinearity = {"nonlinearity": form.nonlinearity} if form.cell == "rnn" else {}
         module: nn.Module = STACKS[form.cell](
             1,
             hidden,
             num_layers=network.layers,
-            bidirectional=network.both,
+            bidirectional=network.bidirectional,
             dtype=torch.float64,
-            **rest,
+            **nonlinearity,
         )
     else:
-        module = _stepped(network, form, hidden)
+        module = _build_recurrent(network, form, hidden)
     initialise.torch_default(module, seed=seed)
     return module
 
 
-def _stepped(network: Compared, form: Form, hidden: int) -> Recurrent:
-    """Layers of this project's cells, of zeros."""
-    directions = 1 + network.both
+def _build_recurrent(network: NetworkSpec, form: Form, hidden: int) -> Recurrent:
+    """A stack of cells of ``rnnviz.cells`` whose parameters are zero."""
+    directions = 1 + network.bidirectional
     with torch.device("meta"):  # draws no random numbers
         widths = [1] + [directions * hidden] * (network.layers - 1)
         cells = [[make_cell(form, width, hidden) for _ in range(directions)] for width in widths]
@@ -215,16 +158,16 @@ def _stepped(network: Compared, form: Form, hidden: int) -> Recurrent:
     return module
 
 
-def _read(
+def _read_text(
     model: CharacterModel, settings: ComparisonSettings, hold: Mapping[str, Hold] | None = None
 ) -> Trace:
     codes = model.vocabulary.encode(settings.text)
     inputs = model.vocabulary.one_hot(settings.text)
 
-    def surprise(output: Tensor) -> Tensor:
+    def surprisal(output: Tensor) -> Tensor:
         logits = model.readout(output[:-1])
         nats = cross_entropy(logits, codes[1:], reduction="none")
         return nats[-1] if settings.loss == "last" else nats.sum()
 
-    loss: Loss = surprise if len(codes) > 1 else None
+    loss: Loss = surprisal if len(codes) > 1 else None
     return trace(model.recurrent, inputs, loss=loss, hold=hold)

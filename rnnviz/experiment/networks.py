@@ -1,4 +1,4 @@
-"""The networks that settings name, built and run: the same input, loss and seed for all three."""
+"""Builds and runs an RNN, an LSTM and a GRU with the same input, loss and seed."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,24 +10,23 @@ from torch import Tensor, nn
 
 from rnnviz import initialise
 from rnnviz.cells import GATE_NAMES, ElmanCell
-from rnnviz.engine.module_run import few_threads
+from rnnviz.engine.device import single_thread
 from rnnviz.experiment.settings import NetworkSettings
-from rnnviz.initialise import KEEPING
+from rnnviz.initialise import MEMORY_GATE
 from rnnviz.inputs.signals import make_signal
 from rnnviz.trace import Trace, trace_equations
 
-TORCH_FORMS = ("tanh", "relu")  # of torch.nn.RNN; the others are this project's own
-LONG = 3000  # steps times units from which to run two networks at once saves time
+TORCH_FORMS = ("tanh", "relu")  # of torch.nn.RNN; for the others ElmanCell
+LONG = 3000  # steps × units from which running two networks at once is faster
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
-_POOL = ThreadPoolExecutor(2, thread_name_prefix="network")
 
 
 def run_networks(settings: NetworkSettings) -> dict[str, Trace]:
     """The traces of an RNN, an LSTM and a GRU, by the name of the cell, in float64.
 
-    Run by their equations (``trace_equations``), and not by ``build_network``'s modules.
+    They run by their equations (``trace_equations``), not by the modules' own forward.
 
     >>> traces = run_networks(NetworkSettings(hidden=4, length=10))
     >>> list(traces), traces["gru"]["hidden_state"].sizes["time"]
@@ -43,11 +42,11 @@ def of_each(
     given: Mapping[str, Given],
     settings: NetworkSettings | None = None,
 ) -> dict[str, Made]:
-    """What ``make`` gives for each, under the same names, worked out two at a time.
+    """``make`` of each value, under the same names, two at a time in threads.
 
-    Of use where most of the time goes by in compiled code, two parts of which run at once, each in
-    a thread of its own alone. settings: of networks that this depends on; one after another where
-    these are small. ``make`` must not come back here.
+    Faster where compiled code takes most of the time; each call then uses one torch thread.
+    settings: those of the networks; small networks are handled one after another. The threads end
+    with the call, so a process can fork after it.
 
     >>> of_each(abs, {"rnn": -1, "lstm": 2})
     {'rnn': 1, 'lstm': 2}
@@ -56,10 +55,11 @@ def of_each(
         return {name: make(value) for name, value in given.items()}
 
     def alone(value: Given) -> Made:
-        with few_threads(0):
+        with single_thread():
             return make(value)
 
-    return dict(zip(given, _POOL.map(alone, given.values()), strict=True))
+    with ThreadPoolExecutor(2, thread_name_prefix="network") as pool:
+        return dict(zip(given, pool.map(alone, given.values()), strict=True))
 
 
 def make_inputs(settings: NetworkSettings) -> Tensor:
@@ -68,18 +68,18 @@ def make_inputs(settings: NetworkSettings) -> Tensor:
     >>> make_inputs(NetworkSettings(length=3, input_scale=0)).tolist()
     [[0.0], [0.0], [0.0]]
     """
-    # The next seed's numbers, so that inputs and weights do not begin alike.
+    # Another seed, so that inputs and weights are not the same random numbers.
     return settings.input_scale * make_signal(
         settings.signal, settings.length, seed=settings.seed + 1
     )
 
 
 def build_network(settings: NetworkSettings, cell: str) -> nn.Module:
-    """One network in float64, drawn, scaled and edited in this order, the same for the same seed.
+    """One network in float64, the same for the same settings.
 
-    Drawn by init; every gate's U scaled to the spectral radius, then times the gain; the forget
-    bias, for a GRU that of the update gate; then the edits. The RNN alone has the nonlinearity.
-    RnnvizError where a spectral radius is asked of a U that has none.
+    In this order: the initialisation; every gate's U scaled to the spectral radius, then
+    multiplied by the gain; the forget bias, for a GRU that of the update gate; the edits. Only the
+    RNN has the nonlinearity. RnnvizError where U has no spectral radius that can be scaled.
 
     >>> module = build_network(NetworkSettings(hidden=2, init="identity", gain=0.9), "rnn")
     >>> module.weight_hh_l0.tolist()
@@ -93,20 +93,20 @@ def build_network(settings: NetworkSettings, cell: str) -> nn.Module:
         initialise.orthogonal(module, seed=settings.seed)
     elif settings.init == "identity":
         initialise.identity(module)
-    elif settings.init == "chrono" and cell in KEEPING:
+    elif settings.init == "chrono" and cell in MEMORY_GATE:
         initialise.chrono(module, settings.length, seed=settings.seed)
     if settings.spectral_radius is not None:
         initialise.spectral_radius(module, settings.spectral_radius)
     if settings.gain != 1:
         initialise.recurrent_gain(module, settings.gain)
-    if settings.forget_bias is not None and cell in KEEPING:
+    if settings.forget_bias is not None and cell in MEMORY_GATE:
         initialise.forget_bias(module, settings.forget_bias)
     _edit(module, settings, cell)
     return module
 
 
 class _Zeroed(nn.RNNBase):
-    """A stack whose constructor puts zeros and draws no random numbers."""
+    """A stack that starts with zeros and draws no random numbers."""
 
     def reset_parameters(self) -> None:
         for parameter in self.parameters():

@@ -1,4 +1,4 @@
-"""What is left of every input in every later state, of networks side by side."""
+"""The norm of ∂(state)/∂(input) for every pair of steps, within a time limit."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from rnnviz.trace import Trace
 if TYPE_CHECKING:
     import xarray
 
-MOST_SOURCES, FEWEST_SOURCES = 250, 24  # inputs whose effects are followed
-SPEED = 2e10  # multiplications that go through in a second, about
+MOST_SOURCES, FEWEST_SOURCES = 250, 24  # input steps that are differentiated by
+SPEED = 2e10  # multiplications per second, roughly
 MOST_SECONDS = 3.0
 
 
 def sensitivities_of(traces: Mapping[str, Trace]) -> dict[str, xarray.DataArray]:
     """``sensitivity_norms`` of each network's last layer, by label.
 
-    Of a long input those of every n-th step alone. RnnvizError where even so few take too long.
+    For a long input only every n-th input step. RnnvizError where the fewest steps exceed the
+    time limit.
     """
     sources = sources_of(traces.values())
-    return {label: sensitivity_norms(record, sources=sources) for label, record in traces.items()}
+    return {label: sensitivity_norms(trace, sources=sources) for label, trace in traces.items()}
 
 
 def sources_of(traces: Iterable[Trace]) -> range:
-    """The steps, from 0, of the inputs whose effects are followed.
+    """The input steps to differentiate by, counted from 0.
 
     >>> traces = [rnnviz.trace(torch.nn.RNN(1, 2), torch.ones(n, 1)) for n in (500, 20)]
     >>> sources_of(traces[:1]), sources_of(traces[1:])
     (range(0, 500, 2), range(0, 20))
     """
     each, steps = 0.0, 0
-    for record in traces:
-        layers, directions, steps, _, units = record.array("hidden_state").shape
-        inputs = record.array("input").shape[-1]
-        size = Size(record.form, inputs, units, layers, directions)
-        # the input itself is not followed through W, what a lower layer gives is
+    for trace in traces:
+        inputs, steps = trace.features, trace.steps
+        size = Size(trace.form, inputs, trace.output_units, trace.layers, trace.directions)
+        # W is applied only to the outputs of the layer below, not to the input itself
         products = sum(
             gate.recurrent_weights + (gate.input_weights if gate.layer > 0 else 0)
             for gate in count_by_gate(size)

@@ -1,4 +1,4 @@
-"""Norms of Jacobian products and exponents at whatever size, exact where that can be had."""
+"""Norms of Jacobian products and Lyapunov exponents: exact up to a cost, bounds beyond it."""
 
 from typing import NamedTuple
 
@@ -14,16 +14,17 @@ from rnnviz.stability import (
 from rnnviz.stability.products import Progress
 from rnnviz.trace import Trace
 
-LEADING = 16  # exponents where all of them cost too much
+LEADING = 16  # exponents computed where all of them cost too much
 EXACT = 2e10  # S³ T up to which norms and exponents are exact
-# S³ T of exact norms and exponents, and S² T of bounds, that go through in a second, about.
+# Per second, roughly: S³ T of exact norms and exponents, S² T of bounds.
 EXACT_SPEED, BOUNDS_SPEED = 1.2e9, 6e7
 
 
 class Stability(NamedTuple):
-    """log₁₀ ‖∂s_T/∂s_t‖₂, (T + 1,), and Lyapunov exponents, (S,) or the first of them.
+    """log₁₀ ‖∂s_T/∂s_t‖₂, (T + 1,), and Lyapunov exponents, (S,) or the largest of them.
 
-    apart: the norms are lower bounds, at most so many decades below the norms; 0 where exact.
+    apart: the largest distance in decades from these norms, which are lower bounds, to upper
+    bounds; 0 where the norms are exact. states: S.
     """
 
     norms: NDArray[np.float64]
@@ -33,21 +34,21 @@ class Stability(NamedTuple):
 
 
 def cost_of(trace: Trace) -> float:
-    """S³ T: the multiplications of all steps, about."""
-    steps, units = trace.array("hidden_state").shape[2::2]
-    states = units * (2 if trace.cell == "lstm" else 1)
-    return float(states) ** 3 * steps
+    """S³ T, roughly the multiplications of all steps."""
+    states = trace.output_units * (2 if trace.cell == "lstm" else 1)
+    return float(states) ** 3 * trace.steps
 
 
 def seconds_of(trace: Trace) -> float:
-    """What ``measure_stability`` takes, about, on two cores."""
+    """Roughly the time that ``measure_stability`` takes on two cores."""
     cost = cost_of(trace)
-    steps = trace.array("hidden_state").shape[2]
-    return cost / EXACT_SPEED if cost <= EXACT else np.cbrt(cost * cost * steps) / BOUNDS_SPEED
+    if cost <= EXACT:
+        return cost / EXACT_SPEED
+    return np.cbrt(cost * cost * trace.steps) / BOUNDS_SPEED
 
 
 def measure_stability(trace: Trace, *, progress: Progress | None = None) -> Stability:
-    """Exact up to S³ T = 2·10¹⁰; beyond it bounds, and the 16 leading exponents.
+    """Norms and exponents, exact up to S³ T = 2·10¹⁰; beyond it bounds and 16 exponents.
 
     progress: as in ``backward_norms``; RnnvizError when cancelled.
 
@@ -66,10 +67,11 @@ def measure_stability(trace: Trace, *, progress: Progress | None = None) -> Stab
     warmup = len(blocks) // 10
     leading = _part_of(progress, 0.8, 0.2)
     exponents = lyapunov_exponents(blocks, warmup=warmup, leading=LEADING, progress=leading)
-    alive = bounds.upper > -np.inf  # elsewhere both are −∞, and right
+    alive = bounds.upper > -np.inf  # elsewhere both bounds are −∞, which is exact
     apart = float((bounds.upper[alive] - bounds.lower[alive]).max())
     return Stability(bounds.lower, exponents, apart, blocks.shape[1])
 
 
 def _part_of(progress: Progress | None, first: float, share: float) -> Progress | None:
+    """Progress of a part of the work, as percentages of the whole."""
     return progress and (lambda done, of: progress(int(100 * (first + share * done / of)), 100))

@@ -1,1 +1,1 @@
-"""What a trace says in words and equations: terms, equations, unit order, Keras outputs."""
+"""A trace explained: terms of a gate, equations, unit order, Keras outputs."""

@@ -1,4 +1,4 @@
-"""A cell's equations for one unit at one time step, in LaTeX, with the real numbers in place."""
+"""A cell's equations for one unit at one time step, in LaTeX, with the recorded numbers."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,7 @@ from rnnviz.cells import GATES_AS_READ
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.locale import labels
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 LETTERS = {
     "hidden": "h",
@@ -28,7 +29,7 @@ FUNCTIONS = {
 
 
 class Equation(NamedTuple):
-    """One quantity of a cell: its symbol, how it follows, and the same in numbers (LaTeX)."""
+    """One quantity of a cell in LaTeX: its symbol, its formula, and the formula in numbers."""
 
     symbol: str
     rule: str
@@ -37,11 +38,12 @@ class Equation(NamedTuple):
 
 
 def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> dict[str, Equation]:
-    r"""Each quantity's equation by its name, for one unit at one time step (counted from 0).
+    r"""Each quantity's equation by name, for one unit at one time step (counted from 0).
 
-    A gate's sum stands as input, recurrent and bias part, and with peepholes that of the cell
-    state; what is held says so, in the language. Numbers are rounded to two decimals
-    here alone, so that a line may differ from its own sum by 0.01. Steps are numbered from 1.
+    Of the first layer, forward, first sequence. A gate's sum has an input, a recurrent and a bias
+    part, and with peepholes one of the cell state; held quantities are marked as such, in the
+    language. Numbers are rounded to two decimals for display, so a line may differ from its own
+    sum by 0.01. Steps are numbered from 1.
 
     >>> module = torch.nn.RNN(1, 1)
     >>> for p in module.parameters(): _ = torch.nn.init.ones_(p)
@@ -62,22 +64,23 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
 
 
 def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
-    """The equations as they stand where nothing is held."""
+    """The equations without regard to what is held."""
+    part = TracePart(trace, batch=0)
     terms = {gate: gate_terms(trace, gate, unit, time) for gate in trace.form.gates}
-    value = {gate: part.value for gate, part in terms.items()}
+    value = {gate: found.value for gate, found in terms.items()}
     lines: dict[str, Equation] = {}
     for gate in GATES_AS_READ[trace.cell]:
         if gate in terms:
             lines[gate] = _gate(trace, terms[gate])
-        else:  # coupled: the input gate is what the forget gate leaves
-            value[gate] = _state(trace, gate, unit, time)
+        else:  # coupled: i = 1 − f
+            value[gate] = _state(part, gate, unit, time)
             forget = _n(value["forget_gate"])
             lines[gate] = Equation("i", "1 - f", f"1 - {forget}", _n(value[gate]))
     if trace.cell == "rnn":
         return lines
-    t, h = time + 1, _n(_state(trace, "hidden_state", unit, time))
+    t, h = time + 1, _n(_state(part, "hidden_state", unit, time))
     if trace.cell == "gru":
-        before = _m(_state(trace, "hidden_state", unit, time - 1))
+        before = _m(_state(part, "hidden_state", unit, time - 1))
         z, n = value["update_gate"], value["hidden_candidate"]
         lines["hidden_state"] = Equation(
             f"h_{{{t}}}",
@@ -86,8 +89,8 @@ def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
             h,
         )
         return lines
-    c = _state(trace, "cell_state", unit, time)
-    before = _m(_state(trace, "cell_state", unit, time - 1))
+    c = _state(part, "cell_state", unit, time)
+    before = _m(_state(part, "cell_state", unit, time - 1))
     f, i, g, o = (value[gate] for gate in GATES_AS_READ["lstm"])
     lines["cell_state"] = Equation(
         f"c_{{{t}}}",
@@ -118,7 +121,7 @@ def _gate(trace: Trace, terms: GateTerms) -> Equation:
     sees = terms.gate in trace.form.peepholes
     if sees:
         rule += rf" + p{at} c_{{{t if terms.gate == 'output_gate' else t - 1}}}"
-    # The GRU's candidate: both biases stand together, the second one times r as in the sum.
+    # In a GRU's candidate the bias part includes b_hn times r, as in the sum.
     parts = [float(terms.by_input.sum()), float(terms.by_unit.sum()), terms.bias]
     parts += [terms.by_cell] if sees else []
     summed = " ".join([_n(parts[0]), *map(_signed, parts[1:])])
@@ -130,10 +133,9 @@ def _gate(trace: Trace, terms: GateTerms) -> Equation:
     )
 
 
-def _state(trace: Trace, name: str, unit: int, time: int) -> float:
-    if time < 0:
-        return float(trace.initial_array(name)[0, 0, 0, unit])
-    return float(trace.array(name)[0, 0, time, 0, unit])
+def _state(part: TracePart, name: str, unit: int, time: int) -> float:
+    values = part.initial(name) if time < 0 else part.array(name)[time]
+    return float(values[unit])
 
 
 def _n(value: float) -> str:
@@ -143,7 +145,7 @@ def _n(value: float) -> str:
 
 
 def _m(value: float) -> str:
-    """A factor: a negative one stands in brackets."""
+    """A factor; in brackets if negative."""
     return f"({_n(value)})" if _n(value).startswith("-") else _n(value)
 
 

@@ -1,4 +1,4 @@
-"""What Keras calls the outputs of a layer, and which part of a trace each of them is."""
+"""The outputs of a Keras layer, by Keras's names, selected from a trace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from rnnviz.conventions import KERAS, KERAS_RESET_BEFORE
 from rnnviz.errors import RnnvizError
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart, parts_by_layer
 
-DIRECTIONS = ("forward", "backward")
 LAYERS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 ACTIVATIONS = {"identity": "linear"}
 
@@ -22,7 +22,7 @@ class Selected:
 
     name: "outputs", "state_h", "state_c"; of two directions "forward_h", "backward_c", ….
     values: batch first. dims: its axes. steps: by direction, the time steps of the first sequence
-    that it takes.
+    that it contains.
     """
 
     name: str
@@ -34,13 +34,13 @@ class Selected:
 def select_outputs(
     trace: Trace, *, return_sequences: bool = False, return_state: bool = False
 ) -> list[Selected]:
-    """What a Keras layer with these arguments returns, in its order, from the last layer.
+    """The arrays that a Keras layer with these arguments returns, in its order, of the last layer.
 
-    outputs: the last step's h, or with return_sequences h of all steps. Then with return_state
-    the state after the last step: h, for an LSTM h and c; of two directions, as
-    keras.layers.Bidirectional has it, forward's first. Of two directions, units stand side by
-    side; the last step of the backward one is the first of the sequence. In a padded sequence the
-    last valid step counts; its padded steps are NaN.
+    outputs: h at the last step, or with return_sequences at all steps. Then with return_state the
+    state after the last step: h, for an LSTM h and c; for two directions those of forward first,
+    as in keras.layers.Bidirectional. Outputs of two directions are concatenated along units; the
+    last step of the backward direction is the first of the sequence. In a padded sequence the last
+    valid step is used; padded steps are NaN.
 
     >>> module = torch.nn.LSTM(1, 2)
     >>> found = select_outputs(rnnviz.trace(module, torch.ones(5, 1)), return_state=True)
@@ -48,25 +48,24 @@ def select_outputs(
     [('outputs', (1, 2), (4,)), ('state_h', (1, 2), (4,)), ('state_c', (1, 2), (4,))]
     """
     hidden = trace.array("hidden_state")[-1]
-    directions = DIRECTIONS[: len(hidden)]
+    parts = parts_by_layer(trace)[-1]
     if return_sequences:
         whole = np.concatenate([h.swapaxes(0, 1) for h in hidden], axis=-1)
-        count = _lengths(trace)[0]
-        every = {name: tuple(range(count)) for name in directions}
+        every = {part.direction: tuple(range(trace.valid_lengths[0])) for part in parts}
         found = [Selected("outputs", whole, ("batch", "time", "unit"), every)]
     else:
-        final = np.concatenate([_final(trace, "hidden_state", d) for d in directions], axis=-1)
-        last = {name: (_last(trace, name)[0],) for name in directions}
+        final = np.concatenate([_final(part, "hidden_state") for part in parts], axis=-1)
+        last = {part.direction: (int(_last(part)[0]),) for part in parts}
         found = [Selected("outputs", final, ("batch", "unit"), last)]
     if return_state:
-        found += [_state(trace, name, d) for d in directions for name in trace.form.states]
+        found += [_state(part, name) for part in parts for name in trace.form.states]
     return found
 
 
 def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: bool = False) -> str:
-    """The line of Keras that makes such a layer, and the one that calls it.
+    """The line of Keras code that builds such a layer, and the one that calls it.
 
-    RnnvizError for a network that Keras has no layer for: peepholes, or a projection.
+    RnnvizError for a network without a Keras layer: peepholes, or a projection.
 
     >>> record = rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(5, 1))
     >>> print(write_keras(record, return_state=True))
@@ -77,15 +76,14 @@ def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: b
     (KERAS if form.reset_after else KERAS_RESET_BEFORE).check(form)
     if any("weight_hr" in name for name in trace.parameters):
         raise RnnvizError("error.no_projection", convention="Keras")
-    units = trace.array("hidden_state").shape[-1]
-    given = [str(units)]
+    given = [str(trace.units)]
     if form.nonlinearity != "tanh":
         given.append(f'activation="{ACTIVATIONS.get(form.nonlinearity, form.nonlinearity)}"')
     switches = {"reset_after=False": not form.reset_after, "use_bias=False": not _biased(trace)}
     switches |= {"return_sequences=True": return_sequences, "return_state=True": return_state}
     given += [text for text, on in switches.items() if on]
     made = f"keras.layers.{LAYERS[form.cell]}({', '.join(given)})"
-    if trace.array("hidden_state").shape[1] == 2:
+    if trace.directions == 2:
         made = f"keras.layers.Bidirectional({made})"
     parts = select_outputs(trace, return_sequences=return_sequences, return_state=return_state)
     return f"layer = {made}\n{', '.join(part.name for part in parts)} = layer(x)"
@@ -95,25 +93,19 @@ def _biased(trace: Trace) -> bool:
     return any(name.startswith("bias") for name in trace.parameters)
 
 
-def _state(trace: Trace, name: str, direction: str) -> Selected:
+def _state(part: TracePart, name: str) -> Selected:
     letter = "c" if name == "cell_state" else "h"
-    only = trace.array("hidden_state").shape[1] == 1
-    called = f"state_{letter}" if only else f"{direction}_{letter}"
-    steps = {direction: (_last(trace, direction)[0],)}
-    return Selected(called, _final(trace, name, direction), ("batch", "unit"), steps)
+    prefix = "state" if part.trace.directions == 1 else part.direction
+    steps = {part.direction: (int(_last(part)[0]),)}
+    return Selected(f"{prefix}_{letter}", _final(part, name), ("batch", "unit"), steps)
 
 
-def _final(trace: Trace, name: str, direction: str) -> NDArray[Any]:
+def _final(part: TracePart, name: str) -> NDArray[Any]:
     """(batch, unit) after a direction's last valid step."""
-    values = trace.array(name)[-1, DIRECTIONS.index(direction)]
-    return values[_last(trace, direction), np.arange(values.shape[1])]
+    return part.array(name)[_last(part), np.arange(part.trace.batch)]
 
 
-def _last(trace: Trace, direction: str) -> list[int]:
-    """The step that a direction comes to last, of each sequence."""
-    return [length - 1 if direction == "forward" else 0 for length in _lengths(trace)]
-
-
-def _lengths(trace: Trace) -> list[int]:
-    _, _, steps, batch, _ = trace.array("hidden_state").shape
-    return [steps] * batch if trace.lengths is None else [int(n) for n in trace.lengths]
+def _last(part: TracePart) -> NDArray[np.int64]:
+    """The position in the input of a direction's last valid step, (batch,)."""
+    lengths = part.trace.valid_lengths
+    return np.zeros_like(lengths) if part.is_backward else lengths - 1

@@ -1,4 +1,4 @@
-"""What pushed a gate: every term of the sum behind one unit's gate at one time step."""
+"""The terms of the sum in one unit's gate at one time step."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, whole_number
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 
 @dataclass(frozen=True)
 class GateTerms:
-    """One gate of one unit at one step, taken apart in float64; the terms sum to preactivation.
+    """One gate of one unit at one step, split into terms in float64; they sum to preactivation.
 
-    x: (feature,) what is read; h: (unit,) the state before this step, times r where a GRU's
-    candidate reads it after the reset; w, u: the unit's rows of the gate's weights; b_ih, b_hh: its
-    biases. reset: r, by which a GRU's candidate scales what comes from h; 1 in every other gate.
-    p, c: the peephole and the cell state that it sees; 0 where there is none.
+    x: (feature,) the input; h: (unit,) the previous state, times r for the candidate of a
+    reset-before GRU; w, u: the unit's rows of the gate's weights; b_ih, b_hh: its biases. reset: r
+    for the candidate of a reset-after GRU, where it multiplies u h + b_hh; 1 otherwise.
+    p, c: the peephole and the cell state that it reads; 0 if there is none.
     preactivation, value: as recorded.
     """
 
@@ -43,7 +44,7 @@ class GateTerms:
 
     @property
     def by_unit(self) -> NDArray[np.float64]:
-        """Terms of the state before, (unit,): r u h."""
+        """Terms of the previous state, (unit,): r u h."""
         return self.reset * self.u * self.h
 
     @property
@@ -58,7 +59,7 @@ class GateTerms:
 
     @property
     def total(self) -> float:
-        """Sum of all terms: the pre-activation but for rounding."""
+        """Sum of all terms: the pre-activation, up to rounding."""
         return float(self.by_input.sum() + self.by_unit.sum() + self.bias + self.by_cell)
 
 
@@ -75,7 +76,8 @@ def gate_terms(
     """The terms behind ``trace[gate]`` at one unit and time step.
 
     gate: a gate's name ("forget_gate"; an RNN has the one gate "hidden").
-    RnnvizError for a gate that the cell lacks or an index out of range.
+    RnnvizError for a gate that the cell lacks, a layer, direction or sequence that the trace
+    lacks, and a unit or time step out of range.
 
     >>> module = torch.nn.RNN(1, 1)
     >>> for p in module.parameters(): _ = torch.nn.init.ones_(p)
@@ -83,74 +85,58 @@ def gate_terms(
     >>> terms.by_input.tolist(), terms.by_unit.round(4).tolist(), terms.bias
     ([1.0], [0.9951], 2.0)
     """
-    names = trace.form.gates
+    names, part = trace.form.gates, TracePart(trace, layer, direction, batch)
     if gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
-    a = _part(trace, f"{gate}_preactivation", layer, direction)[:, batch]
-    if not (0 <= unit < a.shape[1] and 0 <= time < a.shape[0]):
-        raise RnnvizError("error.step", time=time, unit=unit, times=a.shape[0], units=a.shape[1])
-    suffix = f"_l{layer}{'_reverse' * (direction == 'backward')}"
-    row = names.index(gate) * a.shape[1] + unit
-    x, h = _reads(trace, layer, direction, batch, time)
+    unit = whole_number("unit", unit, trace.units)
+    time = whole_number("time", time, trace.steps)
+    if not (0 <= unit < trace.units and 0 <= time < trace.steps):
+        raise RnnvizError("error.step", time=time, unit=unit, times=trace.steps, units=trace.units)
+    row = names.index(gate) * trace.units + unit
+    x, h = part.inputs(time).astype(np.float64), _before(part, "hidden_state", time)
     reset = 1.0
     if gate == "hidden_candidate":
-        r = _part(trace, "reset_gate", layer, direction)[time, batch].astype(np.float64)
+        r = part.array("reset_gate")[time].astype(np.float64)
         reset, h = (float(r[unit]), h) if trace.form.reset_after else (1.0, r * h)
-    p = c = 0.0
-    if gate in trace.form.peepholes:
-        place = trace.form.peepholes.index(gate)
-        p = float(trace.parameters[f"weight_peephole{suffix}"][place, unit])
-        c = float(_part(trace, "cell_state", layer, direction)[time, batch, unit])
-        if gate != "output_gate":
-            c = float(_before(trace, "cell_state", layer, direction, batch, time)[unit])
+    p, c = _peephole(part, gate, unit, time)
     value = "hidden_state" if gate == "hidden" else gate
     return GateTerms(
         gate=gate,
         unit=unit,
         time=time,
-        w=_row(trace, f"weight_ih{suffix}", row),
+        w=_row(part, "weight_ih", row),
         x=x,
-        u=_row(trace, f"weight_hh{suffix}", row),
+        u=_row(part, "weight_hh", row),
         h=h,
-        b_ih=float(_row(trace, f"bias_ih{suffix}", row)),
-        b_hh=float(_row(trace, f"bias_hh{suffix}", row)),
+        b_ih=float(_row(part, "bias_ih", row)),
+        b_hh=float(_row(part, "bias_hh", row)),
         reset=reset,
         p=p,
         c=c,
-        preactivation=float(a[time, unit]),
-        value=float(_part(trace, value, layer, direction)[time, batch, unit]),
+        preactivation=float(part.array(f"{gate}_preactivation")[time, unit]),
+        value=float(part.array(value)[time, unit]),
     )
 
 
-def _part(trace: Trace, name: str, layer: int, direction: str) -> NDArray[Any]:
-    return trace.array(name)[layer, int(direction == "backward")]
+def _row(part: TracePart, name: str, row: int) -> Any:
+    values = part.recorded_parameter(name)
+    return 0.0 if values is None else values[row].astype(np.float64)  # 0: without biases
 
 
-def _row(trace: Trace, name: str, row: int) -> Any:
-    if name not in trace.parameters:  # a module without biases
-        return 0.0
-    return trace.parameters[name][row].astype(np.float64)
+def _peephole(part: TracePart, gate: str, unit: int, time: int) -> tuple[float, float]:
+    """A gate's peephole weight and the cell state that it reads; 0, 0 if it has none."""
+    weights, peepholes = part.recorded_parameter("weight_peephole"), part.trace.form.peepholes
+    if weights is None or gate not in peepholes:
+        return 0.0, 0.0
+    p = float(weights[peepholes.index(gate), unit])
+    if gate == "output_gate":
+        return p, float(part.array("cell_state")[time, unit])
+    return p, float(_before(part, "cell_state", time)[unit])
 
 
-def _reads(
-    trace: Trace, layer: int, direction: str, batch: int, time: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What the layer reads at this step: its input, and its own state from the step before."""
-    if layer == 0:
-        x = trace.array("input")[time, batch]
-    else:
-        x = trace.array("hidden_state")[layer - 1, :, time, batch].reshape(-1)
-    return x.astype(np.float64), _before(trace, "hidden_state", layer, direction, batch, time)
-
-
-def _before(
-    trace: Trace, name: str, layer: int, direction: str, batch: int, time: int
-) -> NDArray[np.float64]:
-    """A state as it was before this step, (unit,)."""
-    states = _part(trace, name, layer, direction)[:, batch]
-    before = time - 1 if direction == "forward" else time + 1
-    last = len(states) if trace.lengths is None else int(trace.lengths[batch])
-    if 0 <= before < last:
-        return states[before].astype(np.float64)
-    first = trace.initial_array(name)[layer, int(direction == "backward"), batch]
-    return first.astype(np.float64)
+def _before(part: TracePart, name: str, time: int) -> NDArray[np.float64]:
+    """A state before this step, (unit,)."""
+    before = time + 1 if part.is_backward else time - 1
+    if 0 <= before < part.length:
+        return part.array(name)[before].astype(np.float64)
+    return part.initial(name).astype(np.float64)

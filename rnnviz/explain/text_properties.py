@@ -1,4 +1,4 @@
-"""Properties of a text, character by character, as a reader of Python source follows them."""
+"""Properties of a Python source text at every character."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ PROPERTIES = ("inside_string", "bracket_depth", "position_in_line", "indentation
 
 
 def text_properties(text: str) -> dict[str, NDArray[np.float64]]:
-    """Four properties, each (time,), as they stand once that character has been read.
+    """Four properties, each (time,), after each character.
 
     inside_string: 1 between the quotes of a Python string, opening quote included.
     bracket_depth: brackets open, outside strings and comments, never below 0.
-    position_in_line: characters read since the line began.
+    position_in_line: characters since the start of the line.
     indentation: spaces and tabs at the start of the line.
 
     >>> {name: values.astype(int).tolist() for name, values in text_properties("f('a')").items()}
@@ -31,7 +31,7 @@ def text_properties(text: str) -> dict[str, NDArray[np.float64]]:
 
 
 def _inside_strings(text: str) -> list[str]:
-    """After each character: the open quote, "#" in a comment, or "-" in plain code."""
+    """After each character: the open quote, "#" in a comment, "-" in other code."""
     states: list[str] = []
     closing, skip, i = "", False, 0  # closing: what ends the string or comment that is open
     while i < len(text):
@@ -50,7 +50,7 @@ def _inside_strings(text: str) -> list[str]:
             skip = True
         elif text.startswith(closing, i):
             width, closing = len(closing), ""
-            # until the last of three quotes has been read the string goes on
+            # the string ends with the last of three quotes
             states += [character] * (width - 1)
             states.append("-")
             i += width
@@ -94,7 +94,7 @@ def _indentation(text: str) -> NDArray[np.float64]:
 
 
 def correlation(values: NDArray[Any], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pearson's correlation of each unit with a property; NaN where either never changes.
+    """Pearson's correlation of each unit with a property; NaN where either is constant.
 
     values: (time, unit); wanted: (time,). Returns (unit,).
 

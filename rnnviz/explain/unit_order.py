@@ -1,4 +1,4 @@
-"""Orders of units: by index, by variance, or by how well they track a property of the text."""
+"""Orders of units: by index, by variance, or by correlation with a property of the text."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -7,6 +7,7 @@ import numpy as np
 from rnnviz.errors import RnnvizError
 from rnnviz.explain.text_properties import correlation, text_properties
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 OrderName = Literal[
     "index", "variance", "inside_string", "bracket_depth", "position_in_line", "indentation"
@@ -15,7 +16,7 @@ ORDERS: tuple[str, ...] = get_args(OrderName)  # all but the first two are text 
 
 
 class Order(NamedTuple):
-    """Units in the order asked for, first to last, and what put each there.
+    """Units in the requested order, and the score of each.
 
     units: (unit,) indices. scores: (unit,) by unit index: the variance of h, or its correlation
     with the property; NaN where a unit, or the property itself, never changes.
@@ -27,7 +28,7 @@ class Order(NamedTuple):
 
     @property
     def is_defined(self) -> bool:
-        """Whether any unit could be scored; if not, the units stand by index."""
+        """Whether any unit has a score; if not, units are sorted by index."""
         return bool(np.isfinite(self.scores).any())
 
 
@@ -35,8 +36,8 @@ def order_units(trace: Trace, by: str, text: str = "", *, layer: int = 0) -> Ord
     """The units of a layer ordered by their hidden state over a text.
 
     by: "index", "variance" (largest first), or a text property (largest |correlation|
-    with it first; units that never change last). Ties stand by index.
-    RnnvizError for another name and for a text of another length than the trace.
+    with it first; units that never change last). Ties are sorted by index.
+    RnnvizError for another name, a layer that the trace lacks, and a text of another length.
 
     >>> torch.manual_seed(0) is not None
     True
@@ -44,7 +45,7 @@ def order_units(trace: Trace, by: str, text: str = "", *, layer: int = 0) -> Ord
     >>> order_units(trace, "index").units.tolist()
     [0, 1, 2]
     """
-    h = trace["hidden_state"].values[layer, 0, :, 0]
+    h = TracePart(trace, layer, batch=0).array("hidden_state")
     if by not in ORDERS:
         raise RnnvizError("error.order", came=by, expected=", ".join(ORDERS))
     if by == "index":

@@ -1,27 +1,22 @@
-"""The shipped character models: safetensors weights beside a JSON of how they were made."""
+"""Files of the shipped character models: safetensors weights, and a JSON of how they were made."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from rnnviz.errors import RnnvizError
 from rnnviz.inputs.vocabulary import Vocabulary
-from rnnviz.trace import Trace, trace
 
 MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-@dataclass(frozen=True)
-class CharacterModel:
-    """A network that reads text one character at a time and expects the next.
+class CharacterFile(NamedTuple):
+    """A file's network, which predicts the next character of a text.
 
     recurrent: torch's stock module of one layer over one-hot characters; readout: (hidden →
     vocabulary); notes: how it was made, as in its JSON.
@@ -33,20 +28,9 @@ class CharacterModel:
     readout: nn.Linear
     notes: dict[str, Any]
 
-    def read(self, text: str) -> Trace:
-        """The trace of reading a text from a zero state. RnnvizError for an empty text."""
-        return trace(self.recurrent, self.vocabulary.one_hot(text))
 
-    def next_character(self, record: Trace) -> NDArray[np.float64]:
-        """P(next character | all read so far), (time, vocabulary); each row sums to 1."""
-        hidden = torch.tensor(record["hidden_state"].values[-1, 0, :, 0])
-        with torch.no_grad():
-            logits = self.readout(hidden.to(self.readout.weight.dtype)).double()
-        return torch.softmax(logits, dim=-1).numpy()
-
-
-def load_character_model(path: str | Path) -> CharacterModel:
-    """The model of a .safetensors file and the .json of the same stem beside it.
+def read_character_file(path: str | Path) -> CharacterFile:
+    """The network of a .safetensors file and the .json of the same stem beside it.
 
     RnnvizError for a file that is missing, broken, or whose shapes do not fit its notes.
     """
@@ -61,11 +45,11 @@ def load_character_model(path: str | Path) -> CharacterModel:
         vocabulary = Vocabulary(str(notes["vocabulary"]))
         recurrent = MODULES[cell](len(vocabulary), hidden)
         readout = nn.Linear(hidden, len(vocabulary))
-        recurrent.load_state_dict(_under(weights, "recurrent."))
-        readout.load_state_dict(_under(weights, "readout."))
+        recurrent.load_state_dict(_with_prefix(weights, "recurrent."))
+        readout.load_state_dict(_with_prefix(weights, "readout."))
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise RnnvizError("error.character_model", path=path.name, why=str(error)) from error
-    return CharacterModel(
+    return CharacterFile(
         cell,
         vocabulary,
         recurrent.eval().requires_grad_(False),
@@ -74,5 +58,5 @@ def load_character_model(path: str | Path) -> CharacterModel:
     )
 
 
-def _under(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _with_prefix(weights: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}

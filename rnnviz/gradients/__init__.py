@@ -1,4 +1,4 @@
-"""What the gradients of a trace say: norms beyond the float range, contributions, a verdict."""
+"""Gradients of a trace: norms beyond the float range, contributions per step, a verdict."""
 
 from rnnviz.gradients.clipping import Clipped, clip_by_norm, clip_by_value
 from rnnviz.gradients.diagnosis import Diagnosis, Lost, NotFinite, diagnose

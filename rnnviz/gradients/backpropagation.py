@@ -1,96 +1,77 @@
 """Backpropagation through time on a trace, exact however small or large the gradients get.
 
-Where all rows of the recorded gradients lie well inside float64 they are taken as they are. Else
-the same recursions run again on rows x · 2^e (``recursions``), at the recorded gates and states:
-as in autograd, a tanh that was rounded to 1 lets nothing through.
+Recorded gradients whose rows all lie well inside float64 are used as they are. Otherwise the
+backward kernels run again on rows x · 2^e (``engine.kernels``), at the recorded gates and states:
+as in autograd, a tanh that was rounded to 1 has the derivative 0.
 """
 
 import math
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.engine.layers import flip_valid_time
-from rnnviz.engine.replay import NOTHING_HELD, pass_back
+from rnnviz.engine.backward_pass import pass_back
+from rnnviz.engine.steps import GRUStates, LSTMStates, LSTMWeights, RNNStates, Scaling, States
 from rnnviz.errors import RnnvizError
-from rnnviz.holding import held_columns, holdable
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart, parts_by_layer
 
 Array = NDArray[Any]
+Rows = tuple[NDArray[np.float64], NDArray[np.int64]]  # values · 2^scale
 SAFE = (1e-200, 1e200)  # of a row's largest entry: 1e-108 of it is still a normal float64
 
 
-class Part(NamedTuple):
-    """Gradients of one layer in one direction, values · 2^scale, in the order of the input.
+class PartGradients(NamedTuple):
+    """Gradients of one layer in one direction, values · 2^scale, in the input's order.
 
-    arrays: by the name of what the loss is differentiated by, (time, batch, unit); not to be read
-    where padded. scale: (time, batch). norms: log₁₀ of the norms by name, (time, batch).
+    arrays: by the name of what the loss is differentiated with respect to, (time, batch, unit);
+    undefined where padded. scale: (time, batch). norms: log₁₀ of the norms by name, (time, batch).
     """
 
+    part: TracePart
     arrays: dict[str, Array]
     scale: NDArray[np.int64]
     norms: dict[str, NDArray[np.float64]]
 
+    def preactivations(self) -> Array:
+        """δa of all gates side by side, (time, batch, gates · unit), without the scale."""
+        gates = self.part.trace.form.gates
+        return np.concatenate([self.arrays[f"{name}_preactivation"] for name in gates], -1)
 
-def backpropagate(trace: Trace) -> list[list[Part]]:
+    def scale_in_order(self) -> NDArray[np.int64]:
+        """The scale in the direction's order; 0 where padded."""
+        return np.array(self.part.reorder(self.scale, np.int64), order="C")
+
+
+def backpropagate(trace: Trace) -> list[list[PartGradients]]:
     """The gradients of every layer and direction; RnnvizError if the trace has none."""
     if trace.output_grad is None:
         raise RnnvizError("error.no_gradients")
-    layers, directions = trace.array("hidden_state").shape[:2]
-    plain: list[list[Part]] = []
-    for layer in range(layers):
-        row: list[Part] = []
-        for direction in range(directions):
-            part = _recorded(trace, layer, direction)
-            if part is None:
+    found: list[list[PartGradients]] = []
+    for row in parts_by_layer(trace):
+        recorded: list[PartGradients] = []
+        for part in row:
+            gradients = _recorded(part)
+            if gradients is None:
                 with np.errstate(invalid="ignore", over="ignore"):  # states that overflowed
                     return _rescaled(trace)
-            row.append(part)
-        plain.append(row)
-    return plain
+            recorded.append(gradients)
+        found.append(recorded)
+    return found
 
 
-def valid_lengths(trace: Trace) -> NDArray[np.int64]:
-    """Valid time steps of every sequence, (batch,)."""
-    steps, batch = trace.array("hidden_state").shape[2:4]
-    return np.full(batch, steps) if trace.lengths is None else trace.lengths.astype(np.int64)
-
-
-def differentiated(trace: Trace) -> list[str]:
-    """The names of all that a trace has gradients by."""
-    return [name.removeprefix("grad_") for name in trace if name.startswith("grad_")]
-
-
-def own_order(trace: Trace, values: Array, direction: int, dtype: Any = np.float64) -> Array:
-    """(time, batch, …) from the input's order to the direction's, or back; 0 where padded."""
-    turned = np.asarray(flip_valid_time(values, direction, _lengths(trace)), dtype)
-    if trace.lengths is not None:
-        turned = turned.copy()
-        turned[np.arange(len(turned))[:, None] >= trace.lengths] = 0
-    return turned
-
-
-def states_before(trace: Trace, name: str, layer: int, direction: int) -> NDArray[np.float64]:
-    """h_{t−1} or c_{t−1} of every step, (time, batch, unit), in the order of the direction."""
-    own = own_order(trace, trace.array(name)[layer, direction], direction)
-    first = trace.initial_array(name)[layer, direction]
-    return np.concatenate((first[None].astype(np.float64), own[:-1]))
-
-
-def parameter(trace: Trace, name: str, layer: int, direction: int) -> NDArray[np.float64] | None:
-    """A parameter by torch's name without its suffix, or None where there is none."""
-    values = trace.parameters.get(f"{name}_l{layer}{'_reverse' * direction}")
-    return None if values is None else np.array(values, np.float64)
+def output_slice(part: TracePart) -> slice:
+    """Where this direction's units are in a layer's output, both directions side by side."""
+    width = part.trace.output_units
+    return slice(part.direction_number * width, (part.direction_number + 1) * width)
 
 
 def normalised(
     values: Array, scale: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The same values · 2^scale with the largest entry of every row in [0.5, 1)."""
+    """The same rows values · 2^scale, each with its largest entry in [0.5, 1)."""
     _, exponent = np.frexp(np.abs(values).max(-1, initial=0.0))
     return np.ldexp(values, -exponent[..., None]), scale + exponent
 
@@ -98,39 +79,34 @@ def normalised(
 def times(
     values: Array, scale: NDArray[np.int64], w: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Rows values · 2^scale times the matrix w, as such; large weights do not leave the range."""
+    """Rows values · 2^scale times the matrix w, scaled likewise; large weights do not overflow."""
     rows, scale = normalised(values, scale)
     _, exponent = np.frexp(np.abs(w).max(initial=0.0))
     return normalised(rows @ np.ldexp(w, -exponent), scale + exponent)
 
 
-def _lengths(trace: Trace) -> torch.Tensor | None:
-    return None if trace.lengths is None else torch.tensor(trace.lengths)
-
-
-def _recorded(trace: Trace, layer: int, direction: int) -> Part | None:
+def _recorded(part: TracePart) -> PartGradients | None:
     """The gradients as recorded; None if any of them is not safely inside float64.
 
-    A state's gradient that is 0 may have underflowed. A pre-activation's may not, so near the
-    state's: it is 0 where the gate has nothing to do, as a forget gate with c_{t−1} = 0.
+    A state's gradient that is 0 may have underflowed. Beside a nonzero one, a pre-activation's
+    cannot have: it is 0 where the gate has no effect, as a forget gate with c_{t−1} = 0.
     """
-    arrays = {name: trace.array(f"grad_{name}")[layer, direction] for name in differentiated(trace)}
+    arrays = {name: part.array(f"grad_{name}") for name in part.trace.differentiated}
     scale = np.zeros(arrays["hidden_state"].shape[:2], np.int64)
-    return _measured(trace, arrays, scale, direction, *SAFE)
+    return _measured(part, arrays, scale, *SAFE)
 
 
 def _measured(
-    trace: Trace,
+    part: TracePart,
     arrays: dict[str, Array],
     scale: NDArray[np.int64],
-    direction: int,
     smallest: float = 0.0,
     largest: float = math.inf,
-) -> Part | None:
+) -> PartGradients | None:
     """Gradients with their norms; None if a largest entry is not between the two sizes."""
     from rnnviz.engine.kernels import log_norms
 
-    lengths, backward = valid_lengths(trace), direction == 1
+    lengths, backward = part.trace.valid_lengths, part.is_backward
     norms: dict[str, NDArray[np.float64]] = {}
     for name, values in arrays.items():
         norms[name] = np.empty(scale.shape)
@@ -138,42 +114,35 @@ def _measured(
         bounds = (zeros, smallest, largest)
         if not log_norms(values, scale, lengths, backward, *bounds, norms[name]) and smallest > 0:
             return None
-    return Part(arrays, scale, norms)
+    return PartGradients(part, arrays, scale, norms)
 
 
-def _rescaled(trace: Trace) -> list[list[Part]]:
-    """All layers from the last down, each with what the one above injects, scale and all."""
+def _rescaled(trace: Trace) -> list[list[PartGradients]]:
+    """All layers from the last down, each from the gradient of the layer above, with its scale."""
     assert trace.output_grad is not None
-    layers, directions, *_, width = trace.array("hidden_state").shape
     output_grad, scale = trace.output_grad, np.zeros(trace.output_grad.shape[:2], np.int64)
-    found: list[list[Part]] = []
-    for layer in reversed(range(layers)):
-        row: list[Part] = []
-        for direction in range(directions):
-            g = output_grad[..., direction * width : (direction + 1) * width]
-            part = _differentiate(trace, layer, direction, *normalised(g, scale))
-            row.append(part)
+    found: list[list[PartGradients]] = []
+    for parts in reversed(parts_by_layer(trace)):
+        row: list[PartGradients] = []
+        for part in parts:
+            g = output_grad[..., output_slice(part)]
+            row.append(_differentiate(part, *normalised(g, scale)))
         found.insert(0, row)
-        if layer > 0:
-            output_grad, scale = add_rows([by_input(trace, p, layer, d) for d, p in enumerate(row)])
+        if parts[0].layer > 0:
+            output_grad, scale = add_rows([by_input(gradients) for gradients in row])
     return found
 
 
-def by_input(
-    trace: Trace, part: Part, layer: int, direction: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Derivatives by what the layer reads, Wᵀ δa, as (time, batch, feature) rows and scale."""
-    w = parameter(trace, "weight_ih", layer, direction)
-    assert w is not None
-    gates = [part.arrays[f"{name}_preactivation"] for name in trace.form.gates]
-    return times(np.concatenate(gates, -1), part.scale, w)
+def by_input(gradients: PartGradients) -> Rows:
+    """∂L/∂(what the layer reads), Wᵀ δa, as (time, batch, feature) rows and scale."""
+    return times(gradients.preactivations(), gradients.scale, gradients.part.weight_ih)
 
 
 def add_rows(
     terms: list[tuple[NDArray[np.float64], NDArray[np.int64]]],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The sum of rows · 2^scale, itself as such."""
-    # A row of zeros has no size of its own: it must not set the scale.
+    """The sum of rows · 2^scale, as rows and scale."""
+    # A row of zeros fits any scale, so it must not set the common one.
     scales = [np.where(x.any(-1), scale, -(1 << 40)) for x, scale in terms]
     largest = np.maximum.reduce(scales)
     largest = np.where(largest == -(1 << 40), 0, largest)
@@ -184,97 +153,67 @@ def add_rows(
 
 
 def _differentiate(
-    trace: Trace,
-    layer: int,
-    direction: int,
-    output_grad: NDArray[np.float64],
-    output_grad_scale: NDArray[np.int64],
-) -> Part:
-    """One layer in one direction. output_grad: rows · 2^output_grad_scale, in the order of the input."""
-    from rnnviz.engine.kernels import MOST, growth, room_for
+    part: TracePart, output_grad: NDArray[np.float64], output_grad_scale: NDArray[np.int64]
+) -> PartGradients:
+    """The gradients of one part. output_grad: rows · 2^output_grad_scale, in the input's order."""
+    from rnnviz.engine.kernels import kept_exponent
 
-    own = partial(own_order, trace, direction=direction)
-    u, v, p = (
-        parameter(trace, name, layer, direction)
-        for name in ("weight_hh", "weight_hr", "weight_peephole")
-    )
-    places = growth(*(w for w in (u, v) if w is not None))
-    places += 0 if p is None else max(0, growth(p))
-    if places > MOST:
-        decades, most = (int(n * math.log10(2)) for n in (places, MOST))
-        raise RnnvizError("error.gradient_room", layer=layer, decades=decades, most=most)
-    g_scale = np.array(flip_valid_time(output_grad_scale, direction, _lengths(trace)))
+    kept = kept_exponent(_binary_growth(part))
+    g_scale = np.array(part.flip(output_grad_scale))
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)
-    found = recurse(trace, layer, direction, output_grad, np.float64, g_scale, scale, room_for(places))
-    d_a = found.pop("preactivation")
-    n = d_a.shape[-1] // len(trace.form.gates)
-    for k, name in enumerate(trace.form.gates):
-        found[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]
-    arrays = {name: own(values) for name, values in found.items()}
-    back = np.array(flip_valid_time(scale[:-1], direction, _lengths(trace)))
-    part = _measured(trace, arrays, back, direction)
-    assert part is not None
-    return part
+    found = recurse(part, output_grad, np.float64, Scaling(g_scale, scale, kept))
+    d_a, gates = found.pop("preactivation"), part.trace.form.gates
+    for name, values in zip(gates, np.split(d_a, len(gates), -1), strict=True):
+        found[f"{name}_preactivation"] = values
+    arrays = {name: part.reorder(values) for name, values in found.items()}
+    gradients = _measured(part, arrays, np.array(part.flip(scale[:-1])))
+    assert gradients is not None
+    return gradients
+
+
+def _binary_growth(part: TracePart) -> int:
+    """Binary places by which one step can enlarge a gradient; RnnvizError beyond the range."""
+    from rnnviz.engine.kernels import MAX_GROWTH, growth
+
+    matrices = (part.parameter("weight_hh"), part.parameter("weight_hr"))
+    peephole = part.parameter("weight_peephole")
+    places = growth(*(w for w in matrices if w is not None))
+    places += 0 if peephole is None else max(0, growth(peephole))
+    if places > MAX_GROWTH:
+        decades, maximum = (int(n * math.log10(2)) for n in (places, MAX_GROWTH))
+        raise RnnvizError("error.gradient_room", layer=part.layer, decades=decades, most=maximum)
+    return places
 
 
 def recurse(
-    trace: Trace, layer: int, direction: int, output_grad: Array, dtype: Any, *scaled: Any
+    part: TracePart, output_grad: Array, dtype: Any, scaling: Scaling | None = None
 ) -> dict[str, Array]:
-    """δh, δc and δa, all gates side by side, at the recorded states, all worked out in dtype.
+    """δh, δc and δa, all gates side by side, at the recorded states, computed in dtype.
 
-    output_grad: (time, batch, unit), in the order of the input; what comes back is in that of the
-    direction. scaled: the last arguments of the recursions, for rows x · 2^e.
+    output_grad: (time, batch, unit), in the input's order; the result is in the direction's.
+    scaling: for rows x · 2^e.
     """
-    form = trace.form
+    form = part.trace.form
 
     def cast(values: Array | None) -> Array:
         return np.require(np.empty((0, 0)) if values is None else values, dtype, ("C", "W"))
 
     def read(*names: str) -> Array:
-        parts = [trace.array(name)[layer, direction] for name in names]
-        together = np.concatenate(parts, -1, dtype=dtype, casting="same_kind")
-        return cast(own_order(trace, together, direction, dtype))
+        arrays = [part.array(name) for name in names]
+        together = np.concatenate(arrays, -1, dtype=dtype, casting="same_kind")
+        return cast(part.reorder(together, dtype))
 
-    def start(name: str) -> Array:
-        return cast(trace.initial_array(name)[layer, direction])
-
-    extra: tuple[Array, ...] = ()
+    states: States = RNNStates(read("hidden_state"))
     if form.cell == "lstm":
         c = read("cell_state")
-        extra = read(*GATE_NAMES["lstm"]), c, start("cell_state"), np.tanh(c)
+        states = LSTMStates(read(*GATE_NAMES["lstm"]), c, np.tanh(c), states.h)
     elif form.cell == "gru":
-        after = form.reset_after
-        m = (cast(candidate_recurrence(trace, layer, direction)),) if after else ()
-        extra = read(*GATE_NAMES["gru"]), *m, start("hidden_state")
+        m = cast(part.candidate_recurrence()) if form.reset_after else states.h
+        states = GRUStates(read(*GATE_NAMES["gru"]), m, states.h)
+    c_0 = cast(part.initial("cell_state")) if form.cell == "lstm" else None
+    initial = cast(part.initial("hidden_state")), c_0
     names = ("weight_hh", "weight_hr", "weight_peephole")
-    u, v, p = (cast(parameter(trace, name, layer, direction)) for name in names)
-    g = cast(own_order(trace, output_grad, direction, dtype))
-    h, held = read("hidden_state"), held_steps(trace, layer, direction)
-    found = pass_back(form, h, extra, g, (u, v, p), held, *scaled)
+    weights = LSTMWeights(*(cast(part.parameter(name)) for name in names))
+    g = cast(part.reorder(output_grad, dtype))
+    found = pass_back(form, states, initial, g, weights, part.held(), scaling)
     return {name: values for name, values in found.items() if not name.startswith("initial_")}
-
-
-def held_steps(trace: Trace, layer: int, direction: int) -> NDArray[np.bool_]:
-    """Where gates and states are held, (time, batch, columns), as the recursions take it."""
-    if not trace.held:
-        return NOTHING_HELD
-    steps, batch = trace.array("hidden_state").shape[2:4]
-    rows: dict[str, Array] = {}
-    for name, values in trace.held.items():
-        whole = np.repeat(values[layer, direction][:, None], batch, axis=1)
-        rows[name] = own_order(trace, whole, direction)
-    widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
-    return held_columns(rows, trace.form, (steps, batch), widths)
-
-
-def candidate_recurrence(trace: Trace, layer: int, direction: int) -> NDArray[np.float64]:
-    """A GRU's U_n h_{t−1} + b_hn, (time, batch, unit), in the order of the direction.
-
-    Of a GRU that resets after the product, whose reset gate multiplies it.
-    """
-    before = states_before(trace, "hidden_state", layer, direction)
-    n = before.shape[-1]
-    u = parameter(trace, "weight_hh", layer, direction)
-    assert u is not None
-    b = parameter(trace, "bias_hh", layer, direction)
-    return before @ u[2 * n :].T + (0.0 if b is None else b[2 * n :])

@@ -1,4 +1,4 @@
-"""Gradients cut to size as torch cuts them, but for infinite ones, which are said to be so."""
+"""Gradient clipping as in torch.nn.utils; non-finite gradients raise."""
 
 import math
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ class Clipped(NamedTuple):
 def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
     """All gradients times min(1, threshold / (‖g‖₂ + 1e−6)), ‖g‖₂ over all of them together.
 
-    As torch.nn.utils.clip_grad_norm_ does, in the gradients' own type; whole numbers come back in
-    float64, bfloat16 in float32. None, for a parameter that has no gradient, is left out, as torch
-    leaves it. RnnvizError if a gradient or, by its squares, their norm is not
-    finite: torch makes NaN or 0 of all of them then.
+    As torch.nn.utils.clip_grad_norm_, in the gradients' own dtype; integers are returned in
+    float64, bfloat16 in float32. Parameters without a gradient (None) are left out, as in torch.
+    RnnvizError if a gradient is not finite, or if the norm overflows when squared: torch would
+    turn all gradients into NaN or 0.
 
     >>> clipped = clip_by_norm({"weight_hh": np.array([3.0, -4.0])}, 1.0)
     >>> clipped.gradients["weight_hh"].round(6), clipped.norm, round(clipped.coefficient, 6)
@@ -45,9 +45,9 @@ def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
 
 
 def clip_by_value(gradients: Mapping[str, Any], threshold: float) -> dict[str, Array]:
-    """All gradients, each entry within ±threshold, as torch.nn.utils.clip_grad_value_ does.
+    """All gradients, each entry clipped to ±threshold, as torch.nn.utils.clip_grad_value_.
 
-    None is left out. RnnvizError if a gradient is not finite: torch would make ±threshold of inf,
+    None is left out. RnnvizError if a gradient is not finite: torch would clip inf to ±threshold
     and keep NaN.
 
     >>> clip_by_value({"weight_hh": np.array([3.0, -0.5])}, 1.0)["weight_hh"]

@@ -1,4 +1,4 @@
-"""A verdict on one trace: does its gradient vanish, hold or explode, and where do numbers end."""
+"""A verdict on a trace: whether its gradient vanishes or explodes, and where it overflows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.errors import RnnvizError
-from rnnviz.gradients.backpropagation import valid_lengths
 from rnnviz.gradients.norms import hidden_norms
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
     import xarray
 
-DECADES = 2.0  # lost or won over the whole sequence, from which a gradient vanishes or explodes
-SATURATED = 0.9  # of the way from the middle of a gate's range to its end, and beyond
+DECADES = 2.0  # change over the whole sequence from which a gradient vanishes or explodes
+SATURATED = 0.9  # distance from the middle of a gate's range, as a fraction of half the range
 
-# log₁₀ of the sizes from which rounding to the nearest gives 0, and inf.
+# log₁₀ of the sizes at which rounding to nearest gives 0 and inf.
 RANGES = {
     "float32": (-150 * math.log10(2), math.log10(2.0**128 - 2.0**103)),
     "float64": (-1075 * math.log10(2), 1024 * math.log10(2)),
@@ -30,7 +29,7 @@ RANGES = {
 
 
 class Lost(NamedTuple):
-    """Where a float type loses the gradient: the time step, and what it shows there."""
+    """Where a float type loses the gradient: the time step, and the value it gives there."""
 
     time: int
     shows: Literal["0", "inf", "NaN"]
@@ -46,20 +45,20 @@ class NotFinite(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the norms ‖∂L/∂h_t‖ of one layer in one direction say.
+    """The verdict on the norms ‖∂L/∂h_t‖ of one layer in one direction.
 
-    verdict: "vanishing" or "exploding" where the fitted line loses or wins 2 decades or more from
-    the last step to the first, else "healthy"; "vanishing" also where the gradient is exactly 0
-    for half of the steps that it could reach or more. Going back, not forth, is what is counted:
-    decay: decades lost at every step, negative where it grows; NaN with less than two norms.
-    half_life: steps in which the gradient halves; inf where it does not fall.
-    doubling_time: steps in which it doubles; inf where it does not grow.
-    not_finite: where the module's own run first leaves the finite numbers, or None.
-    saturated: by gate, (unit,), the share of time steps where a sigmoid is below 0.05 or above
-    0.95, a tanh beyond ±0.9, a relu 0.
-    lost: by "float32" and "float64" the last time step (the first met going back) where the exact
-    norm rounds to 0 or inf in that type, or None. At a step that the loss cannot reach (behind a
-    last output, say) nothing is lost.
+    verdict: "vanishing" or "exploding" if the fitted line falls or rises by 2 decades or more from
+    the last step back to the first, else "healthy"; also "vanishing" if the gradient is exactly 0
+    at half or more of the steps that it can reach. Rates are per step, backwards in time:
+    decay: decades lost per step, negative if the gradient grows; NaN with fewer than two norms.
+    half_life: steps in which the gradient halves; inf if it does not fall.
+    doubling_time: steps in which it doubles; inf if it does not grow.
+    not_finite: where the module's own run first has a non-finite value, or None.
+    saturated: by gate, (unit,), the fraction of time steps at which a sigmoid is below 0.05 or
+    above 0.95, a tanh beyond ±0.9, a relu 0.
+    lost: by "float32" and "float64" the last time step (the first one going back) at which the
+    exact norm rounds to 0 or inf in that type, or None. Steps that the loss cannot reach, such as
+    those after the last output, do not count.
     """
 
     verdict: Literal["vanishing", "healthy", "exploding"]
@@ -82,8 +81,8 @@ def diagnose(
     """The verdict on one layer in one direction for one sequence.
 
     The decay is the median of the slopes between time steps half a sequence apart (Theil's
-    incomplete method, 1950), which a few odd steps do not move. norms: the trace's
-    ``gradient_norms``, where they have been worked out before. RnnvizError for a trace without a
+    incomplete method, 1950), robust to a few outliers. norms: the result of ``gradient_norms`` for
+    this trace, to reuse it. RnnvizError for a trace without a
     loss and for a layer, direction or sequence that it lacks.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
@@ -92,35 +91,21 @@ def diagnose(
     >>> found.verdict, round(found.decay, 4), round(found.half_life, 4), found.lost["float32"]
     ('vanishing', 0.301, 1.0, Lost(time=49, shows='0'))
     """
-    number = check_part(trace, layer, direction, batch)
-    length = int(valid_lengths(trace)[batch])
-    times = np.arange(length) if number == 0 else np.arange(length)[::-1]
-    sizes = hidden_norms(trace, layer, number, batch, norms)[times]
+    part = TracePart(trace, layer, direction, batch)
+    times = part.times
+    sizes = hidden_norms(part, norms)[times]
     reached = np.flatnonzero(sizes > -np.inf)
-    last = int(reached[-1]) + 1 if len(reached) else length
+    last = int(reached[-1]) + 1 if len(reached) else part.length
     decay = _decay(sizes[:last])
     return Diagnosis(
         verdict=_verdict(sizes[:last], decay),
         decay=decay,
         half_life=math.log10(2) / decay if decay > 0 else math.inf,
         doubling_time=math.log10(2) / -decay if decay < 0 else math.inf,
-        not_finite=_not_finite(trace, layer, number, batch, times),
-        saturated=_saturated(trace, layer, number, batch, length),
+        not_finite=_not_finite(part),
+        saturated=_saturated(part),
         lost={name: _lost(sizes[:last], times, name) for name in RANGES},
     )
-
-
-def check_part(trace: Trace, layer: int, direction: str, batch: int) -> int:
-    """The direction's number; RnnvizError if the trace lacks the layer, direction or sequence."""
-    layers, directions, _, sequences = trace.array("hidden_state").shape[:4]
-    names = ("forward", "backward")[:directions]
-    if direction not in names:
-        raise RnnvizError("error.direction", came=direction, expected=", ".join(names))
-    if not (0 <= layer < layers and 0 <= batch < sequences):
-        raise RnnvizError(
-            "error.part", layer=layer, batch=batch, layers=layers, sequences=sequences
-        )
-    return names.index(direction)
 
 
 def _decay(norms: NDArray[np.float64]) -> float:
@@ -151,9 +136,8 @@ def _lost(norms: NDArray[np.float64], times: NDArray[np.intp], name: str) -> Los
     return Lost(int(times[step]), "0" if norms[step] <= smallest else "inf")
 
 
-def _not_finite(
-    trace: Trace, layer: int, number: int, batch: int, times: NDArray[np.intp]
-) -> NotFinite | None:
+def _not_finite(part: TracePart) -> NotFinite | None:
+    trace, times = part.trace, part.times
     gates = GATE_NAMES[trace.cell]
     names = [f"{gate}_preactivation" for gate in trace.form.gates]
     names += [gate for gate in gates if gate in trace]
@@ -161,7 +145,7 @@ def _not_finite(
     first: NotFinite | None = None
     place = len(times)
     for name in names:
-        finite = np.isfinite(trace.array(name)[layer, number, : len(times), batch])
+        finite = np.isfinite(part.array(name)[: len(times)])
         if finite.all():
             continue
         bad = ~finite[times]
@@ -172,13 +156,12 @@ def _not_finite(
     return first
 
 
-def _saturated(
-    trace: Trace, layer: int, number: int, batch: int, length: int
-) -> dict[str, NDArray[np.float64]]:
+def _saturated(part: TracePart) -> dict[str, NDArray[np.float64]]:
+    trace, length = part.trace, part.length
     found: dict[str, NDArray[np.float64]] = {}
     for gate in GATE_NAMES[trace.cell]:
         name = gate if gate in trace else "hidden_state"  # an RNN's one gate is its state
-        y = trace.array(name)[layer, number, :length, batch].astype(np.float64)
+        y = part.array(name)[:length].astype(np.float64)
         form = trace.nonlinearity if trace.cell == "rnn" else "sigmoid"
         form = "tanh" if gate.endswith("_candidate") else form
         if form == "relu":

@@ -1,4 +1,4 @@
-"""How large the gradient is at every time step."""
+"""The norm of the gradient at every time step."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
-from rnnviz.gradients.backpropagation import backpropagate, differentiated
+from rnnviz.gradients.backpropagation import backpropagate
 from rnnviz.trace import Trace
+from rnnviz.trace_part import DIRECTIONS, TracePart
 
 if TYPE_CHECKING:
     import xarray
 
 
 def gradient_norms(trace: Trace) -> xarray.Dataset:
-    """log₁₀ ‖∂L/∂·_t‖₂ by hidden_state, cell_state and each pre-activation, at every time step.
+    """log₁₀ ‖∂L/∂·_t‖₂ for hidden_state, cell_state and each pre-activation, at every time step.
 
-    Over (layer, direction, time, batch), total derivatives, NaN where padded. Right far outside
-    the float range, whatever the module's type; −inf only for an exact zero. A state that is not
-    finite gives NaN or inf. RnnvizError if the trace was made without a loss.
+    Over (layer, direction, time, batch), total derivatives, NaN where padded. Exact far
+    outside the float range, whatever the module's dtype; −inf only for an exact zero. A state that
+    is not finite gives NaN or inf. RnnvizError if the trace was made without a loss.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.1), module.weight_ih_l0.fill_(1)
@@ -35,27 +36,27 @@ def gradient_norms(trace: Trace) -> xarray.Dataset:
     dims = ("layer", "direction", "time", "batch")
     stacked = {
         name: (dims, np.array([[part.norms[name] for part in row] for row in parts]))
-        for name in differentiated(trace)
+        for name in trace.differentiated
     }
     return xarray.Dataset(stacked, labels_of(stacked["hidden_state"][1].shape))
 
 
-def hidden_norms(
-    trace: Trace, layer: int, number: int, batch: int, norms: xarray.Dataset | None
-) -> NDArray[np.float64]:
-    """log₁₀ ‖∂L/∂h_t‖ of one layer, direction and sequence over all steps, in the input's order.
+def hidden_norms(part: TracePart, norms: xarray.Dataset | None) -> NDArray[np.float64]:
+    """log₁₀ ‖∂L/∂h_t‖ of one sequence over all steps, in the input's order.
 
-    norms: what ``gradient_norms`` has given for this trace, or None to work it out.
+    norms: the result of ``gradient_norms`` for this trace, or None to compute it.
     """
+    layer, number = part.layer, part.direction_number
     if norms is not None:
-        values, expected = norms["hidden_state"].values, trace.array("hidden_state").shape[:4]
+        trace, values = part.trace, norms["hidden_state"].values
+        expected = (trace.layers, trace.directions, trace.steps, trace.batch)
         if values.shape != expected:
             raise RnnvizError("error.norms_shape", came=values.shape, expected=expected)
-        return values[layer, number, :, batch]
-    return backpropagate(trace)[layer][number].norms["hidden_state"][:, batch]
+        return values[layer, number, :, part.batch]
+    return backpropagate(part.trace)[layer][number].norms["hidden_state"][:, part.batch]
 
 
-@lru_cache(maxsize=8)  # always the same, and to make them takes longer than to work the norms out
+@lru_cache(maxsize=8)  # making them takes longer than computing the norms
 def labels_of(shape: tuple[int, ...]) -> xarray.Coordinates:
     """Coordinates of (layer, direction, …) as a trace labels them; a Dataset takes copies."""
     import xarray
@@ -64,5 +65,5 @@ def labels_of(shape: tuple[int, ...]) -> xarray.Coordinates:
     labels: dict[str, list[str] | np.ndarray] = {
         name: np.arange(n) for name, n in zip(names, shape, strict=False)
     }
-    labels["direction"] = ["forward", "backward"][: shape[1]]
+    labels["direction"] = list(DIRECTIONS[: shape[1]])
     return xarray.Coordinates(labels)

@@ -1,4 +1,4 @@
-"""What a plain backward pass in float32 makes of the gradient, beside what it is."""
+"""Backpropagation without rescaling, in float32 or float64, compared with the exact gradient."""
 
 from __future__ import annotations
 
@@ -9,33 +9,29 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.gradients.backpropagation import (
-    own_order,
-    parameter,
-    recurse,
-    valid_lengths,
-)
-from rnnviz.gradients.diagnosis import Lost, check_part
+from rnnviz.gradients.backpropagation import output_slice, recurse
+from rnnviz.gradients.diagnosis import Lost
 from rnnviz.gradients.norms import hidden_norms
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart, parts_by_layer
 
 if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[Any]
 
-APART = 0.05  # decades, 12 %, from which a number is wrong and not only rounded
+APART = 0.05  # decades, 12 %, from which a number counts as wrong and not only as rounded
 
 
 @dataclass(frozen=True)
 class PlainPass:
-    """‖∂L/∂h_t‖ as backpropagation without rescaling gives it, and where it goes wrong.
+    """‖∂L/∂h_t‖ from backpropagation without rescaling, and where it is wrong.
 
-    log10_norms: (time,) in the order of the input, −inf where every entry is 0, inf and NaN where
-    one is; NaN also where padded. wrong_from: the first step met going back at which it is more
-    than 12 % off; lost: the first at which it shows 0, inf or NaN and the gradient is not so. None
-    where there is none. Numbers near the end of the range are rounded so much that they can be off
-    for long, or for ever, without being lost.
+    log10_norms: (time,) in the order of the input, −inf if every entry is 0, inf or NaN if one
+    is; NaN also where padded. Going back in time, wrong_from is the first step at which the norm
+    is more than 12 % off, and lost the first at which it is 0, inf or NaN and the exact gradient
+    is not; None if there is no such step. Subnormal numbers are rounded so coarsely that a norm
+    can stay wrong without ever being lost.
     """
 
     log10_norms: NDArray[np.float64] = field(repr=False)
@@ -52,10 +48,10 @@ def plain_pass(
     direction: str = "forward",
     batch: int = 0,
 ) -> PlainPass:
-    """The backward pass that a network trained in this type would run, from the recorded states.
+    """The backward pass of a network trained in this dtype, from the recorded states.
 
-    Each step's gradient is rounded to the type, and its norm taken in float64, since squares would
-    leave the range at half as many steps. norms and errors as of ``diagnose``.
+    Each step's gradient is rounded to the dtype; its norm is computed in float64, where squares do
+    not leave the range. norms and errors: as in ``diagnose``.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
@@ -64,17 +60,18 @@ def plain_pass(
     """
     from rnnviz.engine.kernels import log_norms
 
-    number = check_part(trace, layer, direction, batch)
-    exact = hidden_norms(trace, layer, number, batch, norms)
-    with np.errstate(all="ignore"):  # that it leaves the range is what is to be seen
-        d_h = _hidden_gradients(trace, np.dtype(dtype), layer)[number][:, [batch]]
+    part = TracePart(trace, layer, direction, batch)
+    exact = hidden_norms(part, norms)
+    with np.errstate(all="ignore"):  # under- and overflow are what this measures
+        d_h = _hidden_gradients(part, np.dtype(dtype))[:, part.batch]
         plain = np.empty((len(d_h), 1))
-        every = 0.0, math.inf  # sizes
-        log_norms(d_h, np.zeros(plain.shape, int), np.array([len(d_h)]), False, True, *every, plain)
+        any_size = 0.0, math.inf
+        scale, lengths = np.zeros(plain.shape, int), np.array([len(d_h)])
+        row = np.ascontiguousarray(d_h[:, None])
+        log_norms(row, scale, lengths, False, True, *any_size, plain)
         plain = plain[:, 0]
         alike = (plain == exact) | np.isnan(exact) | (np.abs(plain - exact) <= APART)
-    steps = np.arange(int(valid_lengths(trace)[batch]))
-    steps = steps if number else steps[::-1]
+    steps = part.times[::-1]
     off = steps[~alike[steps]]
     gone = off[~np.isfinite(plain[off])]
     plain[len(steps) :] = np.nan
@@ -91,25 +88,16 @@ def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
     return "inf" if norm > 0 else "0"
 
 
-def _hidden_gradients(trace: Trace, dtype: np.dtype[Any], layer: int) -> list[Array]:
-    """δh of one layer by direction, (time, batch, unit), in the order of the input."""
-    assert trace.output_grad is not None
-    layers, directions, *_, width = trace.array("hidden_state").shape
-    output_grad = trace.output_grad.astype(dtype)
-    found: list[Array] = []
-    for at in reversed(range(layer, layers)):
+def _hidden_gradients(wanted: TracePart, dtype: np.dtype[Any]) -> Array:
+    """δh of a layer and direction, (time, batch, unit), in the order of the input."""
+    output_grad = wanted.trace.output_grad
+    assert output_grad is not None
+    output_grad = output_grad.astype(dtype)
+    for parts in reversed(parts_by_layer(wanted.trace)[wanted.layer + 1 :]):
         by_x: list[Array] = []
-        found = []
-        for direction in range(directions):
-            g = output_grad[..., direction * width : (direction + 1) * width]
-            d = recurse(trace, at, direction, g, dtype)
-            found.append(own_order(trace, d["hidden_state"], direction, dtype))
-            if at > layer:
-                w = parameter(trace, "weight_ih", at, direction)
-                assert w is not None
-                by_x.append(
-                    own_order(trace, d["preactivation"], direction, dtype) @ w.astype(dtype)
-                )
-        if by_x:
-            output_grad = np.sum(by_x, axis=0, dtype=dtype)
-    return found
+        for part in parts:
+            d_a = recurse(part, output_grad[..., output_slice(part)], dtype)["preactivation"]
+            by_x.append(part.reorder(d_a, dtype) @ part.weight_ih.astype(dtype))
+        output_grad = np.sum(by_x, axis=0, dtype=dtype)
+    found = recurse(wanted.of_all, output_grad[..., output_slice(wanted)], dtype)
+    return wanted.reorder(found["hidden_state"], dtype)

@@ -1,4 +1,4 @@
-"""What each time step adds to the gradient of the recurrent weights."""
+"""The contribution of each time step to the gradient of the recurrent weights."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.engine.module_run import few_threads
-from rnnviz.gradients.backpropagation import (
-    Part,
-    backpropagate,
-    normalised,
-    own_order,
-    states_before,
-    valid_lengths,
-)
+from rnnviz.engine.device import few_threads
+from rnnviz.gradients.backpropagation import PartGradients, backpropagate, normalised
 from rnnviz.gradients.norms import labels_of
 from rnnviz.trace import Trace
 
@@ -25,21 +18,20 @@ if TYPE_CHECKING:
     import xarray
 
 Array = NDArray[np.float64]
-FAR = (
-    100.0  # decades from 1 within which products and the squares of their sums stay inside float64
-)
+# Decades from 1 within which products and the squares of their sums stay inside float64.
+FAR = 100.0
 LN10 = math.log(10)
 
 
 def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
-    """What every step adds to ∂L/∂U = Σ_t δa_t h_{t−1}ᵀ, in Frobenius norms.
+    """The contribution of every step to ∂L/∂U = Σ_t δa_t h_{t−1}ᵀ, in Frobenius norms.
 
     contribution: ‖δa_t h_{t−1}ᵀ‖ = ‖δa_t‖ ‖h_{t−1}‖, (layer, direction, time, batch), NaN where
-    padded; of a GRU's candidate r δa_n stands for δa_n, or, where the reset comes before the
-    product, r h_{t−1} for h_{t−1}. total: ‖∂L/∂U‖, (layer, direction), the
-    sum over all steps and sequences. cancellation: total / sum of the contributions, 1 where
-    all point one way and near 0 where they cancel; NaN where nothing contributes.
-    log10_contribution and log10_total are right where these leave the float range.
+    padded; for a GRU's candidate, r δa_n replaces δa_n or, with the reset before the product,
+    r h_{t−1} replaces h_{t−1}. total: ‖∂L/∂U‖, (layer, direction), of the sum over all steps and
+    sequences. cancellation: total / sum of the contributions, 1 if all have the same direction,
+    near 0 if they cancel; NaN if all are 0.
+    log10_contribution and log10_total are exact beyond the float range too.
     RnnvizError if the trace was made without a loss.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
@@ -50,16 +42,13 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
     """
     import xarray
 
-    parts = backpropagate(trace)
+    by_layer = backpropagate(trace)
     with np.errstate(all="ignore"):  # norms of 0, and states that overflowed
-        found = [
-            [_of_part(trace, part, layer, direction) for direction, part in enumerate(row)]
-            for layer, row in enumerate(parts)
-        ]
+        found = [[_of_part(gradients) for gradients in row] for row in by_layer]
     steps = np.array([[contribution for contribution, _ in row] for row in found])
     totals = np.array([[total for _, total in row] for row in found])
     with np.errstate(over="ignore", invalid="ignore"):
-        # Relative to the largest, so that the ratio holds where the norms themselves do not.
+        # Relative to the largest: the ratio is finite even if the norms overflow.
         largest = np.nanmax(steps, axis=(2, 3), keepdims=True, initial=-np.inf)
         relative = np.nansum(10.0 ** (steps - np.where(np.isfinite(largest), largest, 0)), (2, 3))
         cancellation = 10.0 ** (totals - np.where(np.isfinite(largest), largest, 0)[:, :, 0, 0])
@@ -77,35 +66,32 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
         )
 
 
-def _of_part(trace: Trace, part: Part, layer: int, direction: int) -> tuple[Array, float]:
+def _of_part(gradients: PartGradients) -> tuple[Array, float]:
     """log₁₀ of every contribution, (time, batch), and of the norm of their sum."""
-    gates = [
-        own_order(trace, part.arrays[f"{name}_preactivation"], direction)
-        for name in trace.form.gates
-    ]
+    part, form = gradients.part, gradients.part.trace.form
+    gates = [part.reorder(gradients.arrays[f"{name}_preactivation"]) for name in form.gates]
     r = None
-    if trace.cell == "gru":
-        r = own_order(trace, trace.array("reset_gate")[layer, direction], direction)
-        gates[2] = r * gates[2] if trace.form.reset_after else gates[2]
+    if form.cell == "gru":
+        r = part.in_order("reset_gate")
+        gates[2] = r * gates[2] if form.reset_after else gates[2]
     d_a = np.concatenate(gates, -1)
-    scale = own_order(trace, part.scale[..., None], direction)[..., 0].astype(np.int64)
-    h = states_before(trace, "hidden_state", layer, direction)
+    scale = gradients.scale_in_order()
+    h = part.before("hidden_state")
     products = [(d_a, h)]
-    if r is not None and not trace.form.reset_after:  # U_n multiplies r h, not h
+    if r is not None and not form.reset_after:  # U_n multiplies r h, not h
         products = [(d_a[..., : 2 * h.shape[-1]], h), (d_a[..., 2 * h.shape[-1] :], r * h)]
-    logs = _log_norm(
-        [_log_norms(d, scale) + _log_norms(x, np.zeros_like(scale)) for d, x in products]
+    logs = _joined_log_norm(
+        [_row_norms(d, scale) + _row_norms(x, np.zeros_like(scale)) for d, x in products]
     )
     if not scale.any() and -FAR < logs.max() < FAR:
-        total = _log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
+        total = _joined_log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
     else:
-        total = _log_norm_far(products, scale)
-    padded = np.arange(len(logs))[:, None] >= valid_lengths(trace)
-    back = own_order(trace, logs[..., None], direction)[..., 0]
-    return np.where(padded, np.nan, back), float(total)
+        total = _log_norm_of_sum(products, scale)
+    padded = np.arange(len(logs))[:, None] >= part.trace.valid_lengths
+    return np.where(padded, np.nan, part.reorder(logs)), float(total)
 
 
-def _log_norms(rows: Array, scale: NDArray[np.int64]) -> Array:
+def _row_norms(rows: Array, scale: NDArray[np.int64]) -> Array:
     """log₁₀ of the norm of every row · 2^scale, (time, batch)."""
     from rnnviz.engine.kernels import log_norms
 
@@ -115,13 +101,13 @@ def _log_norms(rows: Array, scale: NDArray[np.int64]) -> Array:
     return found
 
 
-def _log_norm(logs: list[Any]) -> Any:
-    """log₁₀ of the norm of a vector, whose parts' norms are given as log₁₀."""
+def _joined_log_norm(logs: list[Any]) -> Any:
+    """log₁₀ of the norm of a vector from log₁₀ of the norms of its parts."""
     return logs[0] if len(logs) == 1 else np.logaddexp(*(2 * LN10 * log for log in logs)) / 2 / LN10
 
 
-def _log_norm_far(products: list[tuple[Array, Array]], scale: NDArray[np.int64]) -> Any:
-    """log₁₀ ‖Σ δ_t x_tᵀ‖ over all products, δ the first rows · 2^scale, wherever in the range."""
+def _log_norm_of_sum(products: list[tuple[Array, Array]], scale: NDArray[np.int64]) -> Any:
+    """log₁₀ ‖Σ δ_t x_tᵀ‖ over all products, δ = the first rows · 2^scale, of any size."""
     whole = [(normalised(d, scale), normalised(x, np.zeros_like(scale))) for d, x in products]
     alive = [d.any(-1) & x.any(-1) for (d, _), (x, _) in whole]
     places = [d_scale + x_scale for (_, d_scale), (_, x_scale) in whole]
@@ -134,7 +120,7 @@ def _log_norm_far(products: list[tuple[Array, Array]], scale: NDArray[np.int64])
 
 
 def _norm_of_sum(d: Array, x: Array) -> float:
-    """‖Σ δ_t x_tᵀ‖, by torch: its threads can be told to be few."""
+    """‖Σ δ_t x_tᵀ‖, computed by torch, whose number of threads can be set."""
     rows, columns = (torch.from_numpy(part).flatten(0, 1) for part in (d, x))
     with few_threads(d[0].size * x.shape[-1]):
         return float(torch.linalg.vector_norm(rows.T @ columns))

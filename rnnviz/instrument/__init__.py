@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
+from rnnviz.instrument.modules import join_modules
+
 STATIC = Path(__file__).with_name("static")
-
-
-def _joined(names: tuple[str, ...], ending: str) -> str:
-    return "\n".join((STATIC / f"{name}.{ending}").read_text("utf-8") for name in names)
-
-
-# One script: what a file defines, those after it use.
-STYLES = _joined(("instrument", "strip", "player", "drawing", "rows", "figures", "screens"), "css")
-SCRIPTS = _joined(
-    ("recording", "strip", "player", "drawing", "cells", "rows", "figures", "instrument"), "js"
+STYLES = "\n".join(
+    (STATIC / f"{name}.css").read_text("utf-8")
+    for name in ("instrument", "strip", "player", "drawing", "rows", "figures", "screens")
 )
+SCRIPT = join_modules(STATIC / "instrument.js")

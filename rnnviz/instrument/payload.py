@@ -14,9 +14,11 @@ from rnnviz.explain.equations import LETTERS
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.locale import Labels
 from rnnviz.plots.gates import largest
+from rnnviz.plots.matching import nearest_part
 from rnnviz.plots.states import UNBOUNDED
 from rnnviz.plots.style import palette
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 # What the browser puts numbers into while the server knows nothing of the step.
 WORDS = (
@@ -116,7 +118,7 @@ def pack_trace(
         "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
         "breaks": [i for i, character in enumerate(text) if character == "\n"],
     }
-    arrays, about = _arrays_of(record, (0, 0, slice(None), 0), words)
+    arrays, about = _arrays_of(TracePart(record, batch=0), slice(None), words)
     return _pack(arrays, about, header, words=words, dark=dark)
 
 
@@ -167,13 +169,12 @@ def pack_cells(
     """
     drawings: list[bytes] = []
     for label, record in records.items():
-        place = min(layer, record.array("hidden_state").shape[0] - 1)
-        unit = int(record.array("hidden_state")[place, 0, :, 0].var(0).argmax())
+        part = nearest_part(record, layer=layer)
+        unit = int(part.array("hidden_state").var(0).argmax())
         title = words("cells.title", label=label, unit=unit)
-        part = (place, 0, slice(None), 0, slice(unit, unit + 1))
         drawings.append(
             _pack(
-                *_arrays_of(record, part, words),
+                *_arrays_of(part, slice(unit, unit + 1), words),
                 {"title": title, "steps": len(characters), "units": [0], "unknown": []}
                 | {"characters": list(characters), "breaks": []},
                 words=words,
@@ -187,17 +188,14 @@ def pack_cells(
 
 
 def _arrays_of(
-    record: Trace, part: tuple[Any, ...], words: Labels
+    part: TracePart, units: slice, words: Labels
 ) -> tuple[list[NDArray[Any]], dict[str, Any]]:
-    """The arrays of a cell's rows and of its initial states, and what is said of them.
-
-    part: of (layer, direction, time, batch, unit).
-    """
+    """The arrays of a cell's rows and of its initial states, and their description."""
+    record = part.trace
     rows = rows_of(record)
     states = [name for name in ("cell_state", "hidden_state") if name in record]
-    arrays = [record.array(row.name)[part] for row in rows]
-    without_time = (*part[:2], *part[3:])
-    arrays += [record.initial_array(name)[without_time] for name in states]
+    arrays = [part.array(row.name)[:, units] for row in rows]
+    arrays += [part.initial(name)[units] for name in states]
     about = {
         "cell": record.cell,
         "plan": plan_of(record.form),

@@ -1,4 +1,4 @@
-"""Networks side by side: what matches in one row, each network in a column of its own."""
+"""Networks side by side: corresponding gates and states in one row, one column per network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,30 +10,40 @@ from numpy.typing import NDArray
 from rnnviz.errors import RnnvizError
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.drawing import Drawing, as_figure
-from rnnviz.plots.matching import are_alike, matched, name_of, part_of, pool, range_of, shown_rows
-from rnnviz.plots.style import Palette, axis, check_shown, layout, palette, titled
+from rnnviz.plots.matching import (
+    are_alike,
+    matched,
+    name_of,
+    parts_by_label,
+    pool,
+    range_of,
+    shown_rows,
+)
+from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.style import Palette, axis, layout, palette, titled
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 Array = NDArray[Any]
-Parts = dict[str, Any]  # of a figure
+Fields = dict[str, Any]  # of a figure, as plotly names them
 
-LEFT, RIGHT, TOP, BOTTOM = 104, 52, 26, 42  # pixels around the grid, without the names on top
-NAME, BETWEEN = 19, 0.016  # pixels above each heatmap for its name; share of the width between
-LINE, LETTERS, SMALL = 17, 76, 92  # pixels of a line on top; letters that there is room for
-MOST_COLUMNS, MOST_ROWS = 960, 128  # cells of all networks' heatmaps in a row, and of one down
+LEFT, RIGHT, TOP, BOTTOM = 104, 52, 26, 42  # pixels around the grid, without the headings
+NAME, BETWEEN = 19, 0.016  # pixels above each heatmap for its name; gap, as a fraction of the width
+LINE, LETTERS, SMALL = 17, 76, 92  # pixels per heading line; letters that fit across the figure
+MOST_COLUMNS, MOST_ROWS = 960, 128  # cells across all heatmaps of a row, and down one
 
 
 class Column(NamedTuple):
-    """One network: what it has in each row, (time, unit), what it calls that, and what is said."""
+    """One network: its arrays by row, (time, unit), its names for them, and a note on the part."""
 
     trace: Trace
     rows: Mapping[str, Array]
     names: Mapping[str, str]
-    said: str
+    note: str
 
 
 class Grid(NamedTuple):
-    """Where columns and rows stand, in shares of what is inside the margins."""
+    """Positions of columns and rows, as fractions of the area inside the margins."""
 
     columns: int
     rows: int
@@ -45,25 +55,25 @@ class Grid(NamedTuple):
         return (1 - BETWEEN * (self.columns - 1)) / self.columns
 
     def across(self, column: int) -> list[float]:
-        """Where a column begins and ends."""
+        """The left and right end of a column."""
         left = column * (self.width + BETWEEN)
         return [left, min(1.0, left + self.width)]
 
     def down(self, row: int) -> list[float]:
-        """Where a row's heatmaps end and begin."""
+        """The bottom and top of a row's heatmaps."""
         top = 1 - row / self.rows - NAME / self.inner
         return [max(0.0, 1 - (row + 1) / self.rows), top]
 
     def pixels(self) -> float:
-        """How high a heatmap is."""
+        """The height of a heatmap."""
         return self.inner / self.rows - NAME
 
 
 @as_figure
 def plot_comparison(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
-    layer: int = -1,
+    layer: int | None = None,
     direction: str = "forward",
     batch: int = 0,
     difference: bool = False,
@@ -71,13 +81,14 @@ def plot_comparison(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """Heatmaps of time × unit: a column a network, what matches in one row, one scale a row.
+    """Heatmaps of time × unit: a column per network, a row per corresponding gate or state.
 
-    traces: by the label of their columns. An LSTM's forget gate stands beside a GRU's update gate
-    z, its input gate beside 1 − z, the candidates beside an RNN's own tanh. layer: from 0, −1 the
-    last; the last of a network that has fewer. direction: forward where there is no other. More
-    steps and units than the picture has room for are means of blocks. difference: each network
-    minus the first, unit by unit; RnnvizError where none has the first one's gates and size.
+    One scale per row. traces: one, or several by label. A forget gate corresponds to a GRU's z,
+    its input gate to 1 − z, the candidates to an RNN's own tanh. layer: counted from 0, None for
+    the last; networks with fewer layers show their last. direction: networks without a backward
+    one show forward. RnnvizError if no network has the layer or direction. Steps and units beyond
+    the resolution of the figure are averaged in blocks. difference: each network minus the first,
+    unit by unit; RnnvizError if no other has the same gates and size.
 
     >>> modules = {"LSTM": torch.nn.LSTM(1, 2), "GRU": torch.nn.GRU(1, 2)}
     >>> traces = {label: rnnviz.trace(m, torch.ones(3, 1)) for label, m in modules.items()}
@@ -85,33 +96,33 @@ def plot_comparison(
     >>> [heatmap.name for heatmap in figure.data[:4]]
     ['LSTM: forget gate f', 'GRU: update gate z', 'LSTM: input gate i', 'GRU: 1 − z']
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words, colours = labels(language), palette(dark=dark)
-    part: Parts = {"layer": layer, "direction": direction, "batch": batch}
-    columns = {label: _column(trace, part, words) for label, trace in traces.items()}
+    selected = parts_by_label(traces, layer, direction, batch)
+    columns = {label: _column(part, words) for label, part in selected.items()}
     if difference:
         columns = _differences(columns)
     shown = shown_rows([column.trace for column in columns.values()])
     grid = Grid(len(columns), len(shown), len(shown) * (row_height + NAME))
     heads = [_head(label, column, len(columns), colours) for label, column in columns.items()]
     top = TOP + LINE * max(head.count("<br>") for head in heads)
-    parts: Parts = {
+    axes: Fields = {
         _key("x", n): _time(grid, n, column, colours, words)
         for n, column in enumerate(columns.values())
     }
     notes = [_above(grid, n, head) for n, head in enumerate(heads)]
-    drawn: list[Parts] = []
-    shapes: list[Parts] = []
+    drawn: list[Fields] = []
+    shapes: list[Fields] = []
     for number, row in enumerate(shown):
         found = [column.rows[row] for column in columns.values() if row in column.rows]
         ends = range_of(row, found, signed=difference)
-        parts[_numbered("coloraxis", number)] = _scale(grid, number, ends, found, colours)
+        axes[_numbered("coloraxis", number)] = _scale(grid, number, ends, found, colours)
         notes.append(_row_name(grid, number, row, colours, words))
         for place, (label, column) in enumerate(columns.items()):
             at = number * grid.columns + place
             x, y = _numbered("x", place), _numbered("y", at)
-            parts[_key("y", at)] = _units(grid, number, place, column, colours)
-            domain: Parts = {"xref": f"{x} domain", "yref": f"{y} domain"}
+            axes[_key("y", at)] = _units(grid, number, place, column, colours)
+            domain: Fields = {"xref": f"{x} domain", "yref": f"{y} domain"}
             if row in column.rows:
                 scale = _numbered("coloraxis", number)
                 drawn.append(_heatmap(column.rows[row], x, y, grid.columns, words) | {"meta": row})
@@ -128,7 +139,7 @@ def plot_comparison(
         annotations=notes,
         shapes=shapes,
         meta={"time": [_numbered("x", n) for n in range(grid.columns)]},
-        **parts,
+        **axes,
     )
     return Drawing(drawn, figure)
 
@@ -139,17 +150,16 @@ def comparable(traces: Mapping[str, Trace]) -> list[str]:
     return [label for label, trace in others if are_alike(first, trace)]
 
 
-def _column(trace: Trace, part: Parts, words: Labels) -> Column:
-    found = {row: matched(trace, row, **part) for row in shown_rows([trace])}
+def _column(part: TracePart, words: Labels) -> Column:
+    trace = part.trace
+    found = {row: matched(part, row) for row in shown_rows([trace])}
     rows = {row: values for row, values in found.items() if values is not None}
-    layers, directions, _, _, units = trace.array("hidden_state").shape
-    number, side = part_of(trace, part["layer"], part["direction"])
-    said = [words("plot.units", n=units)]
-    if layers > 1:
-        said.append(words("match.layer", layer=number + 1, layers=layers))
-    if directions > 1:
-        said.append(words[f"direction.{('forward', 'backward')[side]}"])
-    return Column(trace, rows, {row: name_of(trace, row, words) for row in rows}, ", ".join(said))
+    notes = [words("plot.units", n=trace.output_units)]
+    if trace.layers > 1:
+        notes.append(words("match.layer", layer=part.layer + 1, layers=trace.layers))
+    if trace.directions > 1:
+        notes.append(words[f"direction.{part.direction}"])
+    return Column(trace, rows, {row: name_of(trace, row, words) for row in rows}, ", ".join(notes))
 
 
 def _differences(columns: Mapping[str, Column]) -> dict[str, Column]:
@@ -164,7 +174,7 @@ def _differences(columns: Mapping[str, Column]) -> dict[str, Column]:
     return found
 
 
-def _heatmap(values: Array, x: str, y: str, columns: int, words: Labels) -> Parts:
+def _heatmap(values: Array, x: str, y: str, columns: int, words: Labels) -> Fields:
     z, wide, high = pool(values, MOST_COLUMNS // columns, MOST_ROWS)
     hover = "plot.hover_unit" if wide == high == 1 else "plot.hover_block"
     places = {"x0": (wide + 1) / 2, "dx": wide, "y0": (high - 1) / 2, "dy": high}
@@ -174,13 +184,14 @@ def _heatmap(values: Array, x: str, y: str, columns: int, words: Labels) -> Part
         **places,
         "xaxis": x,
         "yaxis": y,
+        "zhoverformat": ".4f",
         "hovertemplate": words[hover],
     }
 
 
-def _time(grid: Grid, place: int, column: Column, colours: Palette, words: Labels) -> Parts:
-    """A column's axis below its last row; zoomed in one, all are."""
-    steps = column.trace.array("hidden_state").shape[2]
+def _time(grid: Grid, place: int, column: Column, colours: Palette, words: Labels) -> Fields:
+    """A column's time axis below its last row; zooming one zooms all."""
+    steps = column.trace.steps
     found = axis(
         colours,
         domain=grid.across(place),
@@ -193,8 +204,8 @@ def _time(grid: Grid, place: int, column: Column, colours: Palette, words: Label
     return found | ({"matches": "x"} if place else {})
 
 
-def _units(grid: Grid, number: int, place: int, column: Column, colours: Palette) -> Parts:
-    units = column.trace.array("hidden_state").shape[-1]
+def _units(grid: Grid, number: int, place: int, column: Column, colours: Palette) -> Fields:
+    units = column.trace.output_units
     found = axis(
         colours,
         domain=grid.down(number),
@@ -207,15 +218,15 @@ def _units(grid: Grid, number: int, place: int, column: Column, colours: Palette
 
 
 def _head(label: str, column: Column, columns: int, colours: Palette) -> str:
-    """What stands above a column: the network, and which part of it is shown."""
+    """The heading of a column: the network, and the part of it that is shown."""
     name = "<br>".join(folded(label, LETTERS / columns))
-    said = "<br>".join(folded(column.said, SMALL / columns))
-    small = f"<span style='font-size:11px;color:{colours.muted}'>{said}</span>"
+    note = "<br>".join(folded(column.note, SMALL / columns))
+    small = f"<span style='font-size:11px;color:{colours.muted}'>{note}</span>"
     return f"<span style='color:{colours.cells[column.trace.cell]}'><b>{name}</b></span><br>{small}"
 
 
 def folded(text: str, letters: float) -> list[str]:
-    """A text in lines of so many letters at most, a Hangul syllable as wide as two.
+    """A text in lines of at most that many letters; a Hangul syllable counts as two.
 
     >>> folded("GRU, 2 layers, both directions", 16)
     ['GRU, 2 layers,', 'both directions']
@@ -230,35 +241,52 @@ def folded(text: str, letters: float) -> list[str]:
     return lines
 
 
-def _above(grid: Grid, place: int, text: str) -> Parts:
-    at: Parts = {"xref": "paper", "yref": "paper", "x": grid.across(place)[0], "y": 1, "yshift": 4}
-    ends: Parts = {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
+def _above(grid: Grid, place: int, text: str) -> Fields:
+    at: Fields = {
+        "xref": "paper",
+        "yref": "paper",
+        "x": grid.across(place)[0],
+        "y": 1,
+        "yshift": 4,
+    }
+    ends: Fields = {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
     return {"text": text, **at, **ends}
 
 
-def _row_name(grid: Grid, number: int, row: str, colours: Palette, words: Labels) -> Parts:
+def _row_name(grid: Grid, number: int, row: str, colours: Palette, words: Labels) -> Fields:
     small = (
         f"<span style='font-size:10px;color:{colours.muted}'>{words[f'match.{row}_says']}</span>"
     )
     middle = sum(grid.down(number)) / 2
-    at: Parts = {"xref": "paper", "yref": "paper", "x": 0, "y": middle, "xshift": -8}
-    ends: Parts = {"xanchor": "right", "yanchor": "middle", "align": "right", "showarrow": False}
+    at: Fields = {"xref": "paper", "yref": "paper", "x": 0, "y": middle, "xshift": -8}
+    ends: Fields = {
+        "xanchor": "right",
+        "yanchor": "middle",
+        "align": "right",
+        "showarrow": False,
+    }
     return {"text": f"<b>{words[f'match.{row}']}</b><br>{small}", **at, **ends}
 
 
-def _name(text: str, colours: Palette) -> Parts:
-    """What the cell itself calls it, above its heatmap."""
-    at: Parts = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
+def _name(text: str, colours: Palette) -> Fields:
+    """The cell's own name for a row, above its heatmap."""
+    at: Fields = {"x": 0, "y": 1, "xanchor": "left", "yanchor": "bottom", "showarrow": False}
     return {"text": text, "font": {"size": 11, "color": colours.muted}, **at}
 
 
-def _nothing(text: str, colours: Palette) -> Parts:
-    at: Parts = {"x": 0.5, "y": 0.5, "xanchor": "center", "yanchor": "middle", "showarrow": False}
+def _nothing(text: str, colours: Palette) -> Fields:
+    at: Fields = {
+        "x": 0.5,
+        "y": 0.5,
+        "xanchor": "center",
+        "yanchor": "middle",
+        "showarrow": False,
+    }
     return {"text": text, "font": {"size": 11, "color": colours.muted}, **at}
 
 
-def _ground(colours: Palette) -> Parts:
-    """An empty place, so that it does not look forgotten."""
+def _ground(colours: Palette) -> Fields:
+    """The background of a place without a heatmap."""
     corners = {"type": "rect", "x0": 0, "x1": 1, "y0": 0, "y1": 1, "layer": "below"}
     return {**corners, "fillcolor": colours.line, "opacity": 0.28, "line": {"width": 0}}
 
@@ -269,7 +297,7 @@ def _scale(
     ends: tuple[float, float],
     found: Sequence[Array],
     colours: Palette,
-) -> Parts:
+) -> Fields:
     low, high = ends
     ticks = [low, 0.0, high] if low < 0 else [0.0, 1.0]
     texts = [f"{tick:.2g}".replace("-", "−") for tick in ticks]
@@ -293,10 +321,10 @@ def _scale(
 
 
 def _numbered(name: str, number: int) -> str:
-    """As Plotly numbers axes: x, then x2, then x3."""
+    """Plotly's axis ids: x, then x2, then x3."""
     return name if number == 0 else f"{name}{number + 1}"
 
 
 def _key(letter: str, number: int) -> str:
-    """An axis in the layout: xaxis, then xaxis2."""
+    """Plotly's axis keys in a layout: xaxis, then xaxis2."""
     return _numbered(f"{letter}axis", number)

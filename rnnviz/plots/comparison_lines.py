@@ -1,4 +1,4 @@
-"""Networks as lines: the mean of what matches, their outputs, and how large their gradients are."""
+"""Networks as lines: means of corresponding gates and states, outputs, gradient norms."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.gradients import gradient_norms
+from rnnviz.gradients.norms import hidden_norms
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, Line, draw_lines, looks_of, scatter
-from rnnviz.plots.matching import GATES, matched, part_of, shown_rows
-from rnnviz.plots.style import Palette, axis, check_shown, layout, legend_above, palette, titled
+from rnnviz.plots.matching import GATES, matched, parts_by_label, shown_rows
+from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.style import Palette, axis, layout, legend_above, palette, titled
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
     import xarray
@@ -26,11 +28,11 @@ LEFT, RIGHT, TOP, BOTTOM, GAP = 172, 16, 30, 42, 16  # pixels around and between
 
 @as_figure
 def plot_comparison_lines(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     outputs: Mapping[str, Array] | None = None,
-    said: str = "norm",
-    layer: int = -1,
+    output_name: str = "norm",
+    layer: int | None = None,
     direction: str = "forward",
     batch: int = 0,
     difference: bool = False,
@@ -38,11 +40,11 @@ def plot_comparison_lines(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """Means over all units at every step: a row of lines for what matches, a line a network.
+    """Means over all units at every step: a row per gate or state, a line per network.
 
-    traces: by the label of their lines. outputs: by label, (time,), a last row of lines, of what
-    said names: "norm", ‖h‖, or "bits", those of the next character. difference: each network
-    minus the first. layer, direction: as ``plot_comparison``.
+    traces: one, or several by label. outputs: by label, (time,), one more row; output_name:
+    "norm", ‖h‖, or "bits", of the next character. difference: each network minus the first. layer,
+    direction: as in ``plot_comparison``.
 
     >>> modules = {"LSTM": torch.nn.LSTM(1, 2), "GRU": torch.nn.GRU(1, 2)}
     >>> traces = {label: rnnviz.trace(m, torch.ones(3, 1)) for label, m in modules.items()}
@@ -50,14 +52,14 @@ def plot_comparison_lines(
     >>> [line["name"] for line in figure.data][:4], figure.data[0].y.shape
     (['LSTM', 'GRU', 'LSTM', 'GRU'], (3,))
     """
-    check_shown(traces)
-    part: dict[str, Any] = {"layer": layer, "direction": direction, "batch": batch}
+    traces = by_label(traces)
+    parts = parts_by_label(traces, layer, direction, batch)
     rows: dict[str, dict[str, Array]] = {}
     for row in shown_rows(list(traces.values())):
-        found = {label: matched(trace, row, **part) for label, trace in traces.items()}
+        found = {label: matched(part, row) for label, part in parts.items()}
         rows[row] = {label: v.mean(-1) for label, v in found.items() if v is not None}
     if outputs is not None:
-        rows[said] = dict(outputs)
+        rows[output_name] = dict(outputs)
     if difference:
         rows = {row: minus_first(lines, next(iter(traces))) for row, lines in rows.items()}
         rows = {row: lines for row, lines in rows.items() if lines}
@@ -68,10 +70,10 @@ def plot_comparison_lines(
 
 @as_figure
 def plot_gradient_comparison(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     norms: Mapping[str, xarray.Dataset] | None = None,
-    layer: int = -1,
+    layer: int | None = None,
     direction: str = "forward",
     batch: int = 0,
     difference: bool = False,
@@ -79,20 +81,19 @@ def plot_gradient_comparison(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """log₁₀ ‖∂L/∂h_t‖ over time, a line a network; with difference, decades above the first.
+    """log₁₀ ‖∂L/∂h_t‖ over time, a line per network; with difference, decades above the first.
 
-    traces: by label, each made with a loss. norms: by label what ``gradient_norms`` gave. A step
-    where either of two norms is 0 or not a number has no difference. layer, direction: as
-    ``plot_comparison``.
+    traces: one, or several by label, each made with a loss. norms: by label, results of
+    ``gradient_norms`` to reuse. A step where either of two norms is 0 or NaN has no difference.
+    layer, direction: as in ``plot_comparison``.
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words = labels(language)
     lines: dict[str, Line] = {}
-    for label, trace in traces.items():
-        found = gradient_norms(trace) if norms is None else norms[label]
-        number, side = part_of(trace, layer, direction)
-        values = found["hidden_state"].values[number, side, :, batch].astype(np.float64)
-        lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
+    for label, part in parts_by_label(traces, layer, direction, batch).items():
+        found = (norms or {}).get(label)
+        values = hidden_norms(part, found).astype(np.float64)
+        lines[label] = Line(part.trace.cell, np.arange(1, len(values) + 1), values)
     looks = looks_of({n: line.cell for n, line in lines.items()}, palette(dark=dark))
     if difference:
         values = minus_first({n: line.values for n, line in lines.items()}, next(iter(lines)))
@@ -111,7 +112,7 @@ def plot_gradient_comparison(
 
 
 def minus_first(lines: Mapping[str, Array], first: str) -> dict[str, Array]:
-    """Each but the first minus the first, by the same labels; none where the first is not there.
+    """Every other line minus the first, by label; empty if the first has no line.
 
     >>> minus_first({"a": np.array([1.0, 2.0]), "b": np.array([3.0, 2.0])}, "a")
     {'b': array([2., 0.])}
@@ -154,6 +155,7 @@ def _rows(
             zeroline=True,
             nticks=4,
             exponentformat="power",
+            hoverformat=".4f",
         )
         notes.append(_row_name(row, y, colours, words, difference=difference))
         for label, values in lines.items():
@@ -197,7 +199,7 @@ def _steps(rows: Mapping[str, Mapping[str, Array]]) -> int:
 
 
 def _legend_at(inner: int) -> dict[str, Any]:
-    """A few pixels above the first row, however many there are."""
+    """A few pixels above the first row, for any number of rows."""
     above = legend_above()
     return above | {"legend": above["legend"] | {"y": 1 + 6 / inner}}
 
@@ -221,9 +223,10 @@ def _row_name(
 
 
 def output_norms(traces: Mapping[str, Trace], *, batch: int = 0) -> dict[str, Array]:
-    """‖h_t‖ of what each network puts out, its last layer in all directions, (time,) by label."""
+    """‖h_t‖ of each network's output, the last layer in all directions, (time,) by label."""
     found: dict[str, Array] = {}
     for label, trace in traces.items():
-        h = trace.array("hidden_state")[-1, :, :, batch]
+        part = TracePart(trace, trace.layers - 1, batch=batch)
+        h = trace.array("hidden_state")[part.layer, :, :, part.batch]
         found[label] = np.sqrt(np.square(h).sum((0, -1)))
     return found

@@ -1,4 +1,4 @@
-"""A figure as plain dicts; plotly's own class checks every one of them, which takes longest."""
+"""A figure as plain dicts, without the slow validation of plotly's own class."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,14 +11,14 @@ P = ParamSpec("P")
 
 
 class Drawing(NamedTuple):
-    """A figure's traces and layout, as plotly.Figure takes them in; arrays are numpy's."""
+    """A figure's traces and layout, as plotly.Figure accepts them, with NumPy arrays."""
 
     data: list[dict[str, Any]]
     layout: dict[str, Any]
 
 
 class Plot(Protocol[P]):
-    """A function that returns a Figure, and as ``drawn`` the one that returns its Drawing."""
+    """A function that returns a Figure; its attribute ``drawn`` returns the Drawing."""
 
     drawn: Callable[P, Drawing]
 
@@ -26,7 +26,7 @@ class Plot(Protocol[P]):
 
 
 def as_figure(draw: Callable[P, Drawing]) -> Plot[P]:
-    """The function that returns the Figure of a drawing."""
+    """Turns a function that returns a Drawing into one that returns a Figure."""
 
     @wraps(draw)
     def plot(*args: P.args, **kwargs: P.kwargs) -> go.Figure:

@@ -1,15 +1,13 @@
 """Eigenvalues of the recurrent weights in the complex plane, with the unit circle."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, scatter
+from rnnviz.plots.networks import Traces, by_label
 from rnnviz.plots.style import (
     axis,
-    check_shown,
     ends_of_axis,
     layout,
     legend_above,
@@ -17,14 +15,13 @@ from rnnviz.plots.style import (
     titled,
 )
 from rnnviz.stability import recurrent_spectra
-from rnnviz.trace import Trace
 
 SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 
 
 @as_figure
 def plot_eigenvalues(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     layer: int = 0,
     direction: str = "forward",
@@ -32,10 +29,10 @@ def plot_eigenvalues(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """Eigenvalues of every gate's U: colour by cell, symbol by gate, beside the unit circle.
+    """Eigenvalues of every gate's U: colour by cell, symbol by gate, with the unit circle.
 
-    They decide the gradient's fate in a linear network only; its bound is the largest singular
-    value, which the legend gives.
+    traces: one, or several by label. Eigenvalues determine whether gradients vanish only in a
+    linear network; the bound for others is the largest singular value, given in the legend.
 
     >>> module = torch.nn.RNN(1, 2)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(0.5 * torch.eye(2))
@@ -43,7 +40,7 @@ def plot_eigenvalues(
     >>> figure.data[0].x.tolist()
     [0.5, 0.5]
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words, colours = labels(language), palette(dark=dark)
     points: list[Drawn] = []
     reach = 1.0
@@ -65,16 +62,17 @@ def plot_eigenvalues(
                     x=values.real,
                     y=values.imag,
                     name=name,
-                    meta=f"{label} {gate}",  # which line it is: its name says numbers, too
+                    meta=f"{label} {gate}",  # its identity; the name has numbers
                     mode="markers",
                     marker=marker | {"opacity": 0.75},
-                    hovertemplate="%{x:+.4f} %{y:+.4f}i<extra></extra>",
+                    hovertemplate="%{x} %{y}i<extra></extra>",
                 )
             )
     circle = {"type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
     line = {"color": colours.muted, "width": 1.5}
     ends = {
         "range": ends_of_axis(-1.05 * reach, 1.05 * reach, parts=16),
+        "hoverformat": "+.4f",
         "zeroline": True,
         "constrain": "domain",
     }

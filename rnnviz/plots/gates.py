@@ -22,16 +22,17 @@ def plot_gates(
 ) -> go.Figure:
     """Heatmaps of time × unit: gates from 0 to 1, candidates from −1 to 1.
 
-    A plain RNN has no gate; its figure shows the pre-activation on a scale of its own.
-    view: the layer, steps and units shown; the whole first layer by default. row_height: pixels.
+    A plain RNN has no gates; its figure shows the pre-activation, scaled to its values.
+    view: the part, steps and units shown; the whole first layer by default. row_height: pixels.
+    RnnvizError for a view of a part, step or unit that the trace lacks.
 
     >>> figure = rnnviz.plot_gates(rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(3, 1)))
     >>> [heatmap.name for heatmap in figure.data]
     ['update gate', 'reset gate', 'candidate']
     """
     if trace.cell == "rnn":
-        most = largest(trace, "hidden_preactivation")
-        rows = [Row("hidden_preactivation", -most, most)]
+        maximum = largest(trace, "hidden_preactivation")
+        rows = [Row("hidden_preactivation", -maximum, maximum)]
     else:
         signed = ("cell_candidate", "hidden_candidate")
         rows = [Row(g, -1 if g in signed else 0, 1) for g in GATES_AS_READ[trace.cell]]
@@ -39,15 +40,15 @@ def plot_gates(
 
 
 def largest(trace: Trace, name: str) -> float:
-    """The end of a scale centred on 0 that shows an array of a trace; see ``largest_of``."""
+    """The end of a scale centred on 0 for an array of a trace; see ``largest_of``."""
     return largest_of(trace.array(name))
 
 
 def largest_of(*arrays: NDArray[Any]) -> float:
-    """The end of a scale centred on 0 that shows arrays: their largest absolute value.
+    """The end of a scale centred on 0 for arrays: their largest absolute value.
 
-    Where a few values are over four times as large as 90 % of all, it ends at those 90 %, so
-    that one unit which counts does not leave all others white; 1 where all are 0.
+    If the largest is over four times the 90th percentile, the percentile instead, so that a
+    few outliers do not leave all other values white; 1 if all are 0.
 
     >>> largest_of(np.array([0.0, -3.0]), np.array([2.0]))
     3.0

@@ -1,4 +1,4 @@
-"""How large the gradient is at every time step, one line a network."""
+"""The norm of the gradient at every time step, one line per network."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnviz.gradients import PlainPass, gradient_norms
-from rnnviz.gradients.backpropagation import valid_lengths
-from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Line, draw_lines
-from rnnviz.plots.style import check_shown
-from rnnviz.trace import Trace
+from rnnviz.plots.networks import Traces, by_label
+from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
     import xarray
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 @as_figure
 def plot_gradient_norms(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     name: str = "hidden_state",
     norms: Mapping[str, xarray.Dataset] | None = None,
@@ -36,25 +34,25 @@ def plot_gradient_norms(
 ) -> Drawing:
     """log₁₀ ‖∂L/∂·_t‖ over time, with the limits of float32 and float64 where they are reached.
 
-    traces: by the label of their lines, each made with a loss. name: the state or pre-activation
-    by which is differentiated. An exact 0 stands as a cross at the foot. norms: by label, where
-    ``gradient_norms`` have been worked out before. float32: by label what plain backpropagation
-    gives, drawn thin where it is wrong, with a mark where it is lost.
+    traces: one, or several by label, each made with a loss. name: the state or pre-activation that
+    the loss is differentiated with respect to. An exact 0 is a cross at the bottom. norms: by
+    label, results of ``gradient_norms`` to reuse. float32: by label, results of ``plain_pass``,
+    drawn as a thin line where they are wrong, with a marker where the gradient is lost.
 
     >>> trace = rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(4, 1), loss="last")
     >>> rnnviz.plot_gradient_norms({"LSTM": trace}).data[0].y.shape
     (4,)
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words = labels(language)
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
-        number = check_part(trace, layer, direction, batch)
+        part = TracePart(trace, layer, direction, batch)
         found = (norms or {}).get(label)
         found = gradient_norms(trace) if found is None else found
         trace.array(f"grad_{name}")  # an error where there is none
-        steps = int(valid_lengths(trace)[batch])
-        values = found[name].values[layer, number, :steps, batch].astype(np.float64)
+        values = found[name].values[part.layer, part.direction_number, : part.length, part.batch]
+        values = values.astype(np.float64)
         plain = None if float32 is None else float32.get(label)
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values, plain)
     return draw_lines(

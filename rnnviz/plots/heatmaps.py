@@ -1,4 +1,4 @@
-"""Heatmaps of time × unit below one another on one time axis: what gates and states share."""
+"""Stacked heatmaps of time × unit with one time axis, used for gates and states."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,25 +10,27 @@ from rnnviz.locale import labels
 from rnnviz.plots.style import MONOSPACE, axis, layout, palette
 from rnnviz.plots.view import View
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
-MOST_LABELS = 130  # characters that fit below a figure of usual width without touching
+MOST_LABELS = 130  # characters that fit below a figure of usual width
 LEFT, RIGHT, GAP, TOP, BOTTOM = 118, 64, 10, 6, 46  # pixels around and between the rows
 
 
 class Row(NamedTuple):
-    """One heatmap: which array, and the range of its colours; signed ones are centred on 0."""
+    """One heatmap: the name of its array and the range of its colours, centred on 0 if signed."""
 
     name: str
-    least: float
-    most: float
+    minimum: float
+    maximum: float
 
 
 def plot_rows(
     trace: Trace, rows: Sequence[Row], view: View, *, row_height: int, language: str, dark: bool
 ) -> go.Figure:
-    """One heatmap a row; units downwards in the view's order, time steps counted from 1."""
+    """One heatmap per row; units downwards in the view's order, time steps counted from 1."""
     words, colours = labels(language), palette(dark=dark)
-    span = view.span(trace.array("hidden_state").shape[2])
+    part = TracePart(trace, view.layer, view.direction, view.batch)
+    span = view.span(trace.steps)
     names = _step_names(view.characters, span)
     inner = len(rows) * row_height + (len(rows) - 1) * GAP
     parts = layout(
@@ -50,8 +52,7 @@ def plot_rows(
     heatmaps: list[go.Heatmap] = []
     for number, row in enumerate(rows):
         y = f"y{number + 1}" if number else "y"
-        values = trace.array(row.name)[view.layer, int(view.direction == "backward")]
-        values = values[span.start : span.stop, view.batch]
+        values = part.array(row.name)[span.start : span.stop]
         order = view.order(values.shape[1])
         name = words[f"gate.{row.name}"]
         heatmap = go.Heatmap(
@@ -60,12 +61,13 @@ def plot_rows(
             y=[str(unit) for unit in order],
             yaxis=y,
             name=name,
-            zmin=row.least,
-            zmax=row.most,
-            colorscale=colours.signed if row.least < 0 else colours.gate,
+            zmin=row.minimum,
+            zmax=row.maximum,
+            colorscale=colours.signed if row.minimum < 0 else colours.gate,
             colorbar=_colour_bar(
                 row, number, row_height, inner, colours.muted, beyond=_beyond(trace, row)
             ),
+            zhoverformat=".4f",
             hovertemplate=words["plot.hover_unit"],
             meta=row.name,
         )
@@ -85,7 +87,7 @@ def plot_rows(
 
 
 def _row_name(name: str, count: str, y: str, muted: str) -> dict[str, Any]:
-    """What stands left of a row: its name, and how many units it has."""
+    """The annotation left of a row: its name and its number of units."""
     return {
         "text": f"<b>{name}</b><br><span style='font-size:11px;color:{muted}'>{count}</span>",
         "xref": "paper",
@@ -106,7 +108,7 @@ def _step_names(characters: Sequence[str] | None, span: range) -> list[str]:
 
 
 def _ticks(characters: Sequence[str] | None, span: range, colour: str) -> dict[str, Any]:
-    """Every character where they fit, else about ten step numbers."""
+    """Every character if they fit, else about ten step numbers."""
     if characters is not None and len(span) <= MOST_LABELS:
         font = {"family": MONOSPACE, "size": 12 if len(span) <= 90 else 9, "color": colour}
         texts = [characters[t] for t in span]
@@ -126,15 +128,15 @@ def _ticks(characters: Sequence[str] | None, span: range, colour: str) -> dict[s
 
 
 def _beyond(trace: Trace, row: Row) -> bool:
-    """Whether values lie beyond the row's colours."""
-    return bool((np.abs(trace.array(row.name)) > row.most).any())
+    """Whether values lie outside the row's colour range."""
+    return bool((np.abs(trace.array(row.name)) > row.maximum).any())
 
 
 def _colour_bar(
     row: Row, number: int, height: int, inner: int, colour: str, *, beyond: bool
 ) -> dict[str, object]:
     middle = 1 - (number * (height + GAP) + height / 2) / inner
-    ticks = [row.least, 0.0, row.most] if row.least < 0 else [0.0, 1.0]
+    ticks = [row.minimum, 0.0, row.maximum] if row.minimum < 0 else [0.0, 1.0]
     texts = [f"{tick:.2g}".replace("-", "−") for tick in ticks]
     if beyond:
         texts[0], texts[-1] = f"≤ {texts[0]}", f"≥ {texts[-1]}"

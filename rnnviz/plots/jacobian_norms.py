@@ -1,4 +1,4 @@
-"""How much a change of the state at each step still counts at the end, one line a network."""
+"""The effect of a change of the state at each step on the last state, one line per network."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Line, draw_lines
-from rnnviz.plots.style import check_shown
+from rnnviz.plots.networks import Traces, by_label
 from rnnviz.stability import JacobianBlocks, backward_norms
-from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 
 @as_figure
 def plot_jacobian_norms(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     norms: Mapping[str, NDArray[np.float64]] | None = None,
     layer: int = 0,
@@ -27,8 +27,8 @@ def plot_jacobian_norms(
 ) -> Drawing:
     """log₁₀ ‖∂s_T/∂s_t‖₂ for t = 0…T, s = h, for an LSTM s = (h, c).
 
-    traces: by the label of their lines. norms: by label, (T + 1,), where ``backward_norms`` has
-    been worked out before.
+    traces: one, or several by label. norms: by label, (T + 1,), results of ``backward_norms`` to
+    reuse.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu")
     >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.1)
@@ -36,14 +36,15 @@ def plot_jacobian_norms(
     >>> rnnviz.plot_jacobian_norms({"RNN": trace}).data[0].y.round(4)
     array([-3., -2., -1.,  0.])
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words = labels(language)
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
+        TracePart(trace, layer, direction, batch)  # an error where there is none
         values = None if norms is None else norms.get(label)
         if values is None:
-            part = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
-            values = backward_norms(part)
+            blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
+            values = backward_norms(blocks)
         lines[label] = Line(trace.cell, np.arange(len(values)), values)
     return draw_lines(
         lines,

@@ -1,4 +1,4 @@
-"""Lines over time on a log axis, one a network: what the norm figures share."""
+"""Lines over time on a log axis, one per network, used by the norm figures."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -13,9 +13,9 @@ from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.style import Palette, axis, ends_of_axis, layout, legend_above, palette, titled
 
 DASHES = {"lstm": "solid", "gru": "dot", "rnn": "dash"}
-OVER = ("solid", "dot", "dash")  # a line with gaps lies over one without, which shows through
+OVER = ("solid", "dot", "dash")  # drawn from the bottom up: a line with gaps over one without
 MORE_DASHES = ("longdash", "dashdot", "longdashdot")
-PALER = (0.0, 0.45, 0.25, 0.6)  # the ground's share in a cell's colour where the cell comes again
+PALER = (0.0, 0.45, 0.25, 0.6)  # fraction of the background in the colour of a cell's next networks
 
 # log₁₀ of the largest and the smallest normal number of a float type.
 LIMITS = {
@@ -28,10 +28,10 @@ Drawn = dict[str, Any]  # a trace of a figure
 
 
 class Line(NamedTuple):
-    """One network's values: the kind of its cell gives colour and dash.
+    """One network's values; its cell determines colour and dash.
 
-    steps: (n,) where each value stands; values: (n,) log₁₀, −inf for an exact 0. plain: what
-    plain backpropagation gives in its place.
+    steps: (n,) the time step of each value; values: (n,) log₁₀, −inf for an exact 0. plain: the
+    result of plain backpropagation.
     """
 
     cell: str
@@ -51,10 +51,10 @@ def draw_lines(
     language: str,
     dark: bool,
 ) -> Drawing:
-    """One line a network, fixed lines where a float type ends, and crosses where a value is 0.
+    """One line per network, lines at the limits of float types, and crosses where a value is 0.
 
-    limits: whether there are those fixed lines. looks: by label, of ``looks_of``, where there are
-    other lines than these.
+    limits: whether to draw the limits. looks: by label, from ``looks_of``, if the figure is one of
+    several with the same networks.
     """
     words, colours = labels(language), palette(dark=dark)
     finite = np.concatenate([line.values[np.isfinite(line.values)] for line in lines.values()])
@@ -94,6 +94,7 @@ def draw_lines(
             colours,
             title=titled(y_title, colours),
             range=[low, high],
+            hoverformat=".2f",
             showgrid=True,
             gridcolor=colours.line,
         ),
@@ -104,12 +105,12 @@ def draw_lines(
 
 
 def scatter(**parts: Any) -> Drawn:
-    """Lines or points, with the parts that there are."""
+    """Lines or points; properties that are None are left out."""
     return {"type": "scatter"} | {name: part for name, part in parts.items() if part is not None}
 
 
 def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:
-    """A dash for every label: its cell's own, and another where the cell comes again."""
+    """A dash for every label: its cell's own, and other ones for further networks of the cell."""
     used: dict[str, int] = {}
     found: dict[str, str] = {}
     for label, cell in cells.items():
@@ -119,7 +120,7 @@ def dashes_of(cells: Mapping[str, str]) -> dict[str, str]:
 
 
 def looks_of(cells: Mapping[str, str], colours: Palette) -> dict[str, Drawn]:
-    """How the lines of networks look, by label: their cell's colour, paler where it comes again."""
+    """Line styles by label: the cell's colour, paler for further networks of the same cell."""
     dashes, before = dashes_of(cells), list(cells.values())
     found: dict[str, Drawn] = {}
     for place, (label, cell) in enumerate(cells.items()):
@@ -130,18 +131,18 @@ def looks_of(cells: Mapping[str, str], colours: Palette) -> dict[str, Drawn]:
 
 
 def mixed(colour: str, other: str, share: float) -> str:
-    """A colour with so much of another in it.
+    """A colour mixed with a share of another.
 
     >>> mixed("#000000", "#ffffff", 0.5)
     '#808080'
     """
-    both = ([int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (colour, other))
-    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*both, strict=True))
+    pairs = ([int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in (colour, other))
+    return "#" + "".join(f"{round(a + share * (b - a)):02x}" for a, b in zip(*pairs, strict=True))
 
 
 def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> Drawn:
     finite = np.isfinite(line.values)
-    # A value without neighbours makes no line: it stands as a dot.
+    # A value without neighbours is no line: it gets a dot.
     alone = _alone(finite)
     return scatter(
         x=line.steps,
@@ -158,7 +159,7 @@ def _drawn(label: str, line: Line, look: dict[str, Any], words: Labels) -> Drawn
 def _marks(
     name: str, x: NDArray[Any], y: float, symbol: str, colour: str, in_legend: bool
 ) -> Drawn:
-    """Steps without a logarithm, at the foot or the top."""
+    """Markers at the bottom or top for values that are not finite."""
     return scatter(
         x=x,
         y=np.full(len(x), y),
@@ -174,7 +175,7 @@ def _marks(
 def _plain(
     label: str, line: Line, plain: PlainPass, look: dict[str, Any], words: Labels
 ) -> list[Drawn]:
-    """What plain backpropagation shows where it is wrong, and where it comes to 0, inf or NaN."""
+    """Plain backpropagation where it is wrong, and where it becomes 0, inf or NaN."""
     drawn: list[Drawn] = []
     name = words("plot.plain", label=label)
     norms = plain.log10_norms[: len(line.values)]  # without padding
@@ -213,7 +214,7 @@ def _plain(
 
 
 def _ends(lines: Iterable[Line]) -> list[float]:
-    """All steps, with room for a mark at either end: the same whether or not there is one."""
+    """All steps, with room for a marker at either end, whether or not there is one."""
     steps = np.concatenate([line.steps for line in lines])
     first, last = float(steps.min(initial=1)), float(steps.max(initial=1))
     room = 0.012 * (last - first) or 0.5
@@ -228,7 +229,7 @@ def _alone(there: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _limits(colours: Palette, text: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Lines and their names, wherever they are: Plotly leaves out what is not in view."""
+    """Limit lines and their names; Plotly hides those out of view."""
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for name, ends in LIMITS.items():
@@ -241,7 +242,7 @@ def _limits(colours: Palette, text: str) -> tuple[list[dict[str, Any]], list[dic
             notes.append(
                 {
                     "xref": "paper",
-                    "x": 1,  # where lines are near 0, on the side away from it
+                    "x": 1,  # on the side away from 0
                     "xanchor": "right",
                     "xshift": -6,
                     "y": end,

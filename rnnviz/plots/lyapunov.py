@@ -1,4 +1,4 @@
-"""How fast small changes of the state grow or die in every direction, one line a network."""
+"""Growth rates of small changes of the state in every direction, one line per network."""
 
 from collections.abc import Mapping
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, dashes_of, scatter
+from rnnviz.plots.networks import Traces, by_label
 from rnnviz.plots.style import (
     axis,
-    check_shown,
     ends_of_axis,
     layout,
     legend_above,
@@ -18,12 +18,12 @@ from rnnviz.plots.style import (
     titled,
 )
 from rnnviz.stability import JacobianBlocks, lyapunov_exponents
-from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 
 @as_figure
 def plot_lyapunov(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     exponents: Mapping[str, NDArray[np.float64]] | None = None,
     layer: int = 0,
@@ -35,8 +35,8 @@ def plot_lyapunov(
 ) -> Drawing:
     """The Lyapunov spectrum: exponents in nats per time step, largest first, beside 0.
 
-    traces: by the label of their lines. exponents: by label, where they have been worked out
-    before. A direction that dies at once, −∞, stands as a cross at the foot.
+    traces: one, or several by label. exponents: by label, results of ``lyapunov_exponents`` to
+    reuse. A direction that vanishes at once, −∞, is a cross at the bottom.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.diag(torch.tensor([2.0, 0.5])))
@@ -45,14 +45,15 @@ def plot_lyapunov(
     >>> rnnviz.plot_lyapunov({"RNN": trace}).data[0].y.round(4)
     array([ 0.6931, -0.6931])
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words, colours = labels(language), palette(dark=dark)
     spectra: dict[str, NDArray[np.float64]] = {}
     for label, trace in traces.items():
+        TracePart(trace, layer, direction, batch)  # an error where there is none
         values = None if exponents is None else exponents.get(label)
         if values is None:
-            part = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
-            values = lyapunov_exponents(part)
+            blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
+            values = lyapunov_exponents(blocks)
         spectra[label] = values
     finite = np.concatenate([values[np.isfinite(values)] for values in spectra.values()])
     top, bottom = float(finite.max(initial=0.0)), float(finite.min(initial=-0.1))
@@ -93,6 +94,7 @@ def plot_lyapunov(
         colours,
         title=titled(words["plot.exponent"], colours),
         range=[low, high],
+        hoverformat=".4f",
         showgrid=True,
         gridcolor=colours.line,
         zeroline=True,

@@ -1,4 +1,4 @@
-"""What of one cell stands beside what of another: the rows of every comparison."""
+"""Corresponding gates and states of different cells: the rows of every comparison."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.errors import whole_number
 from rnnviz.locale import Labels
 from rnnviz.plots.gates import largest_of
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 Array = NDArray[Any]
 
-# By row, what each cell has there; a GRU writes 1 − z.
+# By row, the array of each cell; in "writes" a GRU has 1 − z.
 ROWS: Mapping[str, Mapping[str, str]] = {
     "keeps": {"lstm": "forget_gate", "gru": "update_gate"},
     "writes": {"lstm": "input_gate", "gru": "update_gate"},
@@ -37,41 +39,56 @@ SYMBOLS = {
 PHI = {"tanh": "tanh(a)", "relu": "ReLU(a)", "sigmoid": "σ(a)", "identity": "a"}
 
 
-def matched(
-    trace: Trace, row: str, *, layer: int = -1, direction: str = "forward", batch: int = 0
-) -> Array | None:
-    """What a network has in a row, (time, unit); None where it has nothing.
+def matched(part: TracePart, row: str) -> Array | None:
+    """The array of one sequence in a row, (time, unit); None if the cell has nothing there.
 
-    layer: from 0, or −1 for the last; the last of a network that has fewer. direction: forward
-    where there is no other.
-
-    >>> trace = rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(3, 1))
-    >>> z, i = matched(trace, "keeps"), matched(trace, "writes")
-    >>> float(abs(z + i - 1).max()), matched(trace, "output")
+    >>> part = TracePart(rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(3, 1)), batch=0)
+    >>> z, i = matched(part, "keeps"), matched(part, "writes")
+    >>> float(abs(z + i - 1).max()), matched(part, "output")
     (0.0, None)
     """
-    name = ROWS[row].get(trace.cell)
+    cell = part.trace.cell
+    name = ROWS[row].get(cell)
     if name is None:
         return None
-    number, side = part_of(trace, layer, direction)
-    values = trace.array(name)[number, side, :, batch]
-    return 1 - values if row == "writes" and trace.cell == "gru" else values
+    values = part.array(name)
+    return 1 - values if row == "writes" and cell == "gru" else values
 
 
-def part_of(trace: Trace, layer: int, direction: str) -> tuple[int, int]:
-    """Layer and direction by number, of those that the network has."""
-    layers, directions = trace.array("hidden_state").shape[:2]
-    number = layers - 1 if layer < 0 else min(layer, layers - 1)
-    return number, min(int(direction == "backward"), directions - 1)
+def nearest_part(
+    trace: Trace, *, layer: int | None = None, direction: str = "forward", batch: int = 0
+) -> TracePart:
+    """The part of a network that is compared: its last layer for None or if it has fewer.
+
+    Forward if the network has no backward direction.
+    """
+    last = trace.layers - 1
+    nearest = last if layer is None else min(whole_number("layer", layer, trace.layers), last)
+    only_forward = direction == "backward" and trace.directions == 1
+    return TracePart(trace, nearest, "forward" if only_forward else direction, batch)
+
+
+def parts_by_label(
+    traces: Mapping[str, Trace], layer: int | None, direction: str, batch: int
+) -> dict[str, TracePart]:
+    """``nearest_part`` of every network; RnnvizError if none has the layer or direction."""
+    deepest = max(traces.values(), key=lambda trace: trace.layers)
+    widest = max(traces.values(), key=lambda trace: trace.directions)
+    TracePart(deepest, deepest.layers - 1 if layer is None else layer)
+    TracePart(widest, direction=direction)
+    return {
+        label: nearest_part(trace, layer=layer, direction=direction, batch=batch)
+        for label, trace in traces.items()
+    }
 
 
 def shown_rows(traces: Sequence[Trace]) -> list[str]:
-    """The rows in which at least one of the networks has something."""
+    """The rows in which at least one of the networks has an array."""
     return [row for row, cells in ROWS.items() if any(trace.cell in cells for trace in traces)]
 
 
 def name_of(trace: Trace, row: str, words: Labels) -> str:
-    """What the cell itself calls it, with its symbol."""
+    """The cell's own name for a row, with its symbol."""
     name = ROWS[row][trace.cell]
     symbol = SYMBOLS[name]
     if row == "candidate" and trace.cell == "rnn":
@@ -85,25 +102,25 @@ def name_of(trace: Trace, row: str, words: Labels) -> str:
 
 def are_alike(first: Trace, other: Trace) -> bool:
     """Whether two networks can be subtracted unit by unit: the same gates and widths."""
-    widths = (trace.array("hidden_state").shape[-1] for trace in (first, other))
-    return (first.cell, first.form.gates) == (other.cell, other.form.gates) and len({*widths}) == 1
+    same_gates = (first.cell, first.form.gates) == (other.cell, other.form.gates)
+    return same_gates and first.output_units == other.output_units
 
 
 def range_of(row: str, found: Sequence[Array], *, signed: bool = False) -> tuple[float, float]:
-    """Where a row's colours begin and end: 0 to 1 for gates, else −most to most.
+    """The ends of a row's colour scale: 0 and 1 for gates, else −maximum and maximum.
 
-    signed: of differences, which have no range of their own.
+    signed: for differences, which have no fixed range.
     """
     if row in GATES and not signed:
         return 0.0, 1.0
-    most = largest_of(*found)
+    maximum = largest_of(*found)
     if row != "cell_state" and not signed:
-        most = max(1.0, most)
-    return -most, most
+        maximum = max(1.0, maximum)
+    return -maximum, maximum
 
 
 def pool(values: Array, columns: int, rows: int) -> tuple[NDArray[np.float32], int, int]:
-    """(unit, time) means of blocks, so many at most, and the steps and units of a block.
+    """(unit, time) means of at most columns × rows blocks, and the steps and units of a block.
 
     >>> pool(np.arange(10.0).reshape(5, 2), 3, 9)
     (array([[1., 5., 8.],

@@ -1,4 +1,4 @@
-"""What a character model expects next, beside what came."""
+"""A character model's probabilities of the next character, and the one that came."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ def plot_next_character(
     characters: Sequence[str],
     *,
     actual: int | None,
-    most: int = 8,
+    maximum: int = 8,
     height: int = 300,
     language: str = "en",
     dark: bool = False,
 ) -> go.Figure:
-    """Bars of the most likely next characters; the one that came is outlined.
+    """Bars of the most likely next characters; the actual one is outlined.
 
-    probabilities: (code,), sum 1. characters: each code as it is shown. actual: the code that
-    came, None at the end of the text; it has a bar of its own even where it was unlikely.
+    probabilities: (code,), sum 1. characters: the text of each code. actual: the code of the next
+    character, None at the end of the text; it has a bar even if it was unlikely.
     """
     words, colours = labels(language), palette(dark=dark)
-    order = list(np.argsort(-probabilities, kind="stable")[:most])
+    order = list(np.argsort(-probabilities, kind="stable")[:maximum])
     if actual is not None and actual not in order:
         order[-1] = actual
     values = probabilities[order]

@@ -1,4 +1,4 @@
-"""Packed weights before and after: where each gate's block of rows goes, and what changes sign."""
+"""Packed weights in two conventions: where each gate's block moves, and what changes sign."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import Palette, axis, layout, palette
 
 TOP, BOTTOM, SIDE = 32, 26, 108  # pixels around the two blocks
-SPANS = ((0.0, 0.37), (0.63, 1.0))  # of the width between the sides: the blocks, and the way
+SPANS = ((0.0, 0.37), (0.63, 1.0))  # of the width: the two blocks, with the bands between them
 
 
 @as_figure
@@ -25,10 +25,10 @@ def plot_packed_weights(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """Both packings as signed heatmaps, and a band from each gate's old place to its new one.
+    """Both packings as signed heatmaps, and a band from each gate's old position to its new one.
 
-    moves: of every block of after. A negated block's band is marked "× (−1)". titles: what stands
-    above each. Rows are units, columns what they multiply; a line parts W, U and the biases.
+    moves: one per block of after. A negated block's band is marked "× (−1)". titles: one above
+    each heatmap. Rows are units, columns their inputs; lines separate W, U and the biases.
 
     >>> from rnnviz.cells import Form
     >>> from rnnviz.conventions import ONNX, PROJECT, lay_out, moves
@@ -39,7 +39,7 @@ def plot_packed_weights(
     [2.0, 1.0, 3.0]
     """
     words, colours = labels(language), palette(dark=dark)
-    most = max(float(np.abs(rows.values).max()) for rows in (before, after)) or 1.0
+    maximum = max(float(np.abs(rows.values).max()) for rows in (before, after)) or 1.0
     parts = layout(
         colours,
         height=height,
@@ -50,7 +50,7 @@ def plot_packed_weights(
     heatmaps: list[dict[str, Any]] = []
     for side, (rows, title) in enumerate(zip((before, after), titles, strict=True)):
         end = "2" if side else ""
-        heatmaps.append(_heatmap(rows, end, most, colours, words))
+        heatmaps.append(_heatmap(rows, end, maximum, colours, words))
         parts[f"xaxis{end}"] = _across(rows, side, colours)
         parts[f"yaxis{end}"] = axis(
             colours, anchor=f"x{end}", autorange="reversed", showticklabels=False
@@ -64,9 +64,11 @@ def plot_packed_weights(
     return Drawing(heatmaps, parts)
 
 
-def _heatmap(rows: Rows, end: str, most: float, colours: Palette, words: Labels) -> dict[str, Any]:
+def _heatmap(
+    rows: Rows, end: str, maximum: float, colours: Palette, words: Labels
+) -> dict[str, Any]:
     units = len(rows.values) // len(rows.gates)
-    said = [
+    texts = [
         [
             words("packed.hover", gate=words[f"gate.{gate}"], unit=unit, column=column)
             for column in rows.columns
@@ -77,19 +79,20 @@ def _heatmap(rows: Rows, end: str, most: float, colours: Palette, words: Labels)
     return {
         "type": "heatmap",
         "z": rows.values,
-        "customdata": said,
+        "customdata": texts,
         "xaxis": f"x{end}",
         "yaxis": f"y{end}",
-        "zmin": -most,
-        "zmax": most,
+        "zmin": -maximum,
+        "zmax": maximum,
         "colorscale": colours.signed,
         "showscale": False,
-        "hovertemplate": "%{customdata}: %{z:+.3f}<extra></extra>",
+        "zhoverformat": "+.3f",
+        "hovertemplate": "%{customdata}: %{z}<extra></extra>",
     }
 
 
 def _across(rows: Rows, side: int, colours: Palette) -> dict[str, Any]:
-    """W, U and b below their columns."""
+    """The axis with W, U and b below their columns."""
     kinds = [column[0] for column in rows.columns]
     spans = {kind: [k for k, own in enumerate(kinds) if own == kind] for kind in "xhb"}
     named = [
@@ -120,7 +123,7 @@ def _title(title: str, side: int) -> dict[str, Any]:
 
 
 def _names(rows: Rows, side: int, words: Labels) -> list[dict[str, Any]]:
-    """Each gate beside its block, on the outer side."""
+    """Each gate's name beside its block, on the outer side."""
     return [
         {
             "text": words[f"gate.{gate}"],
@@ -139,7 +142,7 @@ def _names(rows: Rows, side: int, words: Labels) -> list[dict[str, Any]]:
 
 
 def _lines(rows: Rows, side: int, colours: Palette) -> list[dict[str, Any]]:
-    """Between the gates, and between W, U and the biases."""
+    """Lines between gates, and between W, U and the biases."""
     end = "2" if side else ""
     height, width = rows.values.shape
     units = height // len(rows.gates)

@@ -1,4 +1,4 @@
-"""What networks remember beside what is said of them."""
+"""Measured memory of networks, compared with claims about them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,11 +18,11 @@ def plot_memory(
     language: str = "en",
     dark: bool = False,
 ) -> go.Figure:
-    """Steps remembered on a log axis: a point a seed, a diamond at their median, a row a network.
+    """Steps remembered on a log axis: a row per network, a point per seed, a diamond at the median.
 
-    remembered: by the label of the row its cell and the steps of every seed, as
-    ``remembered_steps`` counts them. claimed: by the label of a row what is said of it, with the
-    text to stand there. length: steps of the sequences; at it stands what outlasted them.
+    remembered: by the label of the row, its cell and the steps of every seed, as counted by
+    ``remembered_steps``. claimed: by the label of the row, the text and steps of a claim. length:
+    steps of the sequences; networks that remember for longer are shown there.
 
     >>> figure = plot_memory({"LSTM": ("lstm", [7, 8, 9])}, claimed={}, length=100)
     >>> figure.data[0].x.tolist(), figure.data[1].x

@@ -1,4 +1,4 @@
-"""How often every unit's gates stand at their ends, all networks in one heatmap."""
+"""How often every unit's gates are saturated, all networks in one heatmap."""
 
 from collections.abc import Mapping
 
@@ -8,13 +8,14 @@ from rnnviz.cells import GATES_AS_READ
 from rnnviz.gradients import Diagnosis, diagnose
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
-from rnnviz.plots.style import axis, check_shown, layout, palette, titled
-from rnnviz.trace import Trace
+from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.style import axis, layout, palette, titled
+from rnnviz.trace_part import TracePart
 
 
 @as_figure
 def plot_saturation(
-    traces: Mapping[str, Trace],
+    traces: Traces,
     *,
     diagnoses: Mapping[str, Diagnosis] | None = None,
     layer: int = 0,
@@ -26,10 +27,9 @@ def plot_saturation(
 ) -> Drawing:
     """Share of time steps at which a gate is saturated, by gate and unit, most saturated first.
 
-    Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0; a derivative
-    goes through it weakened or not at all. traces: by the label of their rows, with a loss.
-    diagnoses: by label, where ``diagnose`` has said what there is of this layer, direction and
-    sequence.
+    Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0, where the
+    derivative is small or 0. traces: one, or several by label, each made with a loss. diagnoses:
+    by label, results of ``diagnose`` for this layer, direction and sequence, to reuse.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0), module.weight_ih_l0.fill_(-1)
@@ -37,12 +37,13 @@ def plot_saturation(
     >>> rnnviz.plot_saturation({"RNN": trace}).data[0].z.tolist()
     [[1.0, 1.0]]
     """
-    check_shown(traces)
+    traces = by_label(traces)
     words, colours = labels(language), palette(dark=dark)
     names: list[str] = []
     shares: list[str] = []
     rows: list[np.ndarray] = []
     for label, trace in traces.items():
+        TracePart(trace, layer, direction, batch)  # an error where there is none
         found = (diagnoses or {}).get(label)
         if found is None:
             found = diagnose(trace, layer=layer, direction=direction, batch=batch)
@@ -51,7 +52,7 @@ def plot_saturation(
             share = 100 * float(saturated[gate].mean())
             name = f"{label}, {words[f'gate.{gate}']}"
             names.append(name)
-            shares.append(f"{name}  <b>{share:.0f} %</b>")
+            shares.append(f"{name}  <b>{share:.0f}%</b>")
             rows.append(np.sort(saturated[gate])[::-1])
     width = max(map(len, rows))
     z = np.full((len(rows), width), np.nan)
@@ -73,7 +74,7 @@ def plot_saturation(
             "outlinewidth": 0,
             "xpad": 6,
             "tickvals": [0, 1],
-            "ticktext": ["0 %", "100 %"],
+            "ticktext": ["0%", "100%"],
             "tickfont": {"size": 10, "color": colours.muted},
         },
     }
@@ -85,5 +86,5 @@ def plot_saturation(
         xaxis=axis(colours, title=titled(words["plot.units_sorted"], colours)),
         yaxis=down | {"tickfont": {"size": 11, "color": colours.ink}, "automargin": True},
     )
-    # the ground shows through the gaps, so that a row of nothing but 0 is seen to be one
+    # a visible background in the gaps: otherwise a row of zeros would look empty
     return Drawing([heatmap], figure | {"plot_bgcolor": colours.line})

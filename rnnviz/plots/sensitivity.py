@@ -1,4 +1,4 @@
-"""What is left at every step of every input before it, time × time, a network beside another."""
+"""The sensitivity of every state to every input, time × time, one map per network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import xarray
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 62, 30, 44  # pixels around the maps
-BETWEEN = 0.02  # share of the width between two maps
-DECADES = 12  # below the largest, where the colours end
-MOST = 480  # steps of a map, along both axes; of longer ones every n-th is drawn
+BETWEEN = 0.02  # gap between two maps, as a fraction of the width
+DECADES = 12  # colours end this far below the largest value
+MOST = 480  # steps along each axis of a map; longer ones are subsampled
 
 
 @as_figure
@@ -30,9 +30,9 @@ def plot_sensitivity(
 ) -> Drawing:
     """Heatmaps of log₁₀ ‖∂h_t/∂x_k‖: k, the input's step, across; t, the state's, down.
 
-    sensitivities: by label, over ("time", "source"), as ``sensitivity_norms`` gives them. One
-    scale for all; it ends 12 decades below the largest. An exact 0, as of all that comes later,
-    has no colour.
+    sensitivities: by label, over ("time", "source"), results of ``sensitivity_norms``. One scale
+    for all; it ends 12 decades below the largest. An exact 0, such as for later inputs, has no
+    colour.
 
     >>> import xarray
     >>> norms = xarray.DataArray([[0.0, -np.inf], [-1.0, 0.0]], dims=("time", "source"))
@@ -66,6 +66,7 @@ def plot_sensitivity(
                 "coloraxis": "coloraxis",
                 "name": label,
                 "hoverongaps": False,
+                "zhoverformat": ".2f",
                 "hovertemplate": words["plot.hover_sensitivity"],
             }
         )
@@ -90,7 +91,7 @@ def plot_sensitivity(
         "x": 1,
         "xpad": 8,
         "tickfont": {"size": 10, "color": colours.muted},
-        "title": titled("log₁₀", colours),
+        "title": titled("log₁₀ ‖∂h<sub>t</sub>/∂x<sub>k</sub>‖", colours) | {"side": "right"},
         "nticks": 7,
     }
     figure = layout(
@@ -99,20 +100,21 @@ def plot_sensitivity(
         margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
         annotations=notes,
         coloraxis={"cmin": low, "cmax": top, "colorscale": _norms(colours), "colorbar": bar},
-        meta={"time": [*_both(len(maps))]},
+        meta={"time": _time_axes(len(maps))},
         **parts,
     )
     return Drawing(maps, figure)
 
 
 def _places(found: xarray.DataArray, dim: str) -> np.ndarray[Any, np.dtype[Any]]:
-    """The steps of an axis as they are shown, from 1."""
+    """The step numbers along an axis, from 1."""
     if dim in found.coords:
         return np.asarray(found[dim].values) + 1
     return np.arange(1, found.sizes[dim] + 1)
 
 
-def _both(count: int) -> list[str]:
+def _time_axes(count: int) -> list[str]:
+    """Plotly's ids of the axes of all maps, both of which are times."""
     return [f"{letter}{n + 1 if n else ''}" for n in range(count) for letter in "xy"]
 
 
@@ -136,5 +138,5 @@ def _name(label: str, n: str) -> dict[str, Any]:
 
 
 def _norms(colours: Palette) -> Scale:
-    """Norms have no sign and no end at 1: from the lines' grey to ink."""
+    """The colours of norms, which are neither signed nor bounded by 1: from light grey to ink."""
     return [(0.0, colours.line), (0.5, colours.muted), (1.0, colours.ink)]

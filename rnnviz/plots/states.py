@@ -20,8 +20,9 @@ def plot_states(
 ) -> go.Figure:
     """Heatmaps of time × unit, centred on 0: the cell state of an LSTM, and the hidden state.
 
-    A hidden state runs from −1 to 1; a cell state, and that of a ReLU or linear network, to the
-    largest value, or to 90 % of all where a few are far larger. Arguments: as ``plot_gates``.
+    A hidden state is shown from −1 to 1; a cell state, and the state of a ReLU or linear network,
+    up to the largest value, or to the 90th percentile if a few are far larger. Arguments: as in
+    ``plot_gates``.
 
     >>> figure = rnnviz.plot_states(rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(3, 1)))
     >>> [heatmap.name for heatmap in figure.data]
@@ -29,8 +30,8 @@ def plot_states(
     """
     rows: list[Row] = []
     if trace.cell == "lstm":
-        most = largest(trace, "cell_state")
-        rows.append(Row("cell_state", -most, most))
-    most = largest(trace, "hidden_state") if trace.nonlinearity in UNBOUNDED else 1.0
-    rows.append(Row("hidden_state", -most, most))
+        maximum = largest(trace, "cell_state")
+        rows.append(Row("cell_state", -maximum, maximum))
+    maximum = largest(trace, "hidden_state") if trace.nonlinearity in UNBOUNDED else 1.0
+    rows.append(Row("hidden_state", -maximum, maximum))
     return plot_rows(trace, rows, view, row_height=row_height, language=language, dark=dark)

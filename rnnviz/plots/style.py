@@ -1,7 +1,7 @@
-"""How every figure looks: one scale for each kind of thing, in light and in dark.
+"""Colours, scales and layout of every figure, in light and in dark.
 
-Gates are 0–1 on teal; states, candidates and sums are signed, blue through the ground's own
-colour to orange, centred on 0. Both scales differ in lightness, so they read without colour.
+Gates are 0–1 on teal; states, candidates and sums are signed, blue through the background colour
+to orange, centred on 0. Both scales vary in lightness, so they are legible without colour.
 """
 
 import math
@@ -19,7 +19,7 @@ MONOSPACE = "'JetBrains Mono', 'DejaVu Sans Mono', 'Noto Sans Mono CJK KR', mono
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours by what they mean."""
+    """Colours by their meaning."""
 
     ink: str
     muted: str
@@ -59,9 +59,9 @@ def palette(*, dark: bool = False) -> Palette:
 
 
 def layout(colours: Palette, **rest: Any) -> dict[str, Any]:
-    """A figure's layout in the house's font, ground and margins; ``rest`` adds to it.
+    """A figure's layout with the common font and background; ``rest`` adds to it.
 
-    A plain dict, since plotly takes a whole one in at once faster than many small updates.
+    A plain dict: plotly applies one dict faster than many small updates.
     """
     return {
         "template": "none",
@@ -78,26 +78,26 @@ def layout(colours: Palette, **rest: Any) -> dict[str, Any]:
     }
 
 
-def end_of_scale(most: float) -> float:
-    """The end of a scale that holds ``most``: a handy number, not much above it; 1 for 0.
+def end_of_scale(maximum: float) -> float:
+    """A round number at or slightly above ``maximum``, as the end of a scale; 1 for 0.
 
-    While numbers are changed by hand the scale seldom changes, so that colours can be compared.
+    The scale seldom changes while numbers are edited, so that colours stay comparable.
 
     >>> end_of_scale(0.23), end_of_scale(0.3), end_of_scale(72.0), end_of_scale(0.0)
     (0.3, 0.3, 100.0, 1.0)
     """
-    if not most:
+    if not maximum:
         return 1.0
-    power = math.floor(math.log10(most))
-    # written out, since 3 × 10⁻¹ is not 0.3
+    power = math.floor(math.log10(maximum))
+    # parsed from text, since 3 * 10**-1 is not 0.3
     ends = (float(f"{digits}e{power}") for digits in ("1", "1.5", "2", "3", "5", "7", "10"))
-    return next(end for end in ends if most <= end)
+    return next(end for end in ends if maximum <= end)
 
 
 def ends_of_axis(low: float, high: float, parts: int = 8) -> list[float]:
-    """A range that holds both, and seldom changes while numbers are changed by hand.
+    """A range that includes both, and seldom changes while numbers are edited.
 
-    Whole multiples of a handy step, ``parts`` of which or fewer hold what is shown.
+    Multiples of a round step, at most ``parts`` of which cover the data.
 
     >>> ends_of_axis(-12.3, 0.7)
     [-14.0, 2.0]
@@ -108,7 +108,7 @@ def ends_of_axis(low: float, high: float, parts: int = 8) -> list[float]:
 
 
 def check_shown(networks: Sized) -> None:
-    """RnnvizError if a figure was given nothing to show."""
+    """RnnvizError if a figure has nothing to show."""
     if len(networks) == 0:
         raise RnnvizError("error.no_traces")
 
@@ -116,8 +116,8 @@ def check_shown(networks: Sized) -> None:
 def axis(colours: Palette, **rest: Any) -> dict[str, Any]:
     """An axis with thin lines and small muted labels, without a grid; ``rest`` adds to it.
 
-    Its labels stay level and where they are: plotly would measure each of them at every drawing,
-    which takes longer than anything else.
+    Tick labels are level and margins fixed: otherwise plotly measures every label at every redraw,
+    its slowest step.
     """
     return {
         "showgrid": False,

@@ -1,4 +1,4 @@
-"""What pushed a gate: the largest terms of its sum, and all the others as one."""
+"""The largest terms of a gate's sum, and all others as one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -20,23 +20,23 @@ def plot_terms(
     terms: GateTerms,
     *,
     reads: str,
-    most: int = 8,
+    maximum: int = 8,
     height: int = 300,
     language: str = "en",
     dark: bool = False,
 ) -> go.Figure:
     """Horizontal bars, signed: the input's part, the largest recurrent terms, the rest, the bias.
 
-    A peephole's term stands between the last two.
+    A peephole's term comes between the last two.
 
-    reads: what was read at this step, as it is shown. most: recurrent terms shown one by one;
-    the others stand as one bar, so that the bars sum to the pre-activation.
+    reads: the input at this step, as text. maximum: number of recurrent terms with a bar of their
+    own; the others share one, so that the bars sum to the pre-activation.
     """
     words, colours = labels(language), palette(dark=dark)
-    bars = _bars(terms, reads, most, words)
+    bars = _bars(terms, reads, maximum, words)
     values = [bar.value for bar in bars]
     reach = max(map(abs, values)) or 1.0
-    # The pole of each sign, so that even a short bar shows which way it pushes.
+    # The end colour of each sign, so that short bars show their sign.
     negative, positive = colours.signed[0][1], colours.signed[-1][1]
     bar = go.Bar(
         x=values,
@@ -47,9 +47,10 @@ def plot_terms(
         textposition="outside",
         textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
         cliponaxis=False,
-        hovertemplate="%{y}: %{x:+.4f}<extra></extra>",
+        hovertemplate="%{y}: %{x}<extra></extra>",
     )
-    across = axis(colours, range=[-1.75 * reach, 1.75 * reach], showticklabels=False)
+    ends = [-1.75 * reach, 1.75 * reach]
+    across = axis(colours, range=ends, showticklabels=False, hoverformat="+.4f")
     down = axis(colours, autorange="reversed", type="category")
     down["tickfont"] = {"size": 12, "color": colours.ink}
     margin = {"l": 128, "r": 8, "t": 4, "b": 4}
@@ -57,10 +58,10 @@ def plot_terms(
     return go.Figure(bar, layout(colours, **rest))
 
 
-def _bars(terms: GateTerms, reads: str, most: int, words: Labels) -> Sequence[_Bar]:
+def _bars(terms: GateTerms, reads: str, maximum: int, words: Labels) -> Sequence[_Bar]:
     order = np.argsort(-np.abs(terms.by_unit), kind="stable")
-    pushing = int((terms.by_unit != 0).sum())  # before the first step all states are 0
-    shown, rest = order[: min(most, pushing)], order[min(most, pushing) :]
+    nonzero = int((terms.by_unit != 0).sum())  # none at the first step: h₀ is 0
+    shown, rest = np.split(order, [min(maximum, nonzero)])
     bars = [_Bar(words("plot.reads", what=reads), float(terms.by_input.sum()))]
     bars += [_Bar(words("plot.h_of_unit", unit=k), float(terms.by_unit[k])) for k in shown]
     if len(rest):

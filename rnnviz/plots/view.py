@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, whole_number
 
 
 @dataclass(frozen=True)
 class View:
-    """One layer, direction and sequence of the batch; some steps; some units in some order.
+    """One part of a trace; a range of time steps; some units in some order.
 
     units: rows downwards, by index; all if None. first_step: counted from 0. steps: how many at
-    most; all if None. characters: what was read at each step of the trace, to label time with.
+    most; all if None. characters: the input at each step of the trace, as labels of the time axis.
+    layer, direction, batch: as in ``TracePart``.
     """
 
     units: Sequence[int] | None = None
@@ -32,8 +33,9 @@ class View:
         return range(self.first_step, stop)
 
     def order(self, width: int) -> list[int]:
-        """The units shown of ``width``. RnnvizError for one that is not there."""
-        order = list(range(width)) if self.units is None else [int(unit) for unit in self.units]
+        """The units shown of ``width``. RnnvizError for one out of range."""
+        units = range(width) if self.units is None else self.units
+        order = [whole_number("unit", unit, width) for unit in units]
         if not order or not set(order) <= set(range(width)):
             raise RnnvizError("error.units", came=order[:8], units=width)
         return order

@@ -3,12 +3,11 @@
 import numpy as np
 
 from rnnviz.errors import RnnvizError
-from rnnviz.gradients.backpropagation import parameter
-from rnnviz.gradients.diagnosis import check_part
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import axis, end_of_scale, layout, palette, titled
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 
 @as_figure
@@ -22,11 +21,11 @@ def plot_recurrent_weights(
     language: str = "en",
     dark: bool = False,
 ) -> Drawing:
-    """U of one gate, signed colours centred on 0: how unit (column) enters unit (row).
+    """U of one gate, signed colours centred on 0: the weight from unit (column) to unit (row).
 
-    The colours end at a handy number, so that they can be compared while weights are changed.
-    gate: by its name; the first of the packed weights where none is given. RnnvizError for a gate,
-    layer or direction that there is not.
+    The colour scale ends at a round number, so that it seldom changes while weights are edited.
+    gate: its name; None for the first in torch's order. RnnvizError for a gate, layer or direction
+    that the trace lacks.
 
     >>> module = torch.nn.RNN(1, 2)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
@@ -37,25 +36,25 @@ def plot_recurrent_weights(
     names = trace.form.gates
     if gate is not None and gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
-    packed = parameter(trace, "weight_hh", layer, check_part(trace, layer, direction, 0))
-    assert packed is not None
-    u = np.split(packed, len(names))[names.index(gate or names[0])]
-    most = end_of_scale(float(np.abs(u).max()))
+    all_gates = TracePart(trace, layer, direction).weight_hh
+    u = np.split(all_gates, len(names))[names.index(gate or names[0])]
+    maximum = end_of_scale(float(np.abs(u).max()))
     heatmap = {
         "type": "heatmap",
         "z": u,
-        "zmin": -most,
-        "zmax": most,
+        "zmin": -maximum,
+        "zmax": maximum,
         "colorscale": colours.signed,
         "xgap": 1 if len(u) <= 32 else 0,
         "ygap": 1 if len(u) <= 32 else 0,
+        "zhoverformat": ".4f",
         "hovertemplate": words["plot.hover_weight"],
         "colorbar": {
             "thickness": 8,
             "outlinewidth": 0,
             "xpad": 6,
-            "tickvals": [-most, 0, most],
-            "ticktext": [f"{v:.2g}".replace("-", "−") for v in (-most, 0, most)],
+            "tickvals": [-maximum, 0, maximum],
+            "ticktext": [f"{v:.2g}".replace("-", "−") for v in (-maximum, 0, maximum)],
             "tickfont": {"size": 10, "color": colours.muted},
         },
     }

@@ -1,4 +1,4 @@
-"""How a recurrent network treats a small change: Jacobians, their products, their exponents."""
+"""How a small change of the state propagates: Jacobians, their products, their exponents."""
 
 from rnnviz.stability.closed_form import JacobianBlocks, jacobians
 from rnnviz.stability.exponents import log_singular_values, lyapunov_exponents

@@ -1,4 +1,4 @@
-"""Singular values of a whole product of Jacobians, and Lyapunov exponents, without forming it."""
+"""Singular values of a product of Jacobians without forming it, and Lyapunov exponents."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -16,13 +16,13 @@ from rnnviz.stability.products import (
     Values,
     blocks,
     check_jacobians,
-    few_threads,
     multiply,
     tell,
+    threads_for,
 )
 from rnnviz.stability.rounding import EPS
 
-RUN, ENTRIES = 32, 2**18  # steps that go at a time, at most, and their entries
+RUN, ENTRIES = 32, 2**18  # most steps at a time, and most entries
 LN_2 = math.log(2)
 
 
@@ -36,10 +36,10 @@ def lyapunov_exponents(
     """Lyapunov exponents, largest first, in nats per time step, (S,).
 
     jacobians: (T, S, S), ds_t/ds_{t−1}. J_t Q_{t−1} = Q_t R_t at every step from Q_0 = I,
-    λ_i = mean of ln |R_ii| over the steps after ``warmup`` (Benettin et al. 1980). They add up to
-    the mean of ln |det J_t|. A direction that dies, to rounding, gives −inf.
-    leading: only so many of the largest, (leading,), by as many columns Q, at S² a step in place
-    of S³; from a Q_0 at random, since the first units may have no part in them.
+    λ_i = mean of ln |R_ii| over the steps after ``warmup`` (Benettin et al. 1980). Their sum is the
+    mean of ln |det J_t|. A direction that vanishes, to rounding, gives −inf.
+    leading: compute only that many, (leading,), with as many columns of Q, at S² per step instead
+    of S³; Q_0 is random, since the first units may have no component along them.
     RnnvizError for another shape, values that are not finite, a warm-up that leaves no step and
     leading below 1.
 
@@ -57,12 +57,12 @@ def lyapunov_exponents(
     wanted, done = q.shape[1], 0
     sums = np.zeros(wanted)
     told = progress and (lambda done: tell(progress, done, steps, done))
-    with few_threads(wanted):
+    with threads_for(wanted):
         for r, shifts, alive in _sweep(blocks(jacobians), q, told):
             counted = slice(max(warmup - done, 0), None)
             sizes = np.ascontiguousarray(np.abs(r[counted, np.arange(len(alive)), alive]))
             logs = np.log(sizes) + shifts[counted, None] * LN_2
-            # One after another, so that the sum is the same in whatever runs the steps come.
+            # Summed in sequence: the result is the same however steps are grouped.
             sums = np.concatenate((sums[None, alive], logs)).cumsum(0)[-1]
             done += len(r)
     dead = np.full(wanted - len(sums), -np.inf)
@@ -72,11 +72,11 @@ def lyapunov_exponents(
 def log_singular_values(jacobians: Any, *, progress: Progress | None = None) -> Values:
     """Natural logarithms of the singular values of J_T … J_1, (S,), largest first.
 
-    The small ones are as right as the large: the product is never formed. Two sweeps of QR, the
-    second over the transposed factors of the first, leave a triangular product whose rows fall off
-    in size (Stewart 1995); one-sided Jacobi on its rows, each with its own logarithm, keeps them
-    all (Demmel & Veselić 1992): each to about T times the condition of one step times the float
-    spacing. A direction that dies, to rounding, gives −inf.
+    Small values are as accurate as large ones: the product is never formed. Two sweeps of QR, the
+    second over the transposed factors of the first, give a triangular product with rows of
+    decreasing size (Stewart 1995); one-sided Jacobi on its rows, each with its own logarithm,
+    preserves them (Demmel & Veselić 1992). Relative error: about T times the condition number of
+    one step times the machine epsilon. A direction that vanishes, to rounding, gives −inf.
     jacobians, progress and errors as in ``lyapunov_exponents``.
 
     >>> log_singular_values(np.broadcast_to(np.diag([0.5, 2.0, 0.0]), (1000, 3, 3))).round(4)
@@ -85,7 +85,7 @@ def log_singular_values(jacobians: Any, *, progress: Progress | None = None) -> 
     from rnnviz.stability.kernels import orthogonalise
 
     steps, states = check_jacobians(jacobians)
-    with few_threads(states):
+    with threads_for(states):
         rows, logs = _triangular_product(jacobians, steps, states, progress)
     orthogonalise(rows, logs, EPS * np.sqrt(states), 60)
     dead = np.full(states - len(logs), -np.inf)
@@ -95,7 +95,7 @@ def log_singular_values(jacobians: Any, *, progress: Progress | None = None) -> 
 def _triangular_product(
     jacobians: Any, steps: int, states: int, progress: Progress | None
 ) -> tuple[Values, Values]:
-    """A triangular matrix with the product's singular values: unit rows and their logarithms."""
+    """A triangular matrix with the product's singular values: unit rows and log norms."""
     factors: list[Values] = []
     total = 0
     told = progress and (lambda done: tell(progress, done, 2 * steps, done))
@@ -114,7 +114,7 @@ def _triangular_product(
 
 
 def _transposed(factors: list[Values]) -> Iterator[tuple[Values, Shifts]]:
-    """The transposed factors from the last to the first, which are used up, as parts of a sweep."""
+    """The transposed factors from last to first, as parts of a sweep; empties the list."""
     while factors:
         alike = [factors.pop().T]
         while factors and factors[-1].T.shape == alike[0].shape and len(alike) < RUN:
@@ -125,27 +125,27 @@ def _transposed(factors: list[Values]) -> Iterator[tuple[Values, Shifts]]:
 def _sweep(
     parts: Iterable[tuple[Values, Shifts]], q: Values, told: Callable[[int], None] | None
 ) -> Iterator[tuple[Values, Shifts, NDArray[np.intp]]]:
-    """R_t of F_t Q_{t−1} = Q_t R_t, in runs of steps over which the same columns are alive.
+    """R_t of F_t Q_{t−1} = Q_t R_t, in runs of steps with the same independent columns.
 
-    parts: F_t, (steps, row, column), each to be multiplied by two to the power of its shift. A
-    run: R_t without rows for what is dead, (steps, alive, before), the shifts, and the columns
-    alive among those before it. told: called with the steps done, before each.
+    parts: F_t, (steps, row, column), each to be multiplied by 2^shift. A run: R_t without rows for
+    dropped columns, (steps, kept, before), the shifts, and the indices of the kept columns. told:
+    called with the steps done, before each.
     """
     done = 0
     for factors, shifts in parts:
-        most = 1 if told else max(1, min(RUN, ENTRIES // factors[0].size))
+        maximum = 1 if told else max(1, min(RUN, ENTRIES // factors[0].size))
         first = 0
         while first < len(factors):
             if told:
                 told(done)
-            q, r, alive = _run(factors[first : first + most], q)
+            q, r, alive = _run(factors[first : first + maximum], q)
             yield r, shifts[first : first + len(r)], alive
             first += len(r)
             done += len(r)
 
 
 def _run(factors: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
-    """Q and all R of the steps before the one at which a column dies; or of that one, the first."""
+    """Q and all R before the first step with a dependent column; of that step if it is first."""
     from rnnviz.stability.kernels import factorise
 
     steps, states, wanted = len(factors), factors.shape[1], q.shape[1]
@@ -160,16 +160,16 @@ def _run(factors: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
     diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
     dead = np.any(_dead(diagonal, factors, np.stack(before)), axis=1)
     if dead[0]:
-        return _bury(factors[0], q)
+        return _drop_dependent_columns(factors[0], q)
     steps = int(np.argmax(dead)) if dead.any() else len(r)
     return bases[steps - 1], r[:steps], np.arange(wanted)
 
 
-def _bury(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
-    """A step at which columns die, as a run.
+def _drop_dependent_columns(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
+    """A single step at which columns of F Q become linearly dependent, as a run.
 
-    A column of F Q that depends on those before it, to rounding, gets no direction in Q′: one at
-    random would take its share of the columns behind it.
+    A column that depends on those before it, to rounding, gets no direction in Q′: a random one
+    would absorb components of the columns after it.
     """
     y = multiply(factor, q)
     alive = np.arange(y.shape[1])
@@ -185,13 +185,13 @@ def _bury(factor: Values, q: Values) -> tuple[Values, Values, NDArray[np.intp]]:
 
 
 def _dead(diagonal: Values, factors: Values, q: Values) -> NDArray[np.bool_]:
-    """Where a column's new part is no larger than what rounding leaves, (steps, column).
+    """Whether a column's independent component is within rounding error, (steps, column).
 
-    diagonal: |R_ii|, (steps, column). What rounding leaves is by the terms of this column, |F| |q|,
-    not by the largest of all.
+    diagonal: |R_ii|, (steps, column). The rounding error is relative to the terms of this column,
+    |F| |q|, not to the largest of all.
     """
     rounding = factors.shape[1] * EPS
-    above = np.abs(factors).max(1) * math.sqrt(factors.shape[1])  # no column's norm is larger
+    above = np.abs(factors).max(1) * math.sqrt(factors.shape[1])  # bounds every column's norm
     dead = diagonal <= rounding * (above[:, None] @ np.abs(q))[:, 0]
     for t in np.flatnonzero(dead.any(1)):
         terms = multiply(np.abs(factors[t]), np.abs(q[t][:, dead[t]]))

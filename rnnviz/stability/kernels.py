@@ -1,4 +1,4 @@
-"""What Jacobians and their products need compiled: one pass over the memory, no array between."""
+"""Compiled kernels for Jacobians and their products: one pass over memory, no temporaries."""
 
 import math
 from functools import partial
@@ -31,12 +31,12 @@ def fill_gated(factors: Any, u: Any, found: Any) -> None:
 
 
 @compiled
-def fill_lstm(keep: Any, gates: Any, _out: Any, by_cell: Any, u: Any, found: Any) -> None:
-    """[[D(by o) U_o + D(q) A, D(q keep)], [A, D(keep)]] into found, q = by_cell.
+def fill_lstm(carry: Any, gates: Any, _out: Any, by_cell: Any, u: Any, found: Any) -> None:
+    """[[D(by o) U_o + D(q) A, D(q carry)], [A, D(carry)]] into found, q = by_cell.
 
     A = D(by f) U_f + D(by i) U_i + D(by g) U_g; gates: by i, f, g and o (``slopes``).
     """
-    steps, n = keep.shape
+    steps, n = carry.shape
     p = u.shape[1]
     for t in range(steps):
         for j in range(n):
@@ -50,8 +50,8 @@ def fill_lstm(keep: Any, gates: Any, _out: Any, by_cell: Any, u: Any, found: Any
                 hidden[k] = by_o * u[3 * n + j, k] + q * cell[k]
             hidden[p:] = 0
             cell[p:] = 0
-            hidden[p + j] = q * keep[t, j]
-            cell[p + j] = keep[t, j]
+            hidden[p + j] = q * carry[t, j]
+            cell[p + j] = carry[t, j]
 
 
 @compiled
@@ -65,10 +65,10 @@ def _exponent(product: Any) -> int:
 
 
 @compiled
-def keep(product: Any, scale: int) -> int:
-    """Shifts the product in place to a largest entry near 2^600, rounding nothing; the new scale.
+def rescale(product: Any, scale: int) -> int:
+    """Shifts the product in place to a largest entry near 2^600, exactly; returns the new scale.
 
-    Product · 2^scale stays the same. A product of 0 stays as it is.
+    Product · 2^scale is unchanged. A product of 0 is left alone.
     """
     exponent = _exponent(product)
     if LOW <= exponent <= HIGH or not product.any():
@@ -81,7 +81,7 @@ def keep(product: Any, scale: int) -> int:
 
 @compiled
 def _combine(weights: Any, rows: Any, found: Any) -> None:
-    """Σ_k weights_k rows_k into found, which the BLAS would share out among threads."""
+    """Σ_k weights_k rows_k into found, in one thread, unlike the BLAS."""
     found[:] = 0
     for k in range(len(rows)):
         by = weights[k]
@@ -99,7 +99,7 @@ def _dot(first: Any, second: Any) -> float:
 
 @compiled
 def _leave_out(vectors: Any, count: int, row: Any) -> float:
-    """Takes from the row what it has of the first orthonormal vectors; its norm then."""
+    """Projects the first orthonormal vectors out of the row; returns the norm that remains."""
     for _ in range(2 if count else 0):
         for k in range(count):
             by = _dot(vectors[k], row)
@@ -112,11 +112,11 @@ def _leave_out(vectors: Any, count: int, row: Any) -> float:
 def largest_pair(diagonal: Any, beside: Any, n: int, near: float, x: Any, pivots: Any) -> float:
     """The largest eigenvalue of a symmetric tridiagonal n × n matrix without negative entries.
 
-    beside: the entries above the diagonal. near: where to look first. x takes the unit
-    eigenvector. pivots: room.
+    beside: the entries above the diagonal. near: the first guess. x: output, the unit eigenvector.
+    pivots: workspace.
 
-    Newton's method on the last pivot of λ − T, factorised from below, within bounds that close in;
-    the vector from both factorisations, which meet where it is largest (Dhillon & Parlett 2004).
+    Newton's method on the last pivot of λ − T, factorised from below, safeguarded by bisection; the
+    vector from both factorisations, joined where it is largest (Dhillon & Parlett 2004).
     """
     low, high = 0.0, 0.0
     for i in range(n):
@@ -124,7 +124,7 @@ def largest_pair(diagonal: Any, beside: Any, n: int, near: float, x: Any, pivots
         across = (beside[i - 1] if i > 0 else 0.0) + (beside[i] if i + 1 < n else 0.0)
         high = max(high, diagonal[i] + across)
     value = near if low < near < high else high
-    for _ in range(200):  # half of them would do, were each to halve what is left
+    for _ in range(200):  # bisection alone needs about half of these
         pivot, slope, i = value - diagonal[n - 1], 1.0, n - 1
         while i > 0 and pivot > 0:
             i -= 1
@@ -148,15 +148,15 @@ def largest_pair(diagonal: Any, beside: Any, n: int, near: float, x: Any, pivots
 
 @compiled
 def _fill_vector(diagonal: Any, beside: Any, n: int, above: float, x: Any, pivots: Any) -> None:
-    """The unit vector of ``largest_pair`` into x, from pivots at a little above its eigenvalue."""
-    least = above * EPS * EPS  # for a pivot that rounding has left nothing of
-    pivots[n - 1] = max(above - diagonal[n - 1], least)
+    """The unit vector of ``largest_pair`` into x, from pivots slightly above its eigenvalue."""
+    floor = above * EPS * EPS  # for a pivot that cancelled to nothing
+    pivots[n - 1] = max(above - diagonal[n - 1], floor)
     for i in range(n - 2, -1, -1):
         share = beside[i] / pivots[i + 1]
-        pivots[i] = max(above - diagonal[i] - share * beside[i], least)
+        pivots[i] = max(above - diagonal[i] - share * beside[i], floor)
     top, smallest, meet = above - diagonal[0], pivots[0], 0
-    for i in range(1, n):  # x takes the pivots from above
-        x[i - 1] = max(top, least)
+    for i in range(1, n):  # x holds the pivots from above
+        x[i - 1] = max(top, floor)
         share = beside[i - 1] / x[i - 1] * beside[i - 1]
         top = above - diagonal[i] - share
         if pivots[i] - share < smallest:
@@ -177,32 +177,32 @@ def _fill_vector(diagonal: Any, beside: Any, n: int, above: float, x: Any, pivot
 
 @compiled
 def largest_singular_value(
-    product: Any, turned: Any, start: Any, left: Any, right: Any, tolerance: float, found: Any
+    product: Any, transposed: Any, start: Any, left: Any, right: Any, tolerance: float, found: Any
 ) -> float:
     """‖P‖₂ by Golub–Kahan–Lanczos from the left vector start, fully reorthogonalised.
 
     P V_k = U_{k+1} B_k with B lower bidiagonal; the residual of its largest singular triplet
-    (x, θ, y) is α_{k+1} |x_{k+1}|. Ends when that is below tolerance · θ; found takes U x.
-    turned: Pᵀ. left, right: room for the vectors, (steps, state); state + 1 are always enough.
+    (x, θ, y) is α_{k+1} |x_{k+1}|. Stops when that is below tolerance · θ; found: output, U x.
+    transposed: Pᵀ. left, right: workspace, (steps, state); state + 1 steps are always enough.
     """
-    most = len(left)
-    diagonal, beside = np.zeros(most + 1), np.empty(most + 1)  # of B Bᵀ
-    x, pivots = np.empty(most + 1), np.empty(most + 1)
+    maximum = len(left)
+    diagonal, beside = np.zeros(maximum + 1), np.empty(maximum + 1)  # of B Bᵀ
+    x, pivots = np.empty(maximum + 1), np.empty(maximum + 1)
     left[0] = start / math.sqrt(np.dot(start, start))
     theta, k = 0.0, 0
     r, s = np.empty(len(start)), np.empty(len(start))
-    for k in range(most):
+    for k in range(maximum):
         _combine(left[k], product, r)
         alpha = _leave_out(right, k, r)
         if k > 0:
             theta = math.sqrt(largest_pair(diagonal, beside, k + 1, theta * theta, x, pivots))
-            if alpha * x[k] <= tolerance * theta or k + 1 == most:
+            if alpha * x[k] <= tolerance * theta or k + 1 == maximum:
                 break
         if alpha == 0:
             found[:] = start
             return theta
         right[k] = r / alpha
-        _combine(right[k], turned, s)
+        _combine(right[k], transposed, s)
         beta = _leave_out(left, k + 1, s)
         diagonal[k] += alpha * alpha
         diagonal[k + 1], beside[k] = beta * beta, alpha * beta
@@ -215,7 +215,7 @@ def largest_singular_value(
 
 
 @compiled
-def log_norms(
+def log_spectral_norms(
     product: Any,
     scale: int,
     factors: Any,
@@ -228,26 +228,26 @@ def log_norms(
 ) -> int:
     """log₁₀ ‖P‖₂ of P = product · 2^scale times the factors from the last down, into found.
 
-    Each factor stands at 2^shift; None: the product has been multiplied by the only one. The
-    product takes P at the scale that comes back. vector: the left singular vector of the product
-    before; takes that of this one. A search starts from it and from its row of chances, standard
-    normal: what the vector has nothing of may be the largest now. left, right: room, as in
-    ``largest_singular_value``.
+    Each factor is to be multiplied by 2^shift; None: the product already includes the only factor.
+    The product is updated in place to P at the returned scale. vector: in, the left singular vector
+    of the previous product; out, of this one. A search starts from it plus a row of chances,
+    standard normal: the new largest direction may be orthogonal to the vector. left, right:
+    workspace, as in ``largest_singular_value``.
     """
     states = len(product)
-    unit, turned = np.empty_like(product), np.empty_like(product)
+    unit, transposed = np.empty_like(product), np.empty_like(product)
     for k in range(len(shifts) - 1, -1, -1):
         if factors is not None:
             unit[:] = product
             np.dot(unit, factors[k], product)
-        scale = keep(product, scale + shifts[k])
+        scale = rescale(product, scale + shifts[k])
         exponent = _exponent(product)
         by = math.ldexp(1.0, -exponent)  # squares stay in range then
         for i in range(states):
             for j in range(states):
-                unit[i, j] = turned[j, i] = by * product[i, j]
+                unit[i, j] = transposed[j, i] = by * product[i, j]
         start = vector + 0.3 * chances[k] / math.sqrt(states)
-        norm = largest_singular_value(unit, turned, start, left, right, TOLERANCE, vector)
+        norm = largest_singular_value(unit, transposed, start, left, right, TOLERANCE, vector)
         found[k] = -math.inf
         if norm > 0:
             found[k] = math.log10(norm) + (scale + exponent) * math.log10(2.0)
@@ -256,7 +256,7 @@ def log_norms(
 
 @compiled
 def factorise(factors: Any, q: Any, bases: Any, found: Any) -> None:
-    """Q_t into bases and R_t into found, F_t Q_{t−1} = Q_t R_t from this first Q on."""
+    """Q_t into bases and R_t into found: F_t Q_{t−1} = Q_t R_t, starting from q."""
     for t in range(len(factors)):
         bases[t], found[t] = np.linalg.qr(np.dot(factors[t], q))
         q = bases[t]
@@ -266,8 +266,8 @@ def factorise(factors: Any, q: Any, bases: Any, found: Any) -> None:
 def orthogonalise(rows: Any, logs: Any, tolerance: float, sweeps: int) -> None:
     """One-sided Jacobi (Demmel & Veselić 1992) on unit rows, each times e^log.
 
-    The rows are turned until they are orthogonal; logs are then those of the singular values.
-    Rows of any two sizes are turned without leaving the float range.
+    Rotates rows until they are orthogonal; logs are then those of the singular values. Rows of
+    very different sizes are rotated without leaving the float range.
     """
     n, width = rows.shape
     for _ in range(sweeps):

@@ -13,13 +13,13 @@ from rnnviz.errors import RnnvizError
 
 Values = NDArray[np.float64]
 Shifts = NDArray[np.int64]
-Progress = Callable[[int, int], bool | None]  # steps done, of all; False cancels
+Progress = Callable[[int, int], bool | None]  # steps done and their total; False cancels
 
-SMALL = 64  # states up to which calling a library costs more than it saves
-MANY = 256  # states from which a second thread does more than wait
+SMALL = 64  # states up to which a library call costs more than it saves
+MANY = 256  # states from which a second thread saves time
 BLOCK = 2**22  # entries of Jacobians held at a time
-PROBES = 10  # the bound holds but for one time in 10^PROBES
-STEP = 300  # binary exponent of a Jacobian's largest entry, at most: room for one more in a product
+PROBES = 10  # the bound fails with probability 10^−PROBES
+STEP = 300  # largest binary exponent of a Jacobian's entries: a product of two stays in range
 
 
 class NormBounds(NamedTuple):
@@ -30,7 +30,7 @@ class NormBounds(NamedTuple):
 
 
 class TransientGrowth(NamedTuple):
-    """How far a small change of s_0 grows before it dies.
+    """How far a small change of s_0 grows before it decays.
 
     log10_norms: (T + 1,) log₁₀ ‖∂s_t/∂s_0‖₂; largest: the highest of them; step: its t.
     """
@@ -43,16 +43,16 @@ class TransientGrowth(NamedTuple):
 def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Values:
     """log₁₀ ‖∂s_T/∂s_t‖₂, (T + 1,) for t = 0…T; the last entry is 0.
 
-    jacobians: (T, S, S), ds_t/ds_{t−1}, or JacobianBlocks. The product goes from T down with a
-    binary exponent of its own; its largest singular value comes by Golub–Kahan–Lanczos (Golub &
-    Kahan 1965) to a residual of 1e−12. −inf only where the product is 0.
-    progress: called with the steps done and their number; False cancels. RnnvizError for another
+    jacobians: (T, S, S), ds_t/ds_{t−1}, or JacobianBlocks. The product is accumulated from T down
+    with a separate binary exponent; its largest singular value is computed by Golub–Kahan–Lanczos
+    (Golub & Kahan 1965) to a residual of 1e−12. −inf only where the product is 0.
+    progress: called with the steps done and their total; False cancels. RnnvizError for another
     shape, for values that are not finite, and when cancelled.
 
     >>> backward_norms(np.full((1000, 1, 1), 0.1))[[0, 500, 1000]].round(6)
     array([-1000.,  -500.,     0.])
     """
-    from rnnviz.stability.kernels import log_norms
+    from rnnviz.stability.kernels import log_spectral_norms
 
     steps, states = check_jacobians(jacobians)
     norms = np.zeros(steps + 1)
@@ -62,14 +62,14 @@ def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Value
     vector = np.zeros(states)
     room = left, right, vector
     small = states <= SMALL
-    with few_threads(states):
+    with threads_for(states):
         for t, factors, shifts in _from_last(jacobians, progress, together=small):
-            # Turned, so that the numbers are the same in whatever parts the steps come.
+            # Reversed, so that each step draws the same numbers however steps are grouped.
             chances = random.standard_normal((len(shifts), states))[::-1]
             if not small:
                 product = multiply(product, factors[0])
             found = norms[t : t + len(shifts)]
-            scale = log_norms(
+            scale = log_spectral_norms(
                 product, scale, factors if small else None, shifts, chances, *room, found
             )
     return norms
@@ -78,18 +78,18 @@ def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Value
 def bound_backward_norms(
     jacobians: Any, *, rank: int = 16, exact: int = 64, progress: Progress | None = None
 ) -> NormBounds:
-    """Bounds on ``backward_norms`` at a cost of S² a step in place of S³.
+    """Bounds on ``backward_norms`` at a cost of S² per step instead of S³.
 
-    The last ``exact`` steps are exact. Before them, a forward pass finds the ``rank`` directions
-    W that s_T is left with, and their rows go back: lower is ‖Wᵀ P‖₂. What else there may be is
-    bounded by 10 random probes of the rest, ‖B‖ ≤ 10 √(2/π) max ‖Bᵀω‖ but for one time in 10¹⁰
-    (Halko, Martinsson & Tropp 2011, Lemma 4.1): upper. Both meet where few directions are left.
+    The last ``exact`` steps are exact. For earlier ones, a forward pass finds the ``rank`` dominant
+    directions W of s_T; lower is ‖Wᵀ P‖₂. upper adds a bound on the orthogonal complement B from 10
+    random probes, ‖B‖ ≤ 10 √(2/π) max ‖Bᵀω‖ with probability 1 − 10⁻¹⁰ (Halko, Martinsson & Tropp
+    2011, Lemma 4.1). The bounds coincide where few directions survive.
 
     >>> bounds = bound_backward_norms(np.full((1000, 1, 1), 0.1))
     >>> bounds.lower[0].round(6), bounds.upper[0].round(6)
     (np.float64(-1000.0), np.float64(-1000.0))
     """
-    from rnnviz.stability.kernels import keep
+    from rnnviz.stability.kernels import rescale
 
     steps, states = check_jacobians(jacobians)
     exact = min(exact, steps)
@@ -106,7 +106,7 @@ def bound_backward_norms(
     rows, scale, probe_scale = basis.T.copy(), 0, 0
     for t, (factor,), (shift,) in _from_last(jacobians, _part_of(progress, steps, 2 * steps)):
         rows, probes = rows @ factor, probes @ factor
-        scale, probe_scale = keep(rows, scale + shift), keep(probes, probe_scale + shift)
+        scale, probe_scale = rescale(rows, scale + shift), rescale(probes, probe_scale + shift)
         if t < steps - exact:
             unit, exponent = _unit(rows)
             largest = np.linalg.eigvalsh(unit @ unit.T)[-1]
@@ -121,24 +121,24 @@ def bound_backward_norms(
 
 
 def transient_growth(jacobians: Any, *, progress: Progress | None = None) -> TransientGrowth:
-    """How large a change of s_0 gets at most, and when: what eigenvalues do not tell.
+    """The largest growth of a small change of s_0, and when it occurs.
 
-    A non-normal matrix can grow a change for long though all its eigenvalues lie inside the unit
-    circle (Trefethen & Embree 2005). jacobians, progress and errors as in ``backward_norms``.
+    A non-normal matrix can amplify a change for many steps although all its eigenvalues lie inside
+    the unit circle (Trefethen & Embree 2005). jacobians, progress, errors: see ``backward_norms``.
 
     >>> found = transient_growth(np.broadcast_to([[0.9, 5.0], [0.0, 0.9]], (100, 2, 2)))
     >>> round(found.largest, 4), found.step, found.log10_norms[[0, 100]].round(4)
     (1.2873, 9, array([ 0.   , -1.831]))
     """
     check_jacobians(jacobians)
-    turned = np.asarray(jacobians[:])[::-1].transpose(0, 2, 1)
-    norms = backward_norms(turned, progress=progress)[::-1]
+    transposed = np.asarray(jacobians[:])[::-1].transpose(0, 2, 1)
+    norms = backward_norms(transposed, progress=progress)[::-1]
     step = int(np.argmax(norms))
     return TransientGrowth(norms, float(norms[step]), step)
 
 
 def check_jacobians(jacobians: Any) -> tuple[int, int]:
-    """(T, S) of what was passed; RnnvizError for another shape."""
+    """T and S; RnnvizError for another shape."""
     shape = tuple(np.shape(jacobians)) if not hasattr(jacobians, "shape") else jacobians.shape
     if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
         raise RnnvizError("error.jacobian_shape", came=tuple(shape))
@@ -146,9 +146,9 @@ def check_jacobians(jacobians: Any) -> tuple[int, int]:
 
 
 def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, Shifts]]:
-    """Blocks of Jacobians F · 2^shift in float64: all F and their shifts, (steps,).
+    """Jacobians F · 2^shift in blocks of steps, in float64: each block's F and shifts, (steps,).
 
-    F's largest entry is within 2^±300, and nothing is rounded. RnnvizError if not finite.
+    The largest entry of F is within 2^±300; scaling is exact. RnnvizError if not finite.
     """
     steps, states = check_jacobians(jacobians)
     if not hasattr(jacobians, "shape"):
@@ -157,7 +157,7 @@ def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, 
     firsts = range(0, steps, size)
     for first in reversed(firsts) if backward else firsts:
         block = np.require(jacobians[first : first + size], np.float64, ("C", "W"))
-        if block.shape != (min(size, steps - first), states, states):  # of a class that is no array
+        if block.shape != (min(size, steps - first), states, states):  # not an ndarray
             raise RnnvizError("error.jacobian_shape", came=block.shape)
         largest = np.maximum(block.max((1, 2)), -block.min((1, 2)))
         bad = ~np.isfinite(largest)
@@ -181,7 +181,7 @@ def _from_first(jacobians: Any, progress: Progress | None) -> Iterator[Values]:
 def _from_last(
     jacobians: Any, progress: Progress | None, *, together: bool = False
 ) -> Iterator[tuple[int, Values, Shifts]]:
-    """First time, factors and shifts of one step after another; ``together``: of many at a time."""
+    """First time, factors and shifts, step by step from the last; ``together``: many at a time."""
     t, _ = steps, _ = check_jacobians(jacobians)
     for factors, shifts in blocks(jacobians, backward=True):
         size = len(factors) if together and progress is None else 1
@@ -192,24 +192,24 @@ def _from_last(
 
 
 def _part_of(progress: Progress | None, first: int, total: int) -> Progress | None:
-    """The same progress for a pass that is only a part of the whole."""
+    """Progress for one pass of several."""
     return progress and (lambda done, _: progress(first + done, total))
 
 
 def tell(progress: Progress | None, done: int, total: int, time: int) -> None:
-    """Calls progress; RnnvizError if it says False."""
+    """Calls progress; RnnvizError if it returns False."""
     if progress is not None and progress(done, total) is False:
         raise RnnvizError("error.cancelled", time=time)
 
 
 def multiply(first: Values, second: Values) -> Values:
-    """The matrix product, by torch: its threads can be told to be few."""
+    """The matrix product, computed by torch, whose number of threads can be set."""
     return (torch.from_numpy(first) @ torch.from_numpy(second)).numpy()
 
 
 @contextmanager
-def few_threads(states: int) -> Generator[None]:
-    """One thread where the matrices are so small that sharing them out costs more than it saves."""
+def threads_for(states: int) -> Generator[None]:
+    """One thread for matrices so small that splitting the work costs more than it saves."""
     before = torch.get_num_threads()
     torch.set_num_threads(before if states >= MANY else 1)
     try:
@@ -219,7 +219,7 @@ def few_threads(states: int) -> Generator[None]:
 
 
 def _unit(product: Values) -> tuple[Values, int]:
-    """The product with its largest entry in [0.5, 1), whose squares stay in range, and the rest."""
+    """The product with its largest entry in [0.5, 1), whose squares stay in range; the exponent."""
     exponent = math.frexp(max(product.max(), -product.min()))[1]
     return np.ldexp(product, -exponent), exponent
 

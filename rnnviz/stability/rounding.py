@@ -1,4 +1,4 @@
-"""The relative spacing of float64, which every tolerance here is a multiple of."""
+"""The machine epsilon of float64, of which every tolerance here is a multiple."""
 
 import numpy as np
 

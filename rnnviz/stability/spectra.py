@@ -1,4 +1,4 @@
-"""Eigenvalues and singular values of the recurrent weights, and what they do and do not decide."""
+"""Eigenvalues and singular values of the recurrent weights, and the bounds they give."""
 
 from typing import Any, NamedTuple
 
@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
-from rnnviz.gradients.backpropagation import parameter
-from rnnviz.gradients.diagnosis import check_part
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
-# The steepest that a nonlinearity gets, Pascanu et al.'s γ.
+# The largest slope of each nonlinearity, Pascanu et al.'s γ.
 STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "identity": 1.0}
 
 
@@ -27,11 +26,11 @@ class Spectrum(NamedTuple):
 
 
 class PascanuBound(NamedTuple):
-    """What the weights of a plain RNN decide by themselves (Pascanu et al. 2013, section 2.1).
+    """Bounds from the weights of a plain RNN alone (Pascanu et al. 2013, section 2.1).
 
-    threshold: 1 / γ. vanishing_is_certain: the largest singular value is below it, which is
-    sufficient. exploding_is_possible: it is above it, which is necessary and not sufficient. The
-    spectral radius decides neither but in a linear network.
+    threshold: 1 / γ. vanishing_is_certain: the largest singular value is below the threshold, a
+    sufficient condition. exploding_is_possible: it is above, a necessary condition only. The
+    spectral radius decides either only in a linear network.
     """
 
     largest_singular_value: float
@@ -47,7 +46,7 @@ def recurrent_spectra(
 ) -> dict[str, Spectrum]:
     """Eigenvalues and singular values of every gate's U, by the gate's name.
 
-    With a projection V, of U V, which takes a step from cell to cell.
+    With a projection V, those of U V, the step from one cell output to the next.
 
     >>> module = torch.nn.RNN(1, 2, bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
@@ -55,16 +54,14 @@ def recurrent_spectra(
     >>> u.radius, u.singular_values.round(4)
     (0.5, array([2.118, 0.118]))
     """
-    number = check_part(trace, layer, direction, 0)
-    u = parameter(trace, "weight_hh", layer, number)
-    v = parameter(trace, "weight_hr", layer, number)
-    assert u is not None
+    part = TracePart(trace, layer, direction)
+    u, v = part.weight_hh, part.parameter("weight_hr")
     gates = np.split(u if v is None else u @ v, len(trace.form.gates))
     return {name: _spectrum(gate) for name, gate in zip(trace.form.gates, gates, strict=True)}
 
 
 def pascanu_bound(trace: Trace, *, layer: int = 0, direction: str = "forward") -> PascanuBound:
-    """Whether a plain RNN's weights alone make its gradients vanish, or let them explode.
+    """Whether a plain RNN's weights alone make gradients vanish, or allow them to explode.
 
     γ is 1 for tanh, relu and identity, 1/4 for sigmoid. RnnvizError for gated cells.
 

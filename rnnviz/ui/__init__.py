@@ -1,1 +1,1 @@
-"""The face: the only part that imports streamlit."""
+"""The app: the only part of the package that imports Streamlit."""

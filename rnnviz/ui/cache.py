@@ -1,8 +1,7 @@
-"""What is kept between reruns and shared by visitors; all of it bounded and never written to."""
+"""Results that are cached between reruns and shared by sessions: bounded, and never modified."""
 
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +17,12 @@ from rnnviz.experiment import (
     run_held,
     run_networks,
 )
+from rnnviz.experiment.characters import CharacterModel, load_character_model
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
 from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.sensitivity import sensitivities_of
 from rnnviz.experiment.stability_limits import Stability
 from rnnviz.explain.unit_order import Order, order_units
-from rnnviz.formats.characters import CharacterModel, load_character_model
 from rnnviz.gradients import (
     Diagnosis,
     PlainPass,
@@ -34,8 +33,9 @@ from rnnviz.gradients import (
 )
 from rnnviz.holding import Hold
 from rnnviz.trace import Trace
+from rnnviz.ui.app_folder import APP
 
-ASSETS = Path(__file__).parents[2] / "assets"
+ASSETS = APP / "assets"
 
 
 @st.cache_resource(max_entries=3, show_spinner=False)
@@ -46,19 +46,19 @@ def character_model(cell: str) -> CharacterModel:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def reading(cell: str, text: str) -> Trace:
-    """The trace of a shipped model reading a text."""
+    """The trace of a shipped model on a text."""
     return character_model(cell).read(text)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def expectations(cell: str, text: str) -> NDArray[np.float64]:
-    """P(next character) after every character of a text, (time, vocabulary)."""
+    """P(next character) at every step of a text, (time, vocabulary)."""
     return character_model(cell).next_character(reading(cell, text))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def unit_order(cell: str, text: str, by: str) -> Order:
-    """The units of a shipped model in an order, over a text."""
+    """The units of a shipped model, sorted by their activity on a text."""
     return order_units(reading(cell, text), by, text)
 
 
@@ -70,12 +70,12 @@ _BY_FIELDS: dict[str | type[Any], Callable[[Any], Any]] = {
 
 @st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=_BY_FIELDS)
 def networks(settings: NetworkSettings) -> dict[str, Trace]:
-    """The traces of the three networks of some settings, by cell."""
+    """The traces of the three networks, by cell."""
     return run_networks(settings)
 
 
 class Measured(NamedTuple):
-    """What the gradients of one network say."""
+    """Gradient norms of one network, their diagnosis, and the plain float32 pass."""
 
     norms: xarray.Dataset
     verdict: Diagnosis
@@ -84,7 +84,7 @@ class Measured(NamedTuple):
 
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_FIELDS)
 def measured(settings: NetworkSettings) -> dict[str, Measured]:
-    """Norms, verdict and plain pass of the three networks, by cell."""
+    """``Measured`` of the three networks, by cell."""
     return of_each(_measure, networks(settings), settings)
 
 
@@ -95,25 +95,25 @@ def _measure(trace: Trace) -> Measured:
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def contributions(settings: NetworkSettings) -> dict[str, xarray.Dataset]:
-    """What each step adds to ∂L/∂U in the three networks, by cell."""
+    """The norm of each step's contribution to ∂L/∂U in the three networks, by cell."""
     return of_each(weight_gradient_norms, networks(settings), settings)
 
 
 @st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=_BY_FIELDS)
 def compared(settings: ComparisonSettings) -> dict[str, Trace]:
-    """The traces of networks side by side, by key; settings as ``Settings.comparison`` gives."""
+    """The traces of the compared networks, by key; settings from ``ComparePage.comparison``."""
     return run_compared(settings, character_model)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def compared_norms(settings: ComparisonSettings) -> dict[str, xarray.Dataset]:
-    """log₁₀ of their gradients' norms, by key."""
+    """log₁₀ of the compared networks' gradient norms, by key."""
     return {key: gradient_norms(trace) for key, trace in compared(settings).items()}
 
 
 @st.cache_resource(max_entries=16, show_spinner=False, hash_funcs=_BY_FIELDS)
 def compared_bits(settings: ComparisonSettings) -> dict[str, NDArray[np.float64]]:
-    """Bits of the next character of a text at every step, by key."""
+    """−log₂ P(next character) at every step of a text, by key."""
     models, traces = models_of(settings, character_model), compared(settings)
     return {key: bits_of(model, traces[key], settings.text) for key, model in models.items()}
 
@@ -127,31 +127,31 @@ def held(
     units: tuple[int, ...],
     start: int,
 ) -> Trace:
-    """The trace of one of them with a gate or state held; no units stand for all."""
+    """The trace of a compared network with a gate or state held; no units means all units."""
     hold = {name: Hold(value, units=units or None, start=start)}
     return run_held(settings, key, hold, character_model)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def sensitivities(settings: ComparisonSettings) -> dict[str, xarray.DataArray]:
-    """What is left of every input in every later state, by key."""
+    """The norm of ∂(state)/∂(input) for every pair of steps, by key."""
     return sensitivities_of(compared(settings))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False, hash_funcs=_BY_FIELDS)
 def remembered(settings: NetworkSettings, name: str) -> Remembered:
-    """What fresh networks of one kind remember; settings as ``claimed_of`` gives them."""
+    """How many steps untrained networks remember; settings from ``claimed_of``."""
     return measure_claim(settings, name)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def stabilities() -> OrderedDict[str, dict[str, Stability]]:
-    """Stability by settings, kept by ``keep``: worked out with progress, which can be cancelled."""
+    """Stability by settings, filled by ``keep``: its computation reports progress and can stop."""
     return OrderedDict()
 
 
 def keep(store: OrderedDict[str, Any], key: str, value: Any, *, most: int = 16) -> None:
-    """Puts a value in, and the oldest out where there are more than so many."""
+    """Stores a value; drops the oldest beyond ``most``."""
     store[key] = value
     while len(store) > most:
         store.popitem(last=False)

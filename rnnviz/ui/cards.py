@@ -1,4 +1,4 @@
-"""How every card stands: its heading, its notes, its figures."""
+"""What every card is made of: a heading, notes and figures."""
 
 import math
 from html import escape
@@ -14,28 +14,28 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def heading(text: str) -> None:
-    """What a card is about."""
+    """Draws the heading of a card."""
     st.html(f"<p class='rnnviz-heading'>{escape(text)}</p>")
 
 
 def note(text: str) -> None:
-    """A sentence in small print."""
+    """Draws a sentence in small print."""
     st.html(small_print(text))
 
 
 def small_print(text: str) -> str:
-    """The same as HTML, for ``show_words``."""
+    """The HTML of a sentence in small print."""
     return f"<p class='rnnviz-note'>{escape(text)}</p>"
 
 
 def show_figure(name: str, figure: go.Figure | Drawing, words: Labels) -> None:
-    """A figure under the key ``figure_<name>``, with the text that stands for it."""
+    """Draws a figure under the key ``figure_<name>``, with its alternative text."""
     alt, failed = words[f"alt.{name}"], words["figure.failed"]
     show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed)
 
 
 def write_power(log10: float) -> str:
-    """A number given by its logarithm: as it is where it is handy, else times a power of ten."""
+    """A number given by its logarithm: in full from 0.001 to 100,000, else as a power of ten."""
     if not math.isfinite(log10):
         return {-math.inf: "0", math.inf: "∞"}.get(log10, "NaN")
     if -3 < log10 < 5:
@@ -43,4 +43,4 @@ def write_power(log10: float) -> str:
     mantissa, exponent = f"{10 ** (log10 % 1):.1f}", math.floor(log10)
     if mantissa == "10.0":
         mantissa, exponent = "1.0", exponent + 1
-    return f"{mantissa} × 10{str(exponent).translate(SUPERSCRIPT)}"
+    return f"{mantissa}\u00a0×\u00a010{str(exponent).translate(SUPERSCRIPT)}"

@@ -1,94 +1,87 @@
-"""What every page stands in: its title, the look, the language, and what the address asked for."""
+"""The frame of every page: menu, style, title, language, and the problems of the address."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
-from pydantic import BaseModel
 
-from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import LanguageName, NetworkSettings, Settings
+from rnnviz.experiment import PageSettings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
+from rnnviz.ui.address import (
+    has_changed,
+    read_address,
+    reader_language,
+    restore_widgets,
+    take_pending,
+)
 from rnnviz.ui.cache import ASSETS
-from rnnviz.ui.components.follow import Live
-from rnnviz.ui.components.reconnect import wake_up
+from rnnviz.ui.components.reconnect import connect
+from rnnviz.ui.pages import PAGES
+from rnnviz.ui.session import session
+from rnnviz.ui.theme import is_dark
+
+Settings = TypeVar("Settings", bound=PageSettings)
 
 CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
-_dark: ContextVar[bool | None] = ContextVar("dark", default=None)
-
-
-MAY_BE_NONE = [name for name, value in Settings() if value is None]
-# In the order of the menu, the first is /.
-PAGES = {
-    "step": ":material/skip_next:",
-    "gradients": ":material/trending_down:",
-    "compare": ":material/view_column:",
-}
 
 
 def navigate() -> None:
-    """The whole of app.py: the menu, and the page that was asked for."""
-    _read_address()
-    words = labels(st.session_state.language)
+    """Runs the app: shows the menu, reads the address and runs the requested page."""
+    session.run += 1
+    restore_widgets()
+    language = reader_language()
+    words = labels(language)
     st.set_page_config(page_title="rnnviz", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     st.logo(ASSETS / f"logo_{'dark' if is_dark() else 'light'}.svg", size="large")
     pages = {
         name: st.Page(
             f"pages/{name}.py",
             title=words[f"page.{name}.menu"],
-            icon=icon,
+            icon=page.icon,
             default=name == next(iter(PAGES)),
         )
-        for name, icon in PAGES.items()
+        for name, page in PAGES.items()
     }
-    st.session_state.framed = True
-    page = st.navigation(list(pages.values()))
-    wanted = pages.get(st.session_state.pop("wanted", ""), page)
-    if wanted.url_path != page.url_path:
-        st.switch_page(wanted, query_params=st.query_params.to_dict())
-    page.run()
+    opened = st.navigation(list(pages.values()))
+    requested, session.requested_page = session.requested_page, None
+    if requested is not None and pages[requested].url_path != opened.url_path:
+        st.switch_page(pages[requested], query_params=st.query_params.to_dict())
+    name = next(name for name, page in pages.items() if page.url_path == opened.url_path)
+    read_address(name)
+    take_pending(name)
+    connect(session.run, list(PAGES[name].settings.model_fields))
+    if st.session_state.language != language:
+        st.rerun()  # the menu is in the language of the address before
+    opened.run()
 
 
 def open_page(page: str) -> Labels:
-    """The page's frame; returns the words of the reader's language."""
-    if "framed" not in st.session_state:
-        # A fresh server runs a page's file without app.py at the first request to its address.
-        st.session_state.wanted = page
+    """Draws the page's frame; returns the texts of the reader's language."""
+    if session.page is None:
+        # A fresh server runs a page's script without app.py at the first request to its address.
+        session.requested_page = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
-    # in a run without app.py, as in a test, nothing else brings back what widgets took with them
-    for name, before in st.session_state.kept:
+    # a run of this script alone, as in a test, has not restored what Streamlit dropped
+    for name, before in session.kept.items():
         st.session_state.setdefault(name, before)
     language = st.session_state.language
     words = labels(language)
-    st.session_state.run = st.session_state.get("run", 0) + 1
-    wake_up(st.session_state.run)
-    st.html(f"<style>{_colours()}{CSS}</style>")
+    st.html(f"<style>{page_colours()}{CSS}</style>")
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
-    # What the address got wrong stands there until the reader changes something.
-    for problem in () if _has_changed() else st.session_state.problems:
-        st.warning(_as_it_stands(problem.message(language)), icon=":material/link_off:")
+    # in a container with or without problems: Streamlit identifies a fragment by what precedes it
+    with st.container(key="problems"):
+        for problem in () if has_changed() else session.problems:  # until the reader changes one
+            st.warning(_literal(problem.message(language)), icon=":material/link_off:")
     return words
 
 
-def _has_changed() -> bool:
-    """Whether the reader has changed anything since the address was read."""
-    # what the address left open, a unit or a gate, the page has filled in by itself
-    now, first = current(), st.session_state.first
-    return any(value not in (None, getattr(now, name)) for name, value in first)
-
-
-def _as_it_stands(message: str) -> str:
-    """A message with what Markdown would take for its own escaped: it repeats an address."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", message)
-
-
-def _colours() -> str:
+def page_colours() -> str:
+    """The CSS variables of the page's colours."""
     colours = palette(dark=is_dark())
     return (
         f":root {{--rnnviz-card: {colours.ground}; --rnnviz-line: {colours.line};"
@@ -96,61 +89,8 @@ def _colours() -> str:
     )
 
 
-def _read_address() -> None:
-    """An address that is not the page's own becomes the widgets' values; then these are kept.
-
-    It is another one at the first run and after a link to a scene; a bare one, as the menu gives,
-    asks for nothing. A widget that comes back with other labels or limits forgets what it held; a
-    value that the script has set itself it takes over.
-    """
-    state, query = st.session_state, st.query_params.to_dict()
-    known = "problems" in state
-    if known:
-        for name, before in state.kept:
-            # Streamlit may drop a widget's value between pages, or in a run that is cut short
-            now = state.get(name, before)
-            state[name] = now if now is not None or name in MAY_BE_NONE else before
-        if not query or query == state.address:
-            return
-    settings, problems = Settings.from_query(query, _spoken())
-    for name, value in settings:
-        # a link within the app speaks of networks; it leaves text and language as they are
-        if not known or name in query or name in NetworkSettings.model_fields:
-            state[name] = value
-    state.address, state.address_read, state.problems = query, True, problems
-    state.read_text = state.text if known else settings.text
-    state.first = current()
-
-
-def _spoken() -> LanguageName:
-    """The language that the reader's browser asks for, of those there are."""
-    return "ko" if (st.context.locale or "").split("-")[0] == "ko" else "en"
-
-
-def current() -> Settings:
-    """The settings as the widgets hold them, with the last text that could be read."""
-    state = st.session_state
-    # a widget that is not drawn any more takes its value with it
-    values = dict(state.kept) if "kept" in state else {}
-    values |= {name: state[name] for name in Settings.model_fields if name in state}
-    state.kept = Settings.model_validate(values | {"text": state.read_text})
-    return state.kept
-
-
-def write_address(settings: Settings, page: type[BaseModel]) -> None:
-    """The address of this view, of the fields that the page has; written only where it changes."""
-    if settings.gate == GATES_AS_READ[settings.cell][0]:  # what the page shows by itself
-        settings = settings.model_copy(update={"gate": None})
-    query = settings.to_query(_spoken(), page.model_fields)
-    state = st.session_state
-    state.address = query
-    # A link to the same page tells the script its query and leaves the browser's address as it was.
-    if st.query_params.to_dict() != query or state.pop("address_read", False):
-        st.query_params.from_dict(query)
-
-
 def input_language(words: Labels) -> None:
-    """The one switch of language, at the foot of the sidebar."""
+    """The language switch at the bottom of the sidebar."""
     with st.sidebar:
         st.segmented_control(
             words["control.language"],
@@ -162,57 +102,18 @@ def input_language(words: Labels) -> None:
 
 
 def show_error(error: RnnvizError, words: Labels) -> None:
-    """An error in the reader's words, where the thing itself would stand."""
-    st.error(_as_it_stands(error.message(words.language)), icon=":material/error:")
+    """Shows an error in the reader's language, in place of what it prevents."""
+    st.error(_literal(error.message(words.language)), icon=":material/error:")
 
 
 def show_part(part: Callable[[Settings, Labels], None], settings: Settings, words: Labels) -> None:
-    """A part of a page, or in its place the error that kept it from being shown."""
+    """Shows a part of a page, or the error that prevents it."""
     try:
         part(settings, words)
     except RnnvizError as error:
         show_error(error, words)
 
 
-def is_dark() -> bool:
-    """Whether the reader's theme is dark."""
-    known = _dark.get()
-    return st.context.theme.type == "dark" if known is None else known
-
-
-@contextmanager
-def seen_by(*, dark: bool) -> Iterator[None]:
-    """Makes figures for a reader whose page is not run meanwhile."""
-    before = _dark.set(dark)
-    try:
-        yield
-    finally:
-        _dark.reset(before)
-
-
-def live(
-    page: str,
-    write: Callable[[Settings], None],
-    alone: Callable[[Settings], Collection[str]] = lambda _: (),
-) -> Live:
-    """What a slider is told whose page follows it; ``write``: writes that page's address.
-
-    alone: the settings by which nothing changes on the page but what follows them by itself.
-    """
-    ran = current()
-    before = alone(ran) if not st.session_state.problems else ()
-
-    def keep(name: str) -> bool:
-        settings = current()
-        if name not in before or name not in alone(settings):
-            return False
-        # Streamlit sends what changes at one moment in one message, for one fragment or the page.
-        # What was None the page has filled in by itself.
-        others = ((other, was) for other, was in ran if other not in before)
-        if any(was not in (None, getattr(settings, other)) for other, was in others):
-            return False
-        write(settings)
-        return True
-
-    state = st.session_state
-    return Live(page, state.language, is_dark(), state.run, before, keep)
+def _literal(message: str) -> str:
+    """The message with all Markdown escaped: it may repeat text of an address."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", message)

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 
-from rnnviz.experiment import SCENES, Settings
+from rnnviz.experiment import SCENES, ComparePage, NetworkSettings, PageSettings
 from rnnviz.locale import labels
 from rnnviz.ui.cache import measured
 
 PARTS = (
     "frame",
-    "following",
+    "live_figures",
     "step.cards",
     "step.controls",
     "gradients.controls",
@@ -24,11 +24,11 @@ TURN = 0.0005
 # Side by side, beside what the page shows at first: all forms, layers, directions, and a hold.
 COMPARED: tuple[dict[str, str], ...] = (
     {},
-    {"looked_at": "gru"},
-    {"looked_at": "rnn"},
-    {"reads": "signal", "hold_name": "hidden_state"},
-    {"reads": "signal", "networks": "lstm_peephole,lstm_coupled"},
-    {"reads": "signal", "networks": "gru_reset_before,gru.2.both,lstm.2.both,rnn.2.both"},
+    {"selected": "gru"},
+    {"selected": "rnn"},
+    {"input_source": "signal", "hold_name": "hidden_state"},
+    {"input_source": "signal", "networks": "lstm_peephole,lstm_coupled"},
+    {"input_source": "signal", "networks": "gru_reset_before,gru.2.both,lstm.2.both,rnn.2.both"},
 )
 
 
@@ -37,28 +37,28 @@ def make_ready() -> None:
     sys.setswitchinterval(TURN)
     for part in PARTS:
         import_module(f"rnnviz.ui.{part}")
-    measured(Settings().network())
+    measured(NetworkSettings())
 
 
 def compile_ahead() -> None:
     """Has all compiled that the pages use, which is kept: ``make app`` does so once a machine."""
-    from rnnviz.ui.following import PAGES
-    from rnnviz.ui.frame import seen_by
+    from rnnviz.ui.live_figures import PAGES
+    from rnnviz.ui.theme import seen_by
 
     with seen_by(dark=False):
         for page, settings in _views():
             makers = PAGES[page].of(settings, labels("en"))
-            for _ in makers.parts([*makers.figures, *makers.words]):
+            for _ in makers.lines([*makers.figures, *makers.texts]):
                 pass
 
 
-def _views() -> Iterator[tuple[str, Settings]]:
+def _views() -> Iterator[tuple[str, PageSettings]]:
     """Pages, and settings under which they use all there is."""
     for scene in SCENES.values():
         for loss in ("last", "all"):
-            yield "gradients", Settings.model_validate(dict(scene) | {"loss": loss})
-    for settings in COMPARED:
-        yield "compare", Settings.model_validate(settings)
+            yield "gradients", scene.model_copy(update={"loss": loss})
+    for query in COMPARED:
+        yield "compare", ComparePage.from_query(query)[0]
 
 
 if __name__ == "__main__":

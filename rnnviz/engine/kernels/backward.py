@@ -1,18 +1,15 @@
-"""Gradients step by step back through time, compiled.
+"""Compiled backward loops: backpropagation through time of every cell.
 
-Everything else is one array operation over all time steps (``replay``). Gates come in
-the module's float type; gradients are worked out in the type of the array that takes them.
-Arrays: (time, batch, rows), rows = gates × hidden in torch's order. δ is the total derivative of
-the loss; ``output_grad`` is ∂ℓ/∂output, what the loss itself puts in at each step.
+Arrays: (time, batch, rows), rows = gates × hidden in torch's order. Gates come in the module's
+float type; gradients are computed in the type of the arrays that receive them. δ is the total
+derivative of the loss; ``output_grad`` is ∂ℓ/∂output, the upstream gradient at each step.
 
-Beyond the float range gradients go as x · 2^e with one whole number e a (time, batch) row, which
-rounds nothing: where ``scale`` is given, (time + 1, batch) with zeros in its last row, it takes
-each row's e, and ``output_grad_scale``, (time, batch), holds those of ``output_grad``. ``kept`` is where
-rows are kept then, by ``room_for``.
+Outside the float range gradients are rows x · 2^e with one integer e per (time, batch) row, so
+that scaling rounds nothing: ``scaling`` (a ``Scaling``) holds the exponents, None means e = 0.
 
-``held``, (time, batch, columns), is true where a gate or state is held at a value: nothing flows
-back through it. Its columns: the cell's gates, then a cell state, then the hidden state. Empty
-where nothing is held.
+``held``: ``HeldRNN``, ``HeldGRU`` or ``HeldLSTM`` of (time, batch, unit) arrays, NaN where free;
+no gradient flows through a held entry. None if nothing is held: numba compiles that case apart,
+without its tests, which is a fifth faster for a GRU.
 """
 
 import math
@@ -22,32 +19,31 @@ import numpy as np
 
 from rnnviz.engine.kernels.compiling import compiled
 
-# Rows are kept around 2^600, and let be within 2^±100 of that: below are 1,600 more binary places
-# for entries that are small now and the only ones left later; above, room for one step to grow by
-# 2^300. Where weights are larger than that, rows are kept lower.
-KEPT, AROUND, ROOM = 600, 100, 300
-MOST = 1200  # binary places that one step may grow by; rows would be kept too low for more
-# Entries of U up to which the BLAS, which shares a product out among threads, costs more than it
-# saves where one row is multiplied: for each product another thread waits and keeps its core busy,
-# and only one product at a time is shared out. Not in float32, near whose end the order of a sum
-# shows (``plain_pass``).
-SHARED_FROM = 2**18
-RNN_FORMS = ("tanh", "relu", "sigmoid", "identity")  # of rnn_gradients, by number
+# A row is rescaled to 2^600 once its largest entry is more than 2^100 away from there. Below are
+# 1,600 binary orders for entries that are small now and may be the only ones left later; above,
+# one step may grow by 2^300. For larger weights rows are kept lower.
+KEPT, TOLERANCE, GROWTH = 600, 100, 300
+MAX_GROWTH = 1200  # binary orders that one step may grow by
+# Up to this many entries of U a hand-written product of one float64 row beats BLAS, whose threads
+# wait for each other. Float32 always goes by BLAS: near the end of its range the order of a sum
+# shows in the result (``plain_pass``).
+BLAS_FROM = 2**18
+NONLINEARITIES = ("tanh", "relu", "sigmoid", "identity")  # the RNN kernels take an index
 
 
 def growth(*weights: Any) -> int:
-    """The binary places that a row can grow by when it is multiplied by all of these."""
+    """Binary orders that a row can grow by when it is multiplied by all of these matrices."""
     return sum(math.frexp(abs(w).max(initial=0.0))[1] + len(w).bit_length() for w in weights)
 
 
-def room_for(places: int) -> int:
-    """The binary exponent at which to keep rows that one step multiplies by up to 2^places."""
-    return KEPT - max(0, places - ROOM)
+def kept_exponent(orders: int) -> int:
+    """The exponent to keep rows near if one step multiplies them by up to 2^orders."""
+    return KEPT - max(0, orders - GROWTH)
 
 
 @compiled
 def _exponent(first: Any, second: Any) -> int:
-    """Exponent e with the largest entry of both rows in [2^(e−1), 2^e); very low if all are 0."""
+    """Exponent e with the largest entry of both rows in [2^(e−1), 2^e); −2^40 if all are 0."""
     top = 0.0
     for j in range(len(first)):
         top = max(top, abs(first[j]))
@@ -58,7 +54,7 @@ def _exponent(first: Any, second: Any) -> int:
 
 @compiled
 def _shift(row: Any, by: int) -> None:
-    """Row · 2^by."""
+    """Multiplies a row by 2^by, in place."""
     by = min(max(by, -5000), 5000)
     for j in range(len(row)):
         row[j] = math.ldexp(row[j], by)
@@ -68,13 +64,13 @@ def _shift(row: Any, by: int) -> None:
 def _align(
     d_h: Any, d_c: Any, scale: int, output_grad: Any, output_grad_scale: int, kept: int
 ) -> tuple[int, float]:
-    """The scale for one row of one step, and what to multiply ``output_grad`` by to stand at it.
+    """The exponent of one row of one step, and the factor that brings ``output_grad`` to it.
 
-    d_h, d_c: what is carried from the step after, at ``scale``; shifted in place to the new one.
+    d_h, d_c: gradients carried from the step after, with exponent ``scale``; rescaled in place.
     """
     carried = scale + _exponent(d_h, d_c)
     largest = max(carried, output_grad_scale + _exponent(output_grad, output_grad[:0]))
-    if largest > -(1 << 39) and not -AROUND <= largest - scale - kept <= AROUND:
+    if largest > -(1 << 39) and not -TOLERANCE <= largest - scale - kept <= TOLERANCE:
         _shift(d_h, scale - largest + kept)
         _shift(d_c, scale - largest + kept)
         scale = largest - kept
@@ -83,7 +79,7 @@ def _align(
 
 @compiled
 def _multiply_row(row: Any, u: Any, found: Any) -> None:
-    """Row times u into found, four rows of u at a time."""
+    """Writes row @ u to found, four rows of u at a time."""
     whole = len(u) - len(u) % 4
     found[:] = 0
     for k in range(0, whole, 4):
@@ -98,10 +94,10 @@ def _multiply_row(row: Any, u: Any, found: Any) -> None:
 
 @compiled
 def _pass_back(d_a: Any, u: Any, d_h: Any) -> None:
-    """Uᵀ δa into d_h; where δa has come to be all 0 without reading U, which is finite."""
+    """Writes Uᵀ δa to d_h; does not read U, which is finite, once δa is all 0."""
     if not d_a.any():
         d_h[:] = 0
-    elif len(d_a) == 1 and u.itemsize == 8 and u.size <= SHARED_FROM:
+    elif len(d_a) == 1 and u.itemsize == 8 and u.size <= BLAS_FROM:
         _multiply_row(d_a[0], u, d_h[0])
     else:
         np.dot(d_a, u, d_h)
@@ -109,44 +105,43 @@ def _pass_back(d_a: Any, u: Any, d_h: Any) -> None:
 
 @compiled
 def rnn_gradients(
-    h: Any,
-    form: int,
+    states: Any,
+    nonlinearity: int,
     output_grad: Any,
     u: Any,
-    d_h: Any,
-    d_a: Any,
-    d_h0: Any,
+    out: Any,
     held: Any,
-    output_grad_scale: Any = None,
-    scale: Any = None,
-    kept: int = KEPT,
+    scaling: Any = None,
 ) -> None:
     """δh_t = output_grad_t + Uᵀ δa_{t+1};  δa_t = φ′(a_t) δh_t.
 
-    form: φ by its number in RNN_FORMS; φ′ = 1 − h², [h > 0], h (1 − h) or 1.
+    nonlinearity: index of φ in NONLINEARITIES; φ′ = 1 − h², [h > 0], h (1 − h) or 1.
+    states: RNNStates. out: StateGradients.
     """
+    (h,) = states
+    d_h, d_a, d_h0 = out
     steps, batch, hidden = h.shape
-    holding = len(held) > 0
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         for b in range(batch):
             by = d_h.dtype.type(1)
-            if scale is not None:
-                row, row_scale = output_grad[t, b], output_grad_scale[t, b]
+            if scaling is not None:
+                row, row_scale = output_grad[t, b], scaling.output_grad[t, b]
+                scale = scaling.rows
                 scale[t, b], by = _align(
-                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, kept
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, scaling.kept
                 )
             for j in range(hidden):
                 y = d_h.dtype.type(h[t, b, j])
                 d = by * output_grad[t, b, j] + d_h0[b, j]
                 d_h[t, b, j] = d
-                if holding and held[t, b, j]:
+                if held is not None and not math.isnan(held.hidden_state[t, b, j]):
                     d_a[t, b, j] = 0
-                elif form == 1:
+                elif nonlinearity == 1:
                     d_a[t, b, j] = 0 if y <= 0 else d  # not 0 · d, which may be NaN
-                elif form == 2:
+                elif nonlinearity == 2:
                     d_a[t, b, j] = y * (1 - y) * d
-                elif form == 3:
+                elif nonlinearity == 3:
                     d_a[t, b, j] = d
                 else:
                     d_a[t, b, j] = (1 - y * y) * d
@@ -155,114 +150,102 @@ def rnn_gradients(
 
 @compiled
 def gru_gradients(
-    s: Any,
-    m: Any,
-    h: Any,
-    h_0: Any,
-    output_grad: Any,
-    u: Any,
-    d_h: Any,
-    d_a: Any,
-    d_h0: Any,
-    held: Any,
-    output_grad_scale: Any = None,
-    scale: Any = None,
-    kept: int = KEPT,
+    states: Any, h_0: Any, output_grad: Any, u: Any, out: Any, held: Any, scaling: Any = None
 ) -> None:
     """δh_t = output_grad_t + z_{t+1} δh_{t+1} + Uᵀ (δa_r, δa_z, r δa_n)_{t+1}.
 
     δa_n = (1 − z)(1 − n²) δh;  δa_z = (h_{t−1} − n) z (1 − z) δh;  δa_r = m r (1 − r) δa_n.
 
-    s: gates r, z, n side by side; m: U_n h_{t−1} + b_hn.
+    states: GRUStates. out: StateGradients.
     """
+    s, m, h = states
+    d_h, d_a, d_h0 = out
     steps, batch, hidden = h.shape
     real = d_h.dtype.type
     towards_u = np.empty((batch, 3 * hidden), d_h.dtype)
-    holding = len(held) > 0
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = h_0 if t == 0 else h[t - 1]
         for b in range(batch):
             by = real(1)
-            if scale is not None:
-                row, row_scale = output_grad[t, b], output_grad_scale[t, b]
+            if scaling is not None:
+                row, row_scale = output_grad[t, b], scaling.output_grad[t, b]
+                scale = scaling.rows
                 scale[t, b], by = _align(
-                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, kept
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, scaling.kept
                 )
             for j in range(hidden):
                 r, z = real(s[t, b, j]), real(s[t, b, hidden + j])
                 n = real(s[t, b, 2 * hidden + j])
                 d = by * output_grad[t, b, j] + d_h0[b, j]
                 d_h[t, b, j] = d
-                if holding and held[t, b, 3 * hidden + j]:
+                if held is not None and not math.isnan(held.hidden_state[t, b, j]):
                     d = real(0)
                 d_n = (1 - z) * (1 - n * n) * d
-                if holding and held[t, b, 2 * hidden + j]:
+                if held is not None and not math.isnan(held.hidden_candidate[t, b, j]):
                     d_n = real(0)
                 d_r = real(m[t, b, j]) * r * (1 - r) * d_n
                 d_z = (real(previous[b, j]) - n) * z * (1 - z) * d
-                if holding:
-                    d_r = real(0) if held[t, b, j] else d_r
-                    d_z = real(0) if held[t, b, hidden + j] else d_z
+                if held is not None:
+                    d_r = real(0) if not math.isnan(held.reset_gate[t, b, j]) else d_r
+                    d_z = real(0) if not math.isnan(held.update_gate[t, b, j]) else d_z
                 d_a[t, b, j], d_a[t, b, hidden + j], d_a[t, b, 2 * hidden + j] = d_r, d_z, d_n
                 towards_u[b, j], towards_u[b, hidden + j] = d_r, d_z
                 towards_u[b, 2 * hidden + j] = r * d_n
         _pass_back(towards_u, u, d_h0)
         for b in range(batch):
             for j in range(hidden):
-                if not holding or not held[t, b, 3 * hidden + j]:
+                if held is None or math.isnan(held.hidden_state[t, b, j]):
                     d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
 
 
 @compiled
 def gru_reset_before_gradients(
-    s: Any,
-    h: Any,
+    states: Any,
     h_0: Any,
     output_grad: Any,
     u: Any,
     u_n: Any,
-    d_h: Any,
-    d_a: Any,
-    d_h0: Any,
+    out: Any,
     held: Any,
-    output_grad_scale: Any = None,
-    scale: Any = None,
-    kept: int = KEPT,
+    scaling: Any = None,
 ) -> None:
     """δh_t = output_grad_t + z_{t+1} δh_{t+1} + (U_rᵀ δa_r + U_zᵀ δa_z + r U_nᵀ δa_n)_{t+1}.
 
     δa_n = (1 − z)(1 − n²) δh;  δa_z = (h_{t−1} − n) z (1 − z) δh;
     δa_r = h_{t−1} r (1 − r) U_nᵀ δa_n.
 
-    s: gates r, z, n side by side; u: the rows of U_r and U_z; u_n: those of U_n.
+    states: GRUStates without m. u: the rows of U_r and U_z; u_n: those of U_n.
+    out: StateGradients.
     """
+    s, _, h = states
+    d_h, d_a, d_h0 = out
     steps, batch, hidden = h.shape
     real = d_h.dtype.type
     towards_u, towards_n = np.empty((batch, 2 * hidden), d_h.dtype), np.empty_like(d_h0)
     by_reset = np.empty_like(d_h0)
-    holding = len(held) > 0
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = h_0 if t == 0 else h[t - 1]
         for b in range(batch):
             by = real(1)
-            if scale is not None:
-                row, row_scale = output_grad[t, b], output_grad_scale[t, b]
+            if scaling is not None:
+                row, row_scale = output_grad[t, b], scaling.output_grad[t, b]
+                scale = scaling.rows
                 scale[t, b], by = _align(
-                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, kept
+                    d_h0[b], d_h0[b, :0], scale[t + 1, b], row, row_scale, scaling.kept
                 )
             for j in range(hidden):
                 z, n = real(s[t, b, hidden + j]), real(s[t, b, 2 * hidden + j])
                 d = by * output_grad[t, b, j] + d_h0[b, j]
                 d_h[t, b, j] = d
-                if holding and held[t, b, 3 * hidden + j]:
+                if held is not None and not math.isnan(held.hidden_state[t, b, j]):
                     d = real(0)
                 d_n = (1 - z) * (1 - n * n) * d
                 d_z = (real(previous[b, j]) - n) * z * (1 - z) * d
-                if holding:
-                    d_n = real(0) if held[t, b, 2 * hidden + j] else d_n
-                    d_z = real(0) if held[t, b, hidden + j] else d_z
+                if held is not None:
+                    d_n = real(0) if not math.isnan(held.hidden_candidate[t, b, j]) else d_n
+                    d_z = real(0) if not math.isnan(held.update_gate[t, b, j]) else d_z
                 d_a[t, b, hidden + j], d_a[t, b, 2 * hidden + j] = d_z, d_n
                 towards_u[b, hidden + j], towards_n[b, j] = d_z, d_n
         _pass_back(towards_n, u_n, by_reset)
@@ -270,64 +253,63 @@ def gru_reset_before_gradients(
             for j in range(hidden):
                 r = real(s[t, b, j])
                 d_r = real(previous[b, j]) * r * (1 - r) * by_reset[b, j]
-                if holding and held[t, b, j]:
+                if held is not None and not math.isnan(held.reset_gate[t, b, j]):
                     d_r = real(0)
                 d_a[t, b, j] = towards_u[b, j] = d_r
         _pass_back(towards_u, u, d_h0)
         for b in range(batch):
             for j in range(hidden):
                 d_h0[b, j] += real(s[t, b, j]) * by_reset[b, j]
-                if not holding or not held[t, b, 3 * hidden + j]:
+                if held is None or math.isnan(held.hidden_state[t, b, j]):
                     d_h0[b, j] += real(s[t, b, hidden + j]) * d_h[t, b, j]
 
 
 @compiled
 def lstm_gradients(
-    s: Any,
-    c: Any,
+    states: Any,
     c_0: Any,
-    q: Any,
     output_grad: Any,
-    u: Any,
-    v: Any,
-    p: Any,
+    weights: Any,
     coupled: bool,
-    d_h: Any,
-    d_c: Any,
-    d_a: Any,
-    d_h0: Any,
-    d_c0: Any,
+    out: Any,
     held: Any,
-    output_grad_scale: Any = None,
-    scale: Any = None,
-    kept: int = KEPT,
+    scaling: Any = None,
 ) -> None:
-    """δh_t = output_grad_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + p_o δa_o + κ_{t+1}, q = tanh c_t.
+    """δh_t = output_grad_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + p_o δa_o + κ_{t+1}.
 
-    κ = f δc + p_i δa_i + p_f δa_f;  p: peepholes p_i, p_f, p_o, or no rows.
+    q = tanh c;  κ = f δc + p_i δa_i + p_f δa_f;
     δa_i = g i (1 − i) δc;  δa_f = c_{t−1} f (1 − f) δc;  δa_g = i (1 − g²) δc;
-    δa_o = q o (1 − o) δm, with δm = δh, or Vᵀ δh where a projection V of any rows stands.
+    δa_o = q o (1 − o) δm, with δm = δh, or Vᵀ δh with a projection V.
     coupled, i = 1 − f: δa_i = 0 and δa_f = (c_{t−1} − g) f (1 − f) δc.
+
+    states: LSTMStates. weights: LSTMWeights. out: LSTMGradients.
     """
+    s, c, q, _ = states
+    u, v, p = weights
+    d_h, d_c, d_a, d_h0, d_c0 = out
     steps, batch, hidden = c.shape
     real = d_h.dtype.type
     width = d_h.shape[2]
     projected, peephole = v.shape[0] > 0, p.shape[0] > 0
     d_m, d_y = np.empty((batch, hidden), d_h.dtype), np.empty((batch, width), d_h.dtype)
-    holding = len(held) > 0
     d_h0[:] = 0
     d_c0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = c_0 if t == 0 else c[t - 1]
         for b in range(batch):
             by = real(1)
-            if scale is not None:
-                row, row_scale = output_grad[t, b], output_grad_scale[t, b]
-                scale[t, b], by = _align(d_h0[b], d_c0[b], scale[t + 1, b], row, row_scale, kept)
+            if scaling is not None:
+                row, row_scale = output_grad[t, b], scaling.output_grad[t, b]
+                scale = scaling.rows
+                scale[t, b], by = _align(
+                    d_h0[b], d_c0[b], scale[t + 1, b], row, row_scale, scaling.kept
+                )
             for j in range(width):
                 d = by * output_grad[t, b, j] + d_h0[b, j]
                 d_h[t, b, j] = d
-                d_y[b, j] = real(0) if holding and held[t, b, 5 * hidden + j] else d
+                d_y[b, j] = d
+                if held is not None and not math.isnan(held.hidden_state[t, b, j]):
+                    d_y[b, j] = 0
         if projected:
             _pass_back(d_y, v, d_m)
         else:
@@ -338,24 +320,24 @@ def lstm_gradients(
                 g, o = real(s[t, b, 2 * hidden + j]), real(s[t, b, 3 * hidden + j])
                 q_t, c_t = real(q[t, b, j]), real(previous[b, j])
                 d_o = q_t * o * (1 - o) * d_m[b, j]
-                if holding and held[t, b, 3 * hidden + j]:
+                if held is not None and not math.isnan(held.output_gate[t, b, j]):
                     d_o = real(0)
                 d = d_c0[b, j] + o * (1 - q_t * q_t) * d_m[b, j]
                 if peephole:
                     d += p[2, j] * d_o
                 d_c[t, b, j] = d
-                if holding and held[t, b, 4 * hidden + j]:
+                if held is not None and not math.isnan(held.cell_state[t, b, j]):
                     d = real(0)
                 by_i = g * d
                 d_g = i * (1 - g * g) * d
-                if holding:
-                    by_i = real(0) if held[t, b, j] else by_i
-                    d_g = real(0) if held[t, b, 2 * hidden + j] else d_g
+                if held is not None:
+                    by_i = real(0) if not math.isnan(held.input_gate[t, b, j]) else by_i
+                    d_g = real(0) if not math.isnan(held.cell_candidate[t, b, j]) else d_g
                 if coupled:
                     d_i, d_f = real(0), (c_t * d - by_i) * f * (1 - f)
                 else:
                     d_i, d_f = by_i * i * (1 - i), c_t * f * (1 - f) * d
-                if holding and held[t, b, hidden + j]:
+                if held is not None and not math.isnan(held.forget_gate[t, b, j]):
                     d_f = real(0)
                 d_a[t, b, j], d_a[t, b, hidden + j] = d_i, d_f
                 d_a[t, b, 2 * hidden + j], d_a[t, b, 3 * hidden + j] = d_g, d_o
@@ -367,7 +349,7 @@ def lstm_gradients(
 
 @compiled
 def forget_path(f: Any, source: Any, source_scale: Any, d: Any, scale: Any) -> None:
-    """D_t = source_t + f_{t+1} D_{t+1}, as rows of d · 2^scale; source: rows · 2^source_scale."""
+    """D_t = source_t + f_{t+1} D_{t+1}, rows d · 2^scale; source: rows · 2^source_scale."""
     steps, batch, hidden = source.shape
     carried = np.zeros((batch, hidden))
     for t in range(steps - 1, -1, -1):

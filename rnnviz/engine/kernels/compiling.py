@@ -1,8 +1,9 @@
-"""Python functions as machine code.
+"""Compilation by numba, cached on disk.
 
 Numba's disk cache only sees changes to the function's own file, so functions that call each other
-share a file. The cache is a convenience: what cannot be written is not kept, and what cannot be
-read is compiled again and replaced.
+share a file. Constants from another file, and the field order of NamedTuples, are frozen into the
+cache: kernels import no constants, and ``steps`` and ``holding`` say how to change a NamedTuple.
+A function that cannot be cached is compiled all the same; a damaged cache file is replaced.
 """
 
 import contextlib
@@ -16,14 +17,14 @@ from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
-REORDERING = {"reassoc", "contract"}  # NaN and infinite stay what they are
+REORDERING = {"reassoc", "contract"}  # fast-math without assumptions on NaN and infinity
 DIGEST = hashlib.sha256().digest_size
 
 
 def compiled(function: F, *, reorder: bool = False) -> F:
-    """The function as machine code, kept on disk where some place can be written.
+    """The function as machine code, cached on disk where a cache folder can be written.
 
-    reorder: its sums in any order, several terms at a time.
+    reorder: sums may be reordered and vectorised.
     """
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if reorder:
@@ -36,9 +37,9 @@ def compiled(function: F, *, reorder: bool = False) -> F:
 
 
 class _CacheFile(IndexDataCacheFile):
-    """Numba's cache files with a digest at the end, which pickle does not read.
+    """Numba's cache files with a digest appended, which pickle ignores.
 
-    Machine code in which one byte is wrong still loads, and then crashes the interpreter.
+    Machine code with one wrong byte still loads, and then crashes the interpreter.
     """
 
     def _dump(self, obj: Any) -> bytes:
@@ -48,7 +49,7 @@ class _CacheFile(IndexDataCacheFile):
     def _load_index(self) -> dict[Any, str]:
         try:
             with Path(self._index_path).open("rb") as file:
-                pickle.load(file)  # numba's version, before what has the digest
+                pickle.load(file)  # numba's version, which has no digest
                 _check_digest(file.read())
             return super()._load_index()
         except Exception:  # a damaged pickle can break its reader in any way
@@ -62,11 +63,11 @@ class _CacheFile(IndexDataCacheFile):
 
 def _check_digest(content: bytes) -> None:
     if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
-        raise OSError("damaged")  # for numba the same as no file
+        raise OSError("damaged")  # numba treats it as a missing file
 
 
 class _Cache(FunctionCache):
-    """Numba's cache, which never fails: without an entry the function is compiled."""
+    """Numba's cache without errors: a function that cannot be loaded is compiled."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
@@ -76,7 +77,7 @@ class _Cache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
-        except Exception:  # unreadable, or no longer what this numba rebuilds
+        except Exception:  # unreadable, or not what this numba can rebuild
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:

@@ -1,10 +1,10 @@
-"""The states of the cells, step by step through time, with every gate on the way.
+"""Compiled forward loops: every gate and state of a cell, step by step.
 
-Arrays: (time, batch, rows), rows = gates × hidden in torch's order. ``a`` comes as what every step
-knows beforehand, W x + b, and is then the pre-activations. ``u``: Uᵀ, (hidden, rows).
+Arrays: (time, batch, rows), rows = gates × hidden in torch's order. ``a`` holds W x + b on entry
+and the pre-activations on return. ``u``: Uᵀ, (hidden, rows). ``out`` receives the states.
 
-``at``, (time, batch, columns), is what gates and states are held at, NaN where free. Its columns:
-the cell's gates, then a cell state, then the hidden state; of no length where nothing is held.
+``held``: ``HeldRNN``, ``HeldGRU`` or ``HeldLSTM`` of (time, batch, unit) arrays with the values
+that gates and states are held at, NaN where free; None if nothing is held.
 """
 
 import math
@@ -29,7 +29,7 @@ def cell_states(s: Any, c_0: Any, c: Any) -> None:
 
 @compiled
 def _multiply(rows: Any, u: Any, found: Any) -> None:
-    """Rows times u into found; one row by itself four rows of u at a time, which no BLAS beats."""
+    """Writes rows @ u to found. A single row goes four rows of u at a time: faster than BLAS."""
     if len(rows) > 1:
         np.dot(rows, u, found)
         return
@@ -52,16 +52,17 @@ def _sigmoid(x: Any, one: Any) -> Any:
 
 
 @compiled
-def _hold(row: Any, at: Any, first: int) -> None:
-    """Puts what ``at`` holds, from this column on, into a row of a gate or state."""
+def _hold(row: Any, held: Any) -> None:
+    """Overwrites a row of a gate or state where it is held."""
     for j in range(len(row)):
-        if not math.isnan(at[first + j]):
-            row[j] = at[first + j]
+        if not math.isnan(held[j]):
+            row[j] = held[j]
 
 
 @compiled
-def rnn_states(a: Any, u: Any, h_0: Any, form: int, at: Any, h: Any) -> None:
-    """h_t = φ(W x_t + U h_{t−1} + b), into h. form: φ by its number in RNN_FORMS."""
+def rnn_states(a: Any, u: Any, h_0: Any, nonlinearity: int, held: Any, out: Any) -> None:
+    """h_t = φ(W x_t + U h_{t−1} + b). nonlinearity: index of φ in NONLINEARITIES."""
+    (h,) = out
     steps, batch, hidden = h.shape
     one = h.dtype.type(1)
     by_h = np.empty((batch, hidden), h.dtype)
@@ -71,36 +72,28 @@ def rnn_states(a: Any, u: Any, h_0: Any, form: int, at: Any, h: Any) -> None:
             for j in range(hidden):
                 y = a[t, b, j] + by_h[b, j]
                 a[t, b, j] = y
-                if form == 0:
+                if nonlinearity == 0:
                     y = math.tanh(y)
-                elif form == 1:
+                elif nonlinearity == 1:
                     y = one - one if y <= 0 else y  # NaN stays NaN
-                elif form == 2:
+                elif nonlinearity == 2:
                     y = _sigmoid(y, one)
                 h[t, b, j] = y
-            if len(at):
-                _hold(h[t, b], at[t, b], 0)
+            if held is not None:
+                _hold(h[t, b], held.hidden_state[t, b])
 
 
 @compiled
-def gru_states(
-    a: Any,
-    u: Any,
-    u_n: Any,
-    bias: Any,
-    reset_after: bool,
-    h_0: Any,
-    at: Any,
-    s: Any,
-    m: Any,
-    h: Any,
-) -> None:
-    """h_t = (1 − z) n + z h_{t−1}, into h; s: gates r, z, n.
+def gru_states(a: Any, weights: Any, reset_after: bool, h_0: Any, held: Any, out: Any) -> None:
+    """h_t = (1 − z) n + z h_{t−1}.
 
-    u: the columns of Uᵀ for r and z; u_n: those for n, with b_hn in ``bias``, (hidden,).
-    a_n = W_n x_t + b_in + r m_t with m_t = U_n h_{t−1} + b_hn; not reset_after:
+    a_n = W_n x_t + b_in + r m_t with m_t = U_n h_{t−1} + b_hn; without reset_after
     a_n = W_n x_t + b_in + m_t with m_t = U_n (r h_{t−1}) + b_hn.
+
+    weights: GRUWeights. out: GRUStates.
     """
+    u, u_n, b_n = weights
+    s, m, h = out
     steps, batch, hidden = h.shape
     one = h.dtype.type(1)
     by_h, kept = np.empty((batch, 2 * hidden), h.dtype), np.empty((batch, hidden), h.dtype)
@@ -111,45 +104,37 @@ def gru_states(
             for j in range(2 * hidden):
                 a[t, b, j] += by_h[b, j]
                 s[t, b, j] = _sigmoid(a[t, b, j], one)
-            if len(at):
-                _hold(s[t, b, : 2 * hidden], at[t, b], 0)
+            if held is not None:
+                _hold(s[t, b, :hidden], held.reset_gate[t, b])
+                _hold(s[t, b, hidden : 2 * hidden], held.update_gate[t, b])
             for j in range(hidden):
                 kept[b, j] = previous[b, j] * (one if reset_after else s[t, b, j])
         _multiply(kept, u_n, m[t])
         for b in range(batch):
             r, z, n = s[t, b, :hidden], s[t, b, hidden : 2 * hidden], s[t, b, 2 * hidden :]
             for j in range(hidden):
-                m[t, b, j] += bias[j]
+                m[t, b, j] += b_n[j]
                 a[t, b, 2 * hidden + j] += m[t, b, j] * (r[j] if reset_after else one)
                 n[j] = math.tanh(a[t, b, 2 * hidden + j])
-            if len(at):
-                _hold(n, at[t, b], 2 * hidden)
+            if held is not None:
+                _hold(n, held.hidden_candidate[t, b])
             for j in range(hidden):
                 h[t, b, j] = (one - z[j]) * n[j] + z[j] * previous[b, j]
-            if len(at):
-                _hold(h[t, b], at[t, b], 3 * hidden)
+            if held is not None:
+                _hold(h[t, b], held.hidden_state[t, b])
 
 
 @compiled
 def lstm_states(
-    a: Any,
-    u: Any,
-    v: Any,
-    p: Any,
-    coupled: bool,
-    h_0: Any,
-    c_0: Any,
-    at: Any,
-    s: Any,
-    c: Any,
-    q: Any,
-    h: Any,
+    a: Any, weights: Any, coupled: bool, h_0: Any, c_0: Any, held: Any, out: Any
 ) -> None:
-    """c_t = f c_{t−1} + i g, h_t = o q_t, into c, q and h; s: gates i, f, g, o; q = tanh c_t.
+    """c_t = f c_{t−1} + i g;  q_t = tanh c_t;  h_t = o q_t, with a projection h_t = V (o q_t).
 
-    v: Vᵀ of a projection h_t = V (o q_t), or of no rows. p: peepholes p_i, p_f, p_o, or no rows.
-    coupled: i = 1 − f, whatever a_i and p_i are.
+    weights: LSTMWeights with Uᵀ and Vᵀ. coupled: i = 1 − f, a_i and p_i are not used.
+    out: LSTMStates.
     """
+    u, v, p = weights
+    s, c, q, h = out
     steps, batch, hidden = c.shape
     one = c.dtype.type(1)
     by_h, shown = np.empty((batch, 4 * hidden), c.dtype), np.empty((batch, hidden), c.dtype)
@@ -167,31 +152,31 @@ def lstm_states(
                     a_t[hidden + j] += p[1, j] * before[j]
             for j in range(hidden):
                 f[j] = _sigmoid(a_t[hidden + j], one)
-            if len(at):
-                _hold(f, at[t, b], hidden)
+            if held is not None:
+                _hold(f, held.forget_gate[t, b])
             for j in range(hidden):
                 i[j] = one - f[j] if coupled else _sigmoid(a_t[j], one)
                 g[j] = math.tanh(a_t[2 * hidden + j])
-            if len(at):
-                _hold(i, at[t, b], 0)
-                _hold(g, at[t, b], 2 * hidden)
+            if held is not None:
+                _hold(i, held.input_gate[t, b])
+                _hold(g, held.cell_candidate[t, b])
             for j in range(hidden):
                 c_t[j] = f[j] * before[j] + i[j] * g[j]
-            if len(at):
-                _hold(c_t, at[t, b], 4 * hidden)
+            if held is not None:
+                _hold(c_t, held.cell_state[t, b])
             for j in range(hidden):
                 if len(p):
                     a_t[3 * hidden + j] += p[2, j] * c_t[j]
                 o[j] = _sigmoid(a_t[3 * hidden + j], one)
                 q_t[j] = math.tanh(c_t[j])
-            if len(at):
-                _hold(o, at[t, b], 3 * hidden)
+            if held is not None:
+                _hold(o, held.output_gate[t, b])
             for j in range(hidden):
                 shown[b, j] = o[j] * q_t[j]
         if len(v):
             _multiply(shown, v, h[t])
         else:
             h[t] = shown
-        if len(at):
+        if held is not None:
             for b in range(batch):
-                _hold(h[t, b], at[t, b], 5 * hidden)
+                _hold(h[t, b], held.hidden_state[t, b])

@@ -1,4 +1,4 @@
-"""The sizes of rows: of each (time, batch) row of a gradient."""
+"""Compiled norms and ranges of gradient rows, one row per (time, batch)."""
 
 import math
 from functools import partial
@@ -8,14 +8,14 @@ import numpy as np
 
 from rnnviz.engine.kernels.compiling import compiled
 
-SAFE = 1e-140, 1e140  # norms whose squares keep all of their digits
+EXACT_SQUARES = 1e-140, 1e140  # norms whose squares neither underflow nor overflow
 
 
 @compiled
 def stays_within(values: Any, smallest: float, largest: float) -> bool:
-    """Whether every (time, batch) row's largest entry is of a size between the two.
+    """Whether the largest |entry| of every (time, batch) row is in [smallest, largest].
 
-    Or 0 in the last time steps of all: earlier ones can be 0 because they fell below the range.
+    Rows of zeros are allowed in the last time steps only: earlier ones may have underflowed.
     """
     steps, batch, units = values.shape
     for b in range(batch):
@@ -35,7 +35,7 @@ def stays_within(values: Any, smallest: float, largest: float) -> bool:
 
 @partial(compiled, reorder=True)
 def _sum_of_squares(row: Any, room: Any) -> float:
-    """Of a row, in float64; room takes the row, side by side in memory."""
+    """Sum of squares of a row in float64. room: contiguous work space for a copy."""
     for j in range(len(row)):
         room[j] = row[j]
     total = 0.0
@@ -55,13 +55,12 @@ def log_norms(
     largest: float,
     out: Any,
 ) -> bool:
-    """log₁₀ of the norm of every row values · 2^scale, (time, batch), into out; NaN where padded.
+    """Writes log₁₀ of the norm of every row values · 2^scale, (time, batch), to out.
 
-    Of a row of zeros −inf; NaN or inf where an entry is.
-
-    Says whether all largest entries are of a size between the two; a row of zeros is where
-    ``zeros`` says so, and in the last time steps.
-    lengths: (batch,) valid steps. backward: the recursion went from the first step to the last.
+    −inf for a row of zeros; NaN or inf where an entry is; NaN where padded.
+    Returns whether the largest |entry| of every row is in [smallest, largest]; rows of zeros count
+    as inside with ``zeros``, and in any case in the last time steps.
+    lengths: (batch,) valid steps. backward: the direction reads the input from its end.
     """
     batch, units = values.shape[1:]
     row = np.empty(units)
@@ -73,7 +72,7 @@ def log_norms(
             t = lengths[b] - 1 - step if backward else step
             total = _sum_of_squares(values[t, b], row)
             norm, exponent = math.sqrt(total), 0
-            if SAFE[0] < norm < SAFE[1] and smallest * units < norm < largest:
+            if EXACT_SQUARES[0] < norm < EXACT_SQUARES[1] and smallest * units < norm < largest:
                 alive = True  # no entry is larger than the norm, and the largest is norm / √units
             else:
                 top = 0.0
@@ -88,7 +87,7 @@ def log_norms(
                     out[t, b] = -math.inf if top == 0 else top
                     continue
                 exponent = math.frexp(top)[1]
-                first = math.ldexp(1.0, -exponent // 2)  # in two, each of which a float can hold
+                first = math.ldexp(1.0, -exponent // 2)  # two factors, as 2^−exponent may overflow
                 second = math.ldexp(1.0, -exponent - (-exponent // 2))
                 for j in range(units):
                     row[j] = row[j] * first * second

@@ -1,48 +1,70 @@
-// The cells of several networks as drawings side by side, each one unit of its own record, at the
-// step where the player is.
+// The cells of several networks as drawings side by side, each one unit of its own trace, at the
+// player's step.
 
-class Cells {
+import { Drawing } from "./drawing.js";
+import { element } from "./elements.js";
+import { Recording, unpack } from "./recording.js";
+
+/** @import { InstrumentView } from "./types.d.ts" */
+
+export class Cells {
+  /** @param {InstrumentView} instrument */
   constructor(instrument) {
     this.instrument = instrument;
     this.root = element("div", "cells");
-    this.all = [];
+    /** @type {CellState[]} */
+    this.states = [];
+    /** @type {Drawing[]} */
+    this.drawings = [];
   }
 
+  /** @param {Uint8Array} bytes */
   take(bytes) {
-    const end = bytes.indexOf(10);
-    const { sizes } = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));
-    let from = end + 1;
-    this.all = sizes.map((size) => {
-      const recording = new Recording(bytes.subarray(from, from + size));
+    const { header, body } = unpack(bytes);
+    let from = 0;
+    /** @type {{ sizes: number[] }} */
+    const { sizes } = header;
+    this.states = sizes.map((size) => {
+      const recording = new Recording(body.subarray(from, from + size));
       from += size;
-      return new Drawing(new Looked(this, recording));
+      return new CellState(this, recording);
     });
-    const { colours } = this.all[0].instrument.recording;
-    this.root.style.setProperty("--rnnviz-ink", colours.ink);
-    this.root.replaceChildren(...this.all.map((drawing) => drawing.root));
-    for (const drawing of this.all) drawing.draw();
+    this.drawings = this.states.map((state) => new Drawing(state));
+    this.root.style.setProperty("--rnnviz-ink", this.states[0].recording.colours.ink);
+    this.root.replaceChildren(...this.drawings.map((drawing) => drawing.root));
+    for (const drawing of this.drawings) drawing.draw();
   }
 
   draw() {}
 
   mark() {
-    if (this.root.isConnected) for (const drawing of this.all) drawing.mark();
+    if (this.root.isConnected) for (const drawing of this.drawings) drawing.mark();
   }
 
+  /** @param {number} share */
   ease(share) {
-    if (this.root.isConnected) for (const drawing of this.all) drawing.ease(share);
+    if (this.root.isConnected) for (const drawing of this.drawings) drawing.ease(share);
   }
 
+  /** @param {string} gate */
   choose(gate) {
-    for (const { instrument } of this.all) instrument.gate = gate === instrument.gate ? "" : gate;
+    for (const state of this.states) state.gate = gate === state.gate ? "" : gate;
     this.mark();
   }
 }
 
-// What a drawing asks of an instrument, for one of several records.
-class Looked {
+// What one drawing shows: unit 0 of its own recording, at the step of all.
+class CellState {
+  /**
+   * @param {Cells} cells
+   * @param {Recording} recording
+   */
   constructor(cells, recording) {
-    Object.assign(this, { cells, recording, unit: 0, isMean: false, gate: "" });
+    this.cells = cells;
+    this.recording = recording;
+    this.unit = 0;
+    this.isMean = false;
+    this.gate = "";
   }
 
   get t() {
@@ -53,6 +75,7 @@ class Looked {
     return this.cells.instrument.playing;
   }
 
+  /** @param {string} gate */
   choose(gate) {
     this.cells.choose(gate);
   }

@@ -1,19 +1,34 @@
 // The cursor in every Plotly figure of the page over time: a frame over a heatmap's column and a
-// line over the chosen unit's row, a line across any other figure. A figure's layout.meta.time names
-// all its axes that are time, across or down; without it the first is known by its title.
+// line over the row of the selected unit, a line across any other figure. A figure's
+// layout.meta.time names all its axes that are time; without it the x axis is known by its title.
 
-class Figures {
-  constructor(instrument) {
+import { closest, element } from "./elements.js";
+
+/** @import { Click, FullAxis, FullTrace, Plot } from "./plotly.d.ts" */
+/** @import { InstrumentView } from "./types.d.ts" */
+
+export class Figures {
+  /**
+   * @param {InstrumentView} instrument
+   * @param {string} page selects the element that figures come and go in
+   */
+  constructor(instrument, page) {
     this.instrument = instrument;
+    this.page = page;
+    /** @type {Map<Plot, HTMLElement>} */
     this.overlays = new Map();
-    // Figures come and go with Streamlit's reruns: look again whenever the page changes.
+    this.frame = 0; // the animation frame that is requested
+    this.search = false; // whether that frame is to look for figures
+    /** @type {Element | undefined} */
+    this.watched = undefined;
     this.watcher = new MutationObserver((changes) => {
-      if (changes.some(({ target }) => !target.closest?.(".rnnviz-instrument, .rnnviz-cursor"))) this.soon(true);
+      if (changes.some(({ target }) => !closest(target, ".rnnviz-instrument, .rnnviz-cursor")))
+        this.soon(true);
     });
   }
 
   follow() {
-    const page = document.querySelector(".stMain") || document.body;
+    const page = document.querySelector(this.page) || document.body;
     if (this.watched === page) return;
     this.watcher.disconnect();
     this.watcher.observe(page, { childList: true, subtree: true });
@@ -37,27 +52,34 @@ class Figures {
         overlay.remove();
         this.overlays.delete(figure);
       }
-    for (const figure of document.querySelectorAll(".js-plotly-plot"))
-      if (!this.overlays.has(figure) && figure._fullLayout && this.isOverTime(figure)) this.cover(figure);
+    /** @type {NodeListOf<Plot>} */
+    const figures = document.querySelectorAll(".js-plotly-plot");
+    for (const figure of figures)
+      if (!this.overlays.has(figure) && figure._fullLayout && this.isOverTime(figure))
+        this.cover(figure);
   }
 
+  /** @param {Plot} figure */
   isOverTime(figure) {
     return this.timeAxes(figure).length > 0;
   }
 
+  /** @param {Plot} figure */
   timeAxes({ _fullLayout: layout }) {
     const { recording } = this.instrument;
     if (!recording) return [];
     const named = layout.meta?.time;
-    if (named) return named.map((id) => layout[`${id[0]}axis${id.slice(1)}`]).filter(Boolean);
+    if (named) return named.map((id) => axisOf(layout, id)).filter((axis) => axis !== undefined);
     const titles = [recording.say("plot.time"), recording.say("plot.time_characters")];
-    return titles.includes(layout.xaxis?.title?.text) ? [layout.xaxis] : [];
+    return layout.xaxis && titles.includes(layout.xaxis.title?.text ?? "") ? [layout.xaxis] : [];
   }
 
+  /** @param {Plot} figure */
   cover(figure) {
     const overlay = element("div", "rnnviz-cursor");
-    figure.parentElement.style.position = "relative";
-    figure.parentElement.append(overlay);
+    const parent = /** @type {HTMLElement} */ (figure.parentElement);
+    parent.style.position = "relative";
+    parent.append(overlay);
     this.overlays.set(figure, overlay);
     for (const event of ["plotly_afterplot", "plotly_relayout", "plotly_relayouting"])
       figure.on(event, () => this.soon());
@@ -67,58 +89,78 @@ class Figures {
   mark() {
     if (!this.instrument.recording) return;
     for (const [figure, overlay] of this.overlays)
-      overlay.replaceChildren(...(figure._fullLayout && this.isOverTime(figure) ? this.boxes(figure) : []));
+      overlay.replaceChildren(
+        ...(figure._fullLayout && this.isOverTime(figure) ? this.boxes(figure) : []),
+      );
   }
 
+  /** @param {Plot} figure */
   boxes(figure) {
-    const { unit, isMean, recording } = this.instrument;
-    const { selected } = recording.colours;
-    const maps = figure._fullData.filter((trace) => trace.type === "heatmap" && trace.visible === true);
-    const boxes = this.timeAxes(figure).flatMap((axis) => this.cursor(figure, axis, maps));
-    if (!recording.cell) return boxes;
-    const { xaxis } = figure._fullLayout;
-    const left = xaxis._offset;
-    for (const trace of isMean ? [] : maps) {
-      const y = figure._fullLayout[trace.yaxis.replace("y", "yaxis")];
-      const row = Array.from(trace.y).indexOf(String(unit));
-      const edges = [y.l2p(row - 0.5), y.l2p(row + 0.5)].map((p) => Math.max(0, Math.min(y._length, p)));
-      const height = Math.abs(edges[1] - edges[0]);
-      if (row >= 0 && height > 0)
-        boxes.push(
-          box(left, y._offset + Math.min(...edges), xaxis._length, height, selected, { line: 1 }),
-          pointer(left, y._offset + (edges[0] + edges[1]) / 2, selected),
-        );
-    }
-    return boxes;
+    const { isMean, recording } = this.instrument;
+    const maps = figure._fullData.filter(
+      (trace) => trace.type === "heatmap" && trace.visible === true,
+    );
+    const cursors = this.timeAxes(figure).flatMap((axis) => this.cursor(figure, axis, maps));
+    if (!recording.cell || isMean) return cursors;
+    return [...cursors, ...maps.flatMap((map) => this.unitRow(figure, map))];
   }
 
-  // A line or a frame at the step now, through all that stands over this axis.
+  /**
+   * A frame around the selected unit's row of a heatmap.
+   *
+   * @param {Plot} figure
+   * @param {FullTrace} map
+   */
+  unitRow({ _fullLayout: layout }, map) {
+    const { unit, recording } = this.instrument;
+    const { selected } = recording.colours;
+    const [x, y] = [layout.xaxis, axisOf(layout, map.yaxis)];
+    const row = Array.from(map.y).indexOf(String(unit));
+    if (!x || !y || row < 0) return [];
+    const [start, end] = [y.l2p(row - 0.5), y.l2p(row + 0.5)].map((p) =>
+      Math.max(0, Math.min(y._length, p)),
+    );
+    const height = Math.abs(end - start);
+    if (!(height > 0)) return [];
+    return [
+      box(x._offset, y._offset + Math.min(start, end), x._length, height, selected, { line: 1 }),
+      pointer(x._offset, y._offset + (start + end) / 2, selected),
+    ];
+  }
+
+  /**
+   * A line or a frame at the step now, across all plots on this axis.
+   *
+   * @param {Plot} figure
+   * @param {FullAxis} axis
+   * @param {FullTrace[]} maps
+   */
   cursor(figure, axis, maps) {
     const { t, recording } = this.instrument;
     const names = axis._categories ?? [];
-    const at = axis.type === "category" ? names.findIndex((name) => step(name) === t) : t;
-    if (at < 0) return [];
-    const across = axis._id[0] === "x";
+    const at = axis.type === "category" ? names.findIndex((name) => stepOf(name) === t) : t;
+    /** @type {["xaxis", "yaxis"] | ["yaxis", "xaxis"]} */
+    const [along, across] = axis._id[0] === "x" ? ["xaxis", "yaxis"] : ["yaxis", "xaxis"];
     const plots = Object.values(figure._fullLayout._plots ?? {});
-    const own = plots.filter((plot) => plot[across ? "xaxis" : "yaxis"]._id === axis._id);
-    const others = own.map((plot) => plot[across ? "yaxis" : "xaxis"]);
+    const others = plots.filter((plot) => plot[along]._id === axis._id).map((plot) => plot[across]);
+    if (at < 0 || !others.length) return [];
     others.sort((one, other) => one._offset - other._offset);
-    const start = others[0]?._offset;
+    const start = others[0]._offset;
     const end = Math.max(...others.map((other) => other._offset + other._length));
-    const over = maps.filter((map) => map[across ? "xaxis" : "yaxis"] === axis._id);
+    const over = maps.filter((map) => map[along] === axis._id);
     const half = over.length ? 0.5 : 0;
     const edges = [axis.l2p(at - half), axis.l2p(at + half)].sort((a, b) => a - b);
     const from = axis._offset + Math.max(0, edges[0]);
     const to = axis._offset + Math.min(axis._length, edges[1]);
-    if (to < from || !own.length) return [];
+    if (to < from) return [];
     const { ink, ground } = recording.colours;
-    const made = across
-      ? box(from, start, to - from, end - start, ink, { ground })
-      : box(start, from, end - start, to - from, ink, { ground });
-    const mapped = new Set(over.map((map) => map[across ? "yaxis" : "xaxis"]));
-    if (across && half && others.some(({ _id }) => !mapped.has(_id))) {
+    const made =
+      along === "xaxis"
+        ? box(from, start, to - from, end - start, ink, { ground })
+        : box(start, from, end - start, to - from, ink, { ground });
+    const mapped = new Set(over.map((map) => map[across]));
+    if (along === "xaxis" && half && others.some(({ _id }) => !mapped.has(_id)))
       made.style.clipPath = columns(others, mapped, to - from);
-    }
     if (!half) {
       made.className = "line";
       made.style.boxShadow = `0 0 0 0.5px ${ink}`;
@@ -127,10 +169,14 @@ class Figures {
     return [made];
   }
 
+  /** @param {Click} event */
   picked(event) {
     const point = event.points[0];
-    const t = Math.round(step(point?.x));
-    const unit = this.instrument.recording.cell && point?.data.type === "heatmap" ? Number(point.y) : undefined;
+    const t = Math.round(stepOf(point?.x));
+    const unit =
+      this.instrument.recording.cell && point?.data.type === "heatmap"
+        ? Number(point.y)
+        : undefined;
     if (Number.isInteger(t)) this.instrument.go(t, unit);
   }
 
@@ -144,18 +190,45 @@ class Figures {
 
 const RIM = 4; // pixels around a box that are its own
 
-// A category is named by its step and, where there is one, the character read.
-const step = (name) => Number(String(name).split(" ")[0]);
+/**
+ * @param {Plot["_fullLayout"]} layout
+ * @param {string} id
+ */
+function axisOf(layout, id) {
+  return /** @type {FullAxis | undefined} */ (
+    layout[/** @type {"xaxis"} */ (`${id[0]}axis${id.slice(1)}`)]
+  );
+}
 
-// ground: a thin rim around it, without which it would be lost on dark cells.
-function box(left, top, width, height, colour, { line = 1.5, ground = "transparent" } = {}) {
+/**
+ * The step of a point: a category is named by its step and, in some figures, the character read.
+ *
+ * @param {unknown} name
+ */
+const stepOf = (name) => Number(String(name).split(" ")[0]);
+
+/**
+ * @param {number} left
+ * @param {number} top
+ * @param {number} width
+ * @param {number} height
+ * @param {string} colour
+ * @param {{ line?: number, ground?: string }} look a rim of the ground's colour shows it on dark cells
+ */
+function box(left, top, width, height, colour, { line = 1.5, ground = "transparent" }) {
   const made = element("div");
   const shadow = `0 0 0 ${line}px ${colour}, 0 0 0 ${line + 1}px ${ground}`;
   made.style.cssText = `left:${left}px;top:${top}px;width:${width}px;height:${height}px;box-shadow:${shadow}`;
   return made;
 }
 
-// Where a box over the first plot to the last is seen: not over those that have no heatmap and say so.
+/**
+ * The clip path of a frame across several plots: those with a heatmap, and no others.
+ *
+ * @param {FullAxis[]} axes from the top
+ * @param {Set<string>} mapped the ids of those with a heatmap
+ * @param {number} width
+ */
 function columns(axes, mapped, width) {
   let path = "";
   for (const [k, { _id, _offset, _length }] of axes.entries()) {
@@ -168,10 +241,15 @@ function columns(axes, mapped, width) {
   return `path("${path}")`;
 }
 
-// A small arrow at the chosen unit's row, which can be less than a pixel high.
+/**
+ * A small arrow at the selected unit's row, which can be less than a pixel high.
+ *
+ * @param {number} right
+ * @param {number} middle
+ * @param {string} colour
+ */
 function pointer(right, middle, colour) {
   const made = element("div");
-  made.style.cssText =
-    `left:${right - 9}px;top:${middle - 5}px;border:5px solid transparent;border-left:8px solid ${colour};border-right:0`;
+  made.style.cssText = `left:${right - 9}px;top:${middle - 5}px;border:5px solid transparent;border-left:8px solid ${colour};border-right:0`;
   return made;
 }

@@ -1,5 +1,8 @@
-// Buttons, the bar to drag, the speed. Where it says st-key-…, that is the name Streamlit itself
-// would give to the setting's widget.
+// Buttons, the slider of the step, the speed.
+
+import { drawn, element } from "./elements.js";
+
+/** @import { InstrumentView } from "./types.d.ts" */
 
 const ICONS = {
   first: "M6 5v14M19 5l-9 7 9 7z",
@@ -10,37 +13,31 @@ const ICONS = {
   last: "M18 5v14M5 5l9 7-9 7z",
 };
 
-class Player {
+export class Player {
+  /** @param {InstrumentView} instrument */
   constructor(instrument) {
     this.instrument = instrument;
-    const go = {
-      first: () => instrument.go(1),
-      back: () => instrument.go(instrument.t - 1),
-      play: () => instrument.toggle(),
-      on: () => instrument.go(instrument.t + 1),
-      last: () => instrument.go(instrument.recording.steps),
-    };
     this.root = element("div", "player");
     this.root.setAttribute("role", "group");
-    this.buttons = Object.fromEntries(
-      Object.entries(go).map(([name, act]) => {
-        const button = element("button", name, { type: "button" });
-        button.dataset.do = name;
-        button.append(icon(name));
-        button.addEventListener("click", act);
-        return [name, button];
-      }),
-    );
-    this.bar = element("input", "", { type: "range", min: 1, step: 1 });
+    this.buttons = {
+      first: button("first", () => instrument.go(1)),
+      back: button("back", () => instrument.go(instrument.t - 1)),
+      play: button("play", () => instrument.toggle()),
+      on: button("on", () => instrument.go(instrument.t + 1)),
+      last: button("last", () => instrument.go(instrument.recording.steps)),
+    };
+    this.bar = element("input", "", { type: "range", min: "1", step: "1" });
     this.bar.addEventListener("input", () => instrument.go(this.bar.valueAsNumber));
-    this.barPlace = element("div", "bar st-key-t");
+    this.barPlace = element("div", "bar");
     this.barPlace.append(this.bar);
     this.count = element("span", "rnnviz-count");
     this.speed = element("select");
-    this.speed.addEventListener("change", () => instrument.hurry(Number(this.speed.value)));
-    this.speedPlace = element("div", "speed st-key-speed");
+    this.speed.addEventListener("change", () => instrument.setSpeed(Number(this.speed.value)));
+    this.speedPlace = element("div", "speed");
     this.speedPlace.append(this.speed);
     this.root.append(...Object.values(this.buttons), this.barPlace, this.count, this.speedPlace);
+    /** @type {boolean | undefined} whether the button says so */
+    this.playing = undefined;
   }
 
   draw() {
@@ -51,7 +48,7 @@ class Player {
       button.title = recording.say(`player.${name}`);
       button.setAttribute("aria-label", button.title);
     }
-    this.bar.max = recording.steps;
+    this.bar.max = String(recording.steps);
     this.bar.setAttribute("aria-label", recording.say("player.t"));
     this.barPlace.hidden = recording.steps < 2;
     this.speed.setAttribute("aria-label", recording.say("instrument.speed"));
@@ -59,7 +56,7 @@ class Player {
     this.speed.replaceChildren(
       ...Array.from({ length: recording.fastest }, (_, i) => {
         const text = recording.say("instrument.steps_a_second", { speed: i + 1 });
-        return element("option", "", { value: i + 1, textContent: text });
+        return element("option", "", { value: String(i + 1), textContent: text });
       }),
     );
     this.playing = undefined;
@@ -71,10 +68,10 @@ class Player {
     const { steps } = recording;
     const text = recording.say("player.count", { t, steps });
     if (this.count.textContent !== text) this.count.textContent = text;
-    if (this.bar.valueAsNumber !== t) this.bar.value = t;
-    this.bar.style.setProperty("--share", steps > 1 ? (t - 1) / (steps - 1) : 0);
+    if (this.bar.valueAsNumber !== t) this.bar.value = String(t);
+    this.bar.style.setProperty("--share", String(steps > 1 ? (t - 1) / (steps - 1) : 0));
     this.bar.setAttribute("aria-valuetext", text);
-    if (Number(this.speed.value) !== speed) this.speed.value = speed;
+    if (Number(this.speed.value) !== speed) this.speed.value = String(speed);
     this.root.classList.toggle("at-first", t === 1);
     this.root.classList.toggle("at-last", t === steps);
     if (this.playing === playing) return;
@@ -88,6 +85,19 @@ class Player {
   }
 }
 
+/**
+ * @param {keyof typeof ICONS} name
+ * @param {() => void} act
+ */
+function button(name, act) {
+  const made = element("button", name, { type: "button" });
+  made.dataset.do = name;
+  made.append(icon(name));
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** @param {keyof typeof ICONS} name */
 function icon(name) {
   const path = drawn("path", { d: ICONS[name] });
   return drawn("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, path);

@@ -1,15 +1,27 @@
-// Heatmaps of unit × step on canvases, which are drawn once; the cursor, the chosen unit's row and
-// the bars of the step now move over and beside them.
+// Heatmaps of unit × step on canvases, which are painted once; the cursor, the row of the selected
+// unit and the bars of the step now move over and beside them.
+
+import { closest, element } from "./elements.js";
+import { number } from "./recording.js";
+
+/** @import { InstrumentView, Row } from "./types.d.ts" */
+/** @typedef {ReturnType<Rows["part"]>} Part */
 
 const BARS = 60; // pixels
 
-class Rows {
+export class Rows {
+  /**
+   * @param {InstrumentView} instrument
+   * @param {Row["kind"]} kind
+   */
   constructor(instrument, kind) {
-    Object.assign(this, { instrument, kind });
+    this.instrument = instrument;
+    this.kind = kind;
     this.root = element("div", `rows ${kind}`);
     this.note = element("p", "rnnviz-note");
     this.body = element("div", "body");
     this.column = element("div", "column");
+    this.axis = element("div", "axis");
     this.tip = element("div", "tip", { hidden: true });
     this.root.append(this.note, this.body, this.tip);
     this.observer = new ResizeObserver(() => this.resized());
@@ -18,39 +30,54 @@ class Rows {
     this.root.addEventListener("pointerleave", () => (this.tip.hidden = true));
     this.root.addEventListener("click", (event) => this.clicked(event));
     this.root.addEventListener("keydown", (event) => this.keyed(event));
+    /** @type {Part[]} */
     this.parts = [];
+    /** @type {HTMLElement[]} by step; empty where a step has none */
+    this.ticks = [];
+    this.ticked = 0; // the step whose tick is marked
+    this.frame = 0; // the animation frame that is requested
+    // in pixels, as painted
+    this.left = 0;
+    this.width = 0; // none: not painted
+    this.ratio = 0; // device pixels per pixel
+    // the cursor as a share of the width: at the step before, now and in between
+    /** @type {number | undefined} */
+    this.from = undefined;
+    /** @type {number | undefined} */
+    this.to = undefined;
+    /** @type {number | undefined} */
+    this.shown = undefined;
   }
 
   draw() {
     const { recording } = this.instrument;
-    this.parts = recording.rows.filter((row) => row.kind === this.kind).map((row) => this.part(row));
-    this.body.replaceChildren(...this.parts.map((part) => part.root), this.column);
+    this.parts = recording.rows
+      .filter((row) => row.kind === this.kind)
+      .map((row) => this.part(row));
     this.axis = element("div", "axis");
+    this.body.replaceChildren(...this.parts.map((part) => part.root), this.column);
     if (this.kind === "states") this.body.append(this.axis);
     this.paint();
   }
 
+  /** @param {Row} row */
   part(row) {
     const { recording } = this.instrument;
     const root = element("div", "row");
     root.dataset.gate = row.gate;
     root.dataset.array = row.name;
     const label = element("div", "label");
-    const scale = element("div", `scale ${row.signed ? "signed" : "gate"}`);
-    const end = `${row.beyond ? "≥ " : ""}${row.most.toPrecision(2).replace(/\.?0+$/, "")}`;
-    const start = row.signed ? `${row.beyond ? "≤ " : ""}−${row.most.toPrecision(2).replace(/\.?0+$/, "")}` : "0";
-    scale.append(element("span", "", { textContent: start }), element("i"), element("span", "", { textContent: end }));
     label.append(
-      element("b", "", { textContent: row.label }),
+      element("b", "", { textContent: row.label ?? "" }),
       element("small", "", { textContent: recording.say("plot.units", { n: recording.width }) }),
-      scale,
+      scaleOf(row),
     );
     const map = element("div", "map", { tabIndex: 0 });
     map.setAttribute("role", "slider");
     map.setAttribute("aria-orientation", "vertical");
     map.setAttribute("aria-label", recording.say("instrument.unit_row", { array: row.label }));
-    map.setAttribute("aria-valuemin", 0);
-    map.setAttribute("aria-valuemax", recording.width - 1);
+    map.setAttribute("aria-valuemin", "0");
+    map.setAttribute("aria-valuemax", String(recording.width - 1));
     const canvas = element("canvas");
     const line = element("div", "unit");
     const pointer = element("div", "pointer");
@@ -69,7 +96,7 @@ class Rows {
     });
   }
 
-  // The height of a row of heatmaps: about a pixel a unit.
+  // The height of a heatmap: about a pixel per unit.
   get height() {
     return Math.max(64, Math.min(128, this.instrument.recording.width));
   }
@@ -80,26 +107,8 @@ class Rows {
     if (!width) return;
     this.width = width;
     this.ratio = devicePixelRatio || 1;
-    const { height, ratio } = this;
-    const size = [Math.round(width * ratio), Math.round(height * ratio)];
-    const columns = Math.min(recording.steps, size[0]);
-    const rows = Math.min(recording.width, size[1]);
-    const pixels = new ImageData(columns, rows);
-    const small = element("canvas", "", { width: columns, height: rows });
-    for (const { row, canvas, map, bars } of this.parts) {
-      map.style.height = bars.style.height = `${height}px`;
-      const values = recording.pooled(row.name, columns, rows);
-      values.forEach((value, i) => {
-        const [r, g, b] = recording.shade(row, value);
-        pixels.data.set([r, g, b, 255], 4 * i);
-      });
-      small.getContext("2d").putImageData(pixels, 0, 0);
-      Object.assign(canvas, { width: size[0], height: size[1] });
-      const context = canvas.getContext("2d");
-      context.imageSmoothingEnabled = false;
-      context.drawImage(small, 0, 0, ...size);
-      Object.assign(bars, { width: BARS * ratio, height: size[1] });
-    }
+    const columns = Math.min(recording.steps, Math.round(width * this.ratio));
+    this.paintMaps(columns);
     const many = recording.steps > columns;
     this.note.textContent = many
       ? recording.say("instrument.pooled", { n: (recording.steps / columns).toFixed(1) })
@@ -111,17 +120,41 @@ class Rows {
     this.ease(1);
   }
 
-  // Every character where they fit, else about ten numbers of steps.
+  /** @param {number} columns */
+  paintMaps(columns) {
+    const { recording } = this.instrument;
+    const { height, ratio } = this;
+    const [wide, tall] = [Math.round(this.width * ratio), Math.round(height * ratio)];
+    const rows = Math.min(recording.width, tall);
+    const pixels = new ImageData(columns, rows);
+    const small = element("canvas", "", { width: columns, height: rows });
+    for (const { row, canvas, map, bars } of this.parts) {
+      map.style.height = bars.style.height = `${height}px`;
+      recording.pooled(row.name, columns, rows).forEach((value, i) => {
+        pixels.data.set([...recording.shade(row, value), 255], 4 * i);
+      });
+      contextOf(small).putImageData(pixels, 0, 0);
+      Object.assign(canvas, { width: wide, height: tall });
+      const context = contextOf(canvas);
+      context.imageSmoothingEnabled = false;
+      context.drawImage(small, 0, 0, wide, tall);
+      Object.assign(bars, { width: BARS * ratio, height: tall });
+    }
+  }
+
+  // Every character where they fit, else about ten step numbers.
   paintAxis() {
     const { recording } = this.instrument;
     const { steps } = recording;
     this.ticks = [];
     if (!this.axis.isConnected) return;
     const each = this.width / steps >= 7;
-    const apart = each ? 1 : [5, 10, 20, 50, 100, 200, 500].find((n) => steps / n <= 12);
+    const apart = each
+      ? 1
+      : ([5, 10, 20, 50, 100, 200, 500].find((n) => steps / n <= 12) ?? Infinity);
     for (let t = apart; t <= steps; t += apart) {
-      const tick = element("span", "", { textContent: each ? recording.character(t) : t });
-      if (each && recording.character(t).length > 2) tick.textContent = "□";
+      const text = each ? recording.character(t) : String(t);
+      const tick = element("span", "", { textContent: each && text.length > 2 ? "□" : text });
       tick.style.left = `${this.left + ((t - 0.5) / steps) * this.width}px`;
       this.ticks[t] = tick;
     }
@@ -135,11 +168,11 @@ class Rows {
   mark() {
     const { recording, t, unit, playing, isMean } = this.instrument;
     if (!this.width) return;
-    this.from = this.shown;
     this.to = (t - 1) / recording.steps;
-    this.from ??= this.to;
+    this.from = this.shown ?? this.to;
     this.ticks[this.ticked]?.classList.remove("now");
-    this.ticks[(this.ticked = t)]?.classList.add("now");
+    this.ticked = t;
+    this.ticks[t]?.classList.add("now");
     const at = recording.units.indexOf(unit);
     const tall = this.height / recording.width;
     for (const { row, map, line, pointer, bars } of this.parts) {
@@ -149,15 +182,19 @@ class Rows {
       pointer.style.transform = `translateY(${(at + 0.5) * tall - 5}px)`;
       this.paintBars(row, bars);
       if (playing) continue;
-      map.setAttribute("aria-valuenow", at);
+      map.setAttribute("aria-valuenow", String(at));
       const value = number(recording.at(row.name, t, unit), row.signed);
       map.setAttribute("aria-valuetext", recording.say("instrument.row", { unit, t, value }));
     }
   }
 
+  /**
+   * @param {Row} row
+   * @param {HTMLCanvasElement} bars
+   */
   paintBars(row, bars) {
     const { recording, t } = this.instrument;
-    const context = bars.getContext("2d");
+    const context = contextOf(bars);
     const tall = bars.height / recording.width;
     const zero = row.signed ? bars.width / 2 : 0;
     const reach = bars.width - zero;
@@ -172,21 +209,26 @@ class Rows {
     context.fillRect(Math.min(zero, bars.width - 1), 0, 1, bars.height);
   }
 
+  /** @param {number} share */
   ease(share) {
-    if (this.to === undefined || !this.width) return;
+    if (this.from === undefined || this.to === undefined) return;
     this.shown = this.from + (this.to - this.from) * share;
     const wide = Math.max(2, this.width / this.instrument.recording.steps);
     this.column.style.width = `${wide}px`;
     this.column.style.transform = `translateX(${this.left + this.shown * this.width}px)`;
   }
 
-  // Which step, unit and array are at a place on the screen.
+  /**
+   * The step, unit and array under the pointer.
+   *
+   * @param {MouseEvent} event
+   */
   under(event) {
-    const map = event.target.closest?.(".map");
+    const map = closest(event.target, ".map");
     const part = this.parts.find((part) => part.map === map);
     if (!part) return undefined;
     const { recording } = this.instrument;
-    const box = map.getBoundingClientRect();
+    const box = part.map.getBoundingClientRect();
     const across = Math.floor(((event.clientX - box.left) / box.width) * recording.steps);
     const down = Math.floor(((event.clientY - box.top) / box.height) * recording.width);
     const t = Math.max(0, Math.min(recording.steps - 1, across)) + 1;
@@ -194,12 +236,13 @@ class Rows {
     return { t, unit, row: part.row };
   }
 
+  /** @param {MouseEvent} event */
   hovered(event) {
-    const found = this.under(event);
-    this.tip.hidden = !found;
-    if (!found) return;
+    const under = this.under(event);
+    this.tip.hidden = !under;
+    if (!under) return;
     const { recording } = this.instrument;
-    const { t, unit, row } = found;
+    const { t, unit, row } = under;
     const value = recording.at(row.name, t, unit).toFixed(4).replace("-", "−");
     const where = recording.say("strip.step", { t, character: recording.character(t) });
     this.tip.textContent = `${row.label}\n${where}\n${recording.say("instrument.row", { unit, t, value })}`;
@@ -210,17 +253,51 @@ class Rows {
     this.tip.style.top = `${event.clientY - box.top + 12}px`;
   }
 
+  /** @param {MouseEvent} event */
   clicked(event) {
-    const found = this.under(event);
-    if (found) this.instrument.go(found.t, found.unit);
+    const under = this.under(event);
+    if (under) this.instrument.go(under.t, under.unit);
   }
 
+  /** @param {KeyboardEvent} event */
   keyed(event) {
     const { recording, unit } = this.instrument;
-    if (!event.target.closest(".map") || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
+    if (!closest(event.target, ".map") || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
     const at = recording.units.indexOf(unit) + (event.key === "ArrowUp" ? -1 : 1);
     if (at in recording.units) this.instrument.look(recording.units[at]);
   }
+}
+
+/**
+ * The row's colours between the values at their ends.
+ *
+ * @param {Row} row
+ */
+function scaleOf({ signed, most, beyond }) {
+  const scale = element("div", `scale ${signed ? "signed" : "gate"}`);
+  const [start, end] = endsOf(signed, most, beyond);
+  scale.append(
+    element("span", "", { textContent: start }),
+    element("i"),
+    element("span", "", { textContent: end }),
+  );
+  return scale;
+}
+
+/**
+ * The texts at the ends of a scale; with ≤ and ≥ where values lie beyond it.
+ *
+ * @param {boolean} signed
+ * @param {number} most
+ */
+export function endsOf(signed, most, beyond = false) {
+  const text = most.toPrecision(2).replace(/\.?0+$/, "");
+  return [signed ? `${beyond ? "≤ " : ""}−${text}` : "0", `${beyond ? "≥ " : ""}${text}`];
+}
+
+/** @param {HTMLCanvasElement} canvas */
+function contextOf(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 }

@@ -1,4 +1,4 @@
-"""One cell as frameworks and papers write it, and what each way does to the numbers: a card."""
+"""A card with one cell in the conventions of frameworks and papers, and how results change."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,20 +32,20 @@ from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.packed_weights import plot_packed_weights
 from rnnviz.ui.cards import SUPERSCRIPT, heading, note, show_figure
 from rnnviz.ui.compare.cost import CSS
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.theme import is_dark
 
 INPUTS, HIDDEN, STEPS, SEED = 3, 4, 50, 0
 CELLS = ("lstm", "gru", "rnn")
 ORDERS = {"torch": TORCH, "keras": KERAS, "onnx": ONNX}
 SWITCHES = ("flip_update", "reset_before", "one_bias")
-TITLES = {"torch": "torch", "keras": "Keras", "onnx": "ONNX"}
+TITLES = {"torch": "PyTorch", "keras": "Keras", "onnx": "ONNX"}
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the switches are set to; those of a GRU are off for another cell."""
+    """The state of the switches; those for a GRU are off for other cells."""
 
     cell: str
     order: str
@@ -55,36 +55,36 @@ class Choice:
 
     @property
     def switches(self) -> tuple[str, ...]:
-        """The names of those that are on."""
+        """The names of the switches that are on."""
         return tuple(name for name in SWITCHES if getattr(self, name))
 
     @property
     def form(self) -> Form:
-        """The cell with its reset where the switch has it."""
+        """The cell, with the reset gate where the switch puts it."""
         return Form(self.cell, reset_after=not self.reset_before)
 
     @property
     def convention(self) -> Convention:
-        """The order's own, for this form."""
+        """The convention of the chosen framework for this form."""
         if self.order == "keras" and self.reset_before:
             return KERAS_RESET_BEFORE
         return PROJECT if self.order == "torch" else ORDERS[self.order]
 
 
 def show_conventions(words: Labels, *, cells: Sequence[str] = CELLS) -> None:
-    """Switches, the equations under them, where the weights go, and what the numbers do."""
+    """Draws the switches, their equations, the packed weights, and the effect on the outputs."""
     st.html(f"<style>{CSS}</style>")
     with st.container(key="card_conventions"):
         heading(words["card.conventions"])
         choice = _input_choice(words, cells)
-        with st.container(key="cards_conventions"):  # one below the other on a tablet
+        with st.container(key="cards_conventions"):  # a single column on a tablet
             left, right = st.columns([0.44, 0.56], gap="medium")
         with left:
             _show_formulas(choice)
             st.html(_effects(choice, words))
         with right:
             show_figure("packed_weights", _figure(choice, words), words)
-            note(" ".join(_said_of_arrays(choice, words)))
+            note(" ".join(_array_notes(choice, words)))
         note(words["packed.note"])
 
 
@@ -141,7 +141,7 @@ def _show_formulas(choice: Choice) -> None:
 
 
 def small_network(cell: str) -> tuple[dict[str, Array], Array]:
-    """Weights of a small cell as torch draws them, and an input of 50 steps, in float64."""
+    """A small cell's weights by torch's initialisation, and an input of 50 steps, in float64."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         made = make_cell(Form(cell), INPUTS, HIDDEN).double()
@@ -160,7 +160,7 @@ def _figure(choice: Choice, words: Labels) -> Drawing:
     ]
     titles = [
         words("packed.title", title=title, gates=" ".join(LETTERS[gate] for gate in gates))
-        for title, gates in (("torch", before.gates), (TITLES[choice.order], after.gates))
+        for title, gates in ((TITLES["torch"], before.gates), (TITLES[choice.order], after.gates))
     ]
     return plot_packed_weights.drawn(
         before,
@@ -174,7 +174,7 @@ def _figure(choice: Choice, words: Labels) -> Drawing:
 
 
 def _effects(choice: Choice, words: Labels) -> str:
-    """What the order, each switch that is on, and all of them do to the numbers."""
+    """How the order, each switch that is on, and all switches together change the output."""
     lines = list(_each_effect(choice, words))
     return "".join(
         f"<p class='rnnviz-effect{'' if stays else ' changes'}'>{escape(text)}</p>"
@@ -195,7 +195,7 @@ def _each_effect(choice: Choice, words: Labels) -> Iterator[tuple[str, bool]]:
 
 
 def _alone(choice: Choice, name: str, own: dict[str, Array], x: Array) -> Difference:
-    """Of one switch; the others than the reset's act on the cell with its reset as chosen."""
+    """The effect of one switch. All but the reset's apply to the cell with the chosen reset."""
     off = {other: False for other in SWITCHES if other not in (name, "reset_before")}
     only = replace(choice, **off)
     return _switched(Form(choice.cell) if name == "reset_before" else choice.form, only, own, x)
@@ -213,14 +213,14 @@ def _switched(form: Form, choice: Choice, own: dict[str, Array], x: Array) -> Di
 
 
 def _reordered(choice: Choice, own: dict[str, Array], x: Array) -> float:
-    """Largest |Δh| of the order alone: its own equations on its own packed weights."""
+    """Largest |Δh| of the order alone: the framework's equations on its packed weights."""
     form, convention = choice.form, choice.convention
-    came = run_packed(pack(own, form, convention), x, form, convention)
-    return float(np.abs(came - run_packed(own, x, form, PROJECT)).max())
+    packed = run_packed(pack(own, form, convention), x, form, convention)
+    return float(np.abs(packed - run_packed(own, x, form, PROJECT)).max())
 
 
-def _said_of_arrays(choice: Choice, words: Labels) -> Iterator[str]:
-    """What the arrays are called and how large they are, and what the order cannot hold."""
+def _array_notes(choice: Choice, words: Labels) -> Iterator[str]:
+    """The names and shapes of the arrays, and what the framework cannot represent."""
     form, convention = choice.form, choice.convention
     title = TITLES[choice.order]
     packed = pack(small_network(choice.cell)[0], form, convention)
@@ -237,10 +237,10 @@ def _said_of_arrays(choice: Choice, words: Labels) -> Iterator[str]:
 
 
 def _number(value: float) -> str:
-    """2 digits; a very small one times a power of ten."""
+    """Two digits, or one digit times a power of ten below 0.001."""
     if value == 0:
         return "0"
     if value >= 0.001:
         return f"{value:.2g}"
     mantissa, _, exponent = f"{value:.0e}".partition("e")
-    return f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPT)}"
+    return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(SUPERSCRIPT)}"

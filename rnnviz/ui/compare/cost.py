@@ -1,4 +1,4 @@
-"""What networks cost, gate by gate: a card."""
+"""A card with the parameters and multiply-adds of each network, gate by gate."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,23 +19,23 @@ from rnnviz.counting import (
 from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cards import heading, note
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.theme import is_dark
 
-# The same for all tables, so that their columns stand below one another.
+# The same for all tables, so that their columns align.
 WIDTHS = "".join(f"<col style='width: {width}%'>" for width in (22, 31, 9, 29, 9))
 CSS = Path(__file__).with_name("conventions.css").read_text(encoding="utf-8")
 
 
 def show_cost(sizes: Mapping[str, Size], words: Labels) -> None:
-    """A table for each network, by its name: what each gate holds and does in one step."""
+    """Draws a table per network: parameters and multiply-adds per step of each gate."""
     st.html(f"<style>{CSS}</style>")
     with st.container(key="card_cost"):
         heading(words["card.cost"])
         note(words["cost.formula"])
         st.html("".join(_table(name, size, words) for name, size in sizes.items()))
-        said = _three_quarters(sizes, words)
-        if said:
-            st.html(f"<p class='rnnviz-effect'>{escape(said)}</p>")
+        text = _three_quarters(sizes, words)
+        if text:
+            st.html(f"<p class='rnnviz-effect'>{escape(text)}</p>")
         note(words["cost.counted"])
 
 
@@ -78,7 +78,7 @@ def _row(row: GateCount, size: Size, words: Labels) -> str:
 
 
 def _three_quarters(sizes: Mapping[str, Size], words: Labels) -> str:
-    """Of the first GRU and LSTM that are of one size and torch's own forms."""
+    """The GRU's share of the LSTM's parameters, for the first pair of one size and torch's form."""
     plain = {name: size for name, size in sizes.items() if size.form.is_stock}
     for lstm, size in plain.items():
         gru = next((n for n, s in plain.items() if s == replace(size, form=Form("gru"))), None)

@@ -1,4 +1,4 @@
-"""What a Keras layer would return of a trace: a card."""
+"""A card with the arrays that a Keras layer would return for a trace."""
 
 from html import escape
 
@@ -10,11 +10,11 @@ from rnnviz.trace import Trace
 from rnnviz.ui.cards import heading, note
 from rnnviz.ui.compare.cost import CSS
 
-MOST_SQUARES = 40  # steps shown one by one; more of them are shown by their ends
+MOST_SQUARES = 40  # steps shown; of a longer sequence its first and last ones
 
 
 def show_keras(trace: Trace, words: Labels) -> None:
-    """Two switches, the line of Keras they make, and each array that comes back."""
+    """Draws two switches, the Keras code for them, and each returned array."""
     st.html(f"<style>{CSS}</style>")
     with st.container(key="card_keras"):
         heading(words["card.keras"])
@@ -33,12 +33,12 @@ def show_keras(trace: Trace, words: Labels) -> None:
 
 
 def _returned(part: Selected, trace: Trace, words: Labels) -> str:
-    """The array's name, its shape in words and numbers, and the steps it takes."""
+    """The array's name, its shape in words and numbers, and the steps that it contains."""
     sizes = zip(part.dims, part.values.shape, strict=True)
     shape = ", ".join(f"{words[f'keras.{dim}']} {size}" for dim, size in sizes)
-    total = trace.array("hidden_state").shape[2]
+    total = trace.steps
     rows = "".join(
-        _steps(direction, chosen, total, words, named=len(trace.array("hidden_state")[0]) > 1)
+        _steps(direction, chosen, total, words, named=trace.directions > 1)
         for direction, chosen in part.steps.items()
     )
     return (
@@ -58,9 +58,9 @@ def _steps(
         for step in shown
     )
     if len(chosen) == 1:
-        said = words("keras.at", t=chosen[0] + 1, steps=total)
+        text = words("keras.at", t=chosen[0] + 1, steps=total)
     else:
-        said = words("keras.every", steps=len(chosen))
+        text = words("keras.every", steps=len(chosen))
     if named:
-        said += f" ({words[f'keras.{direction}']})"
-    return f"<div class='rnnviz-steps'>{squares}<span>{escape(said)}</span></div>"
+        text += f" ({words[f'keras.{direction}']})"
+    return f"<div class='rnnviz-steps'>{squares}<span>{escape(text)}</span></div>"

@@ -1,27 +1,28 @@
-"""The sections of the comparison page, one of which is shown at a time."""
+"""The sections of the comparison page, shown one at a time."""
 
 from collections.abc import Callable
 
 import streamlit as st
 
 from rnnviz.counting import Size, read_size
-from rnnviz.experiment import Settings, keys_of
-from rnnviz.experiment.comparison import sizes_of
+from rnnviz.experiment import ComparePage, keys_of
+from rnnviz.experiment.comparison_sizes import sizes_of
 from rnnviz.locale import Labels
 from rnnviz.ui.cache import character_model, compared
 from rnnviz.ui.compare import cards
-from rnnviz.ui.compare.controls import input_network, labels_of
+from rnnviz.ui.compare.controls import input_selected
 from rnnviz.ui.compare.conventions import show_conventions
 from rnnviz.ui.compare.cost import show_cost
-from rnnviz.ui.compare.hold import moved_alone, show_hold
+from rnnviz.ui.compare.hold import live_fields, show_hold
 from rnnviz.ui.compare.keras import show_keras
-from rnnviz.ui.frame import live
+from rnnviz.ui.compare.networks import labels_of
+from rnnviz.ui.live import live
 
-Part = Callable[[Settings, Labels], None]
+Part = Callable[[ComparePage, Labels], None]
 
 
 def input_part(words: Labels) -> Part:
-    """The section that is looked at."""
+    """Draws the choice of the section; returns the section."""
     state = st.session_state
     if state.part not in PARTS:
         state.part = next(iter(PARTS))
@@ -36,29 +37,29 @@ def input_part(words: Labels) -> Part:
     return PARTS[state.part]
 
 
-def _show_cost(settings: Settings, words: Labels) -> None:
+def _show_cost(settings: ComparePage, words: Labels) -> None:
     labels = labels_of(settings, words)
     show_cost({labels[key]: size for key, size in _sizes(settings).items()}, words)
 
 
-def _sizes(settings: Settings) -> dict[str, Size]:
-    if settings.reads == "signal":
+def _sizes(settings: ComparePage) -> dict[str, Size]:
+    if settings.input_source == "signal":
         return sizes_of(settings.comparison())
     models = [character_model(network.form).recurrent for network in settings.networks]
     return dict(zip(keys_of(settings.networks), map(read_size, models), strict=True))
 
 
-def _show_conventions(_settings: Settings, words: Labels) -> None:
+def _show_conventions(_settings: ComparePage, words: Labels) -> None:
     show_conventions(words)
 
 
-def _show_keras(settings: Settings, words: Labels) -> None:
-    input_network(settings, words)
-    show_keras(compared(settings.comparison())[st.session_state.looked_at], words)
+def _show_keras(settings: ComparePage, words: Labels) -> None:
+    input_selected(settings, words)
+    show_keras(compared(settings.comparison())[st.session_state.selected], words)
 
 
-def _show_hold(settings: Settings, words: Labels) -> None:
-    show_hold(settings, words, live("compare", cards.write_place, moved_alone))
+def _show_hold(settings: ComparePage, words: Labels) -> None:
+    show_hold(settings, words, live("compare", settings, cards.write_view, live_fields))
 
 
 PARTS: dict[str, Part] = {

@@ -1,13 +1,21 @@
-// A Plotly figure on a div that stays: new figures go through Plotly.react, which redraws in place.
-// Kept here and not left to Plotly alone: the zoom where an axis comes with another range, and the
-// lines hidden in the legend where lines come and go. What is out of sight is drawn when the browser
-// has nothing else to do, or when it comes into sight.
+// A Plotly figure on an element that stays: new figures go through Plotly.react, which redraws in
+// place. What Plotly alone would lose is kept here: the zoom where an axis comes with another range,
+// and the lines hidden in the legend where lines come and go. A figure that is out of sight is drawn
+// when the browser is idle, or when it comes into sight.
 
+import { library, loaded } from "./library.js";
+import { AXIS, apart, retouch } from "./retouch.js";
+
+/** @import { Click, Figure, LayoutAxis, Plot, Plotly, Trace } from "../../instrument/static/plotly.d.ts" */
+/** @import { ChartHeader, ComponentArguments, LibraryHeader, LiveEvent } from "./types.d.ts" */
+
+/** @type {WeakMap<HTMLElement, Chart>} */
 const instances = new WeakMap();
-const waiting = new Set(); // charts without a Plotly to draw them
-const PATIENCE = 20000; // milliseconds until it is asked for again
+/** @type {Set<Chart>} charts without a Plotly to draw them */
+const waiting = new Set();
+const PATIENCE = 20000; // milliseconds until it is requested again
 const IDLE = 1500; // milliseconds until what is out of sight is drawn in any case
-let asked = -Infinity;
+let requested = -Infinity; // when Plotly was requested last
 
 const CONFIG = {
   displaylogo: false,
@@ -15,30 +23,36 @@ const CONFIG = {
   modeBarButtonsToRemove: ["select2d", "lasso2d"],
 };
 
+/** @param {ComponentArguments} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const end = data.indexOf(10);
+  /** @type {ChartHeader | LibraryHeader} */
   const header = JSON.parse(text(data.subarray(0, end)));
   if (header.library) {
     run(text(data.subarray(end + 1)));
     return undefined;
   }
-  let chart = instances.get(parentElement);
-  if (!chart) {
-    chart = new Chart(parentElement);
-    instances.set(parentElement, chart);
-  }
+  const chart = instances.get(parentElement) ?? new Chart(parentElement, setTriggerValue, header);
+  instances.set(parentElement, chart);
   chart.send = setTriggerValue;
   if (!same(chart.bytes, data)) chart.update(data, header, end);
-  // Streamlit calls this for an update that a newer one overtook, too.
+  // Streamlit also calls this for an update that a newer one overtook
   return () => setTimeout(() => chart.root.isConnected || chart.stop());
 }
 
 class Chart {
-  constructor(parent) {
+  /**
+   * @param {HTMLElement} parent
+   * @param {ComponentArguments["setTriggerValue"]} send
+   * @param {ChartHeader} header
+   */
+  constructor(parent, send, header) {
+    this.send = send;
+    this.header = header;
     this.root = document.createElement("div");
     this.root.className = "rnnviz-chart";
-    this.plot = document.createElement("div");
+    this.plot = /** @type {Plot} */ (/** @type {HTMLElement} */ (document.createElement("div")));
     this.plot.className = "rnnviz-chart-plot";
     this.plot.setAttribute("role", "img");
     this.message = document.createElement("p");
@@ -47,48 +61,82 @@ class Chart {
     this.message.hidden = true;
     this.root.append(this.plot, this.message);
     parent.appendChild(this.root);
+    /** @type {Uint8Array | undefined} what came last */
+    this.bytes = undefined;
+    /** @type {string | undefined} the page's own figure, as JSON */
+    this.figure = undefined;
+    /** @type {string | undefined} the figure of a slider that is dragged */
+    this.live = undefined;
+    /** @type {string | undefined} the figure that is drawn */
+    this.drawn = undefined;
+    /** @type {ReturnType<typeof apart> | undefined} its parts; none while it is being drawn */
+    this.parts = undefined;
+    this.due = false; // whether there is a figure to draw
+    this.drawing = false;
+    this.listening = false; // whether Plotly has drawn here
+    this.stopped = false;
+    /** @type {number | undefined} */
+    this.observed = undefined; // the width there is
+    this.width = 0; // the width as drawn
+    this.frame = 0; // the animation frame that is requested
+    this.idle = 0; // the idle callback that is requested
+    /** @type {Map<string, string>} Plotly's ids of traces by name */
     this.uids = new Map();
+    /** @type {unknown} */
+    this.revision = undefined;
+    /** @type {Map<string | undefined, { base: Trace["visible"], given: Trace["visible"] }>} */
+    this.shown = new Map(); // visibility by trace: what Python set, and what was drawn
+    /** @type {Map<string, { range?: unknown[], autorange?: LayoutAxis["autorange"] }>} */
+    this.home = new Map(); // ranges by axis, as Python set them
     this.forget();
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
-    this.sight = new IntersectionObserver((found) => {
-      if (found.at(-1).isIntersecting && this.due) this.draw();
+    this.sight = new IntersectionObserver((entries) => {
+      if (entries.at(-1)?.isIntersecting && this.due) this.draw();
     });
     this.sight.observe(this.root);
-    this.hears = (event) => this.heard(event);
-    for (const name of HEARD) window.addEventListener(name, this.hears);
+    /** @param {LiveEvent} event */
+    this.listener = (event) => this.changed(event);
+    for (const name of EVENTS) window.addEventListener(name, this.listener);
   }
 
-  // What the reader has changed in the drawing.
+  // Drops what the reader has changed in the drawing.
   forget() {
-    this.chosen = new Map(); // by line: {visible, base}, base being what Python had said
-    this.zoomed = new Map(); // by axis: {range, autorange}
+    /** @type {Map<string | undefined, { visible: Trace["visible"], base: Trace["visible"] }>} */
+    this.chosen = new Map(); // by trace; base: what Python had set then
+    /** @type {Map<string, { range?: unknown[], autorange?: LayoutAxis["autorange"] }>} */
+    this.zoomed = new Map(); // by axis
   }
 
+  /**
+   * @param {Uint8Array} data
+   * @param {ChartHeader} header
+   * @param {number} end of the header in the data
+   */
   update(data, header, end) {
     this.bytes = data;
     this.figure = text(data.subarray(end + 1));
     if (!isNewest(header.key)) this.live = undefined;
     this.header = header;
-    this.root.dataset.rnnvizFollows = header.key;
+    this.root.dataset.rnnvizLive = header.key;
     this.plot.setAttribute("aria-label", header.alt);
     this.message.textContent = header.failed;
     this.root.style.height = `${header.height}px`;
     this.show();
   }
 
-  // At once, or in its turn among those in sight; out of sight when there is time.
+  // In sight: in turn, or at once; out of sight: when the browser is idle.
   show({ atOnce = false } = {}) {
     this.root.classList.remove("rnnviz-chart-waits");
-    giveUp(this.idle);
+    cancelIdle(this.idle);
     this.due = true;
-    if (atOnce) return this.draw();
+    if (atOnce) return void this.draw();
     const { top, bottom } = this.root.getBoundingClientRect();
-    if (bottom > 0 && top < innerHeight) lineUp(this);
+    if (bottom > 0 && top < innerHeight) enqueue(this);
     else this.idle = whenIdle(() => this.due && this.draw(), { timeout: IDLE });
   }
 
-  // One at a time, the newest figure last; the ones between need not be drawn.
+  // One drawing is under way at most; the newest figure is drawn next, those in between need not be.
   async draw() {
     this.due = true;
     if (this.drawing) return;
@@ -96,11 +144,11 @@ class Chart {
     while (this.due && !this.stopped && this.room) {
       this.due = false;
       try {
-        const Plotly = window.Plotly?.react ? window.Plotly : await library(this.header.chunk);
+        const Plotly = loaded() ?? (await library(this.header.chunk));
         if (this.stopped) return;
         if (!Plotly) {
           this.due = true;
-          ask(this);
+          request(this);
           break;
         }
         await this.react(Plotly);
@@ -111,33 +159,43 @@ class Chart {
     this.drawing = false;
   }
 
-  // A slider that is dragged brings figures of its own, until the page's stands for the value.
-  heard({ type, detail }) {
+  /**
+   * A dragged slider brings figures of its own, until the page's figure is that of its value.
+   *
+   * @param {LiveEvent} event
+   */
+  changed({ type, detail }) {
     const figure = detail?.[this.header.key];
     if (type === "rnnviz-live" && figure === undefined) return;
-    // none: what stands there is not of the value under the hand
+    // none: the figure shown is not of the value that is dragged
     if (figure === "") return this.root.classList.add("rnnviz-chart-waits");
     this.live = figure;
     this.show({ atOnce: Boolean(figure) });
   }
 
+  /** @param {Plotly} Plotly */
   async react(Plotly) {
-    const written = this.live ?? this.figure;
-    if (written === this.stands && this.width === this.room) return;
-    const figure = JSON.parse(written);
+    const json = this.live ?? this.figure ?? "";
+    if (json === this.drawn && this.width === this.room) return;
+    /** @type {Figure} */
+    const figure = JSON.parse(json);
     this.keep(figure);
     const now = apart(figure);
     if (this.listening && this.width === this.room) {
       const before = this.parts;
       this.parts = now;
       if (retouch(Plotly, this.plot, before, now)) {
-        this.stands = written;
+        this.drawn = json;
         return this.reset();
       }
     }
-    this.parts = undefined; // until it is drawn
+    this.parts = undefined;
     this.width = this.room;
-    Object.assign(figure.layout, { width: this.width, height: this.header.height, autosize: false });
+    Object.assign(figure.layout, {
+      width: this.width,
+      height: this.header.height,
+      autosize: false,
+    });
     this.message.hidden = true;
     this.plot.hidden = false;
     const done = Plotly.react(this.plot, { ...figure, config: CONFIG });
@@ -145,7 +203,7 @@ class Chart {
     await done;
     if (this.stopped) return Plotly.purge(this.plot);
     this.reset();
-    this.stands = written;
+    this.drawn = json;
     this.parts = now;
     if (!this.listening) {
       this.listening = true;
@@ -154,22 +212,47 @@ class Chart {
     }
   }
 
-  // Puts what the reader has changed into a figure that comes from Python.
+  /**
+   * Puts what the reader has changed into a figure that comes from Python.
+   *
+   * @param {Figure} figure
+   */
   keep({ data, layout }) {
-    for (const trace of this.plot.data || []) {
-      const { base, given } = this.shown.get(trace.uid) || {};
-      if (trace.visible !== given) this.chosen.set(trace.uid, { visible: trace.visible, base });
+    this.keepVisibility(data, layout);
+    const axes = Object.keys(layout).filter((key) => AXIS.test(key));
+    this.home = new Map();
+    for (const name of new Set([...axes, ...this.zoomed.keys()])) {
+      layout[name] ??= {};
+      const axis = layout[name];
+      const { range, autorange } = axis;
+      if (range === null) delete axis.range; // Plotly would write into it
+      // a copy, as Plotly writes into the figure's own
+      this.home.set(name, { range: range?.includes(null) ? undefined : range?.slice(), autorange });
+      Object.assign(axis, this.zoomed.get(name));
+    }
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) delete layout.transition;
+  }
+
+  /**
+   * @param {Trace[]} data
+   * @param {Figure["layout"]} layout
+   */
+  keepVisibility(data, layout) {
+    for (const { uid, visible } of this.plot.data || []) {
+      const { base, given } = this.shown.get(uid) ?? {};
+      if (visible !== given) this.chosen.set(uid, { visible, base });
     }
     layout.uirevision ??= "kept";
     if (this.revision !== layout.uirevision) this.forget();
     this.revision = layout.uirevision;
     this.shown = new Map();
+    /** @type {Map<string, number>} */
     const names = new Map();
     for (const trace of data) {
       const name = trace.meta ?? trace.uid ?? trace.name ?? "";
-      const again = names.get(name) ?? 0;
-      names.set(name, again + 1);
-      trace.uid = this.uid(`${name} ${again}`);
+      const count = names.get(name) ?? 0;
+      names.set(name, count + 1);
+      trace.uid = this.uid(`${name} ${count}`);
       const base = trace.visible;
       const chosen = this.chosen.get(trace.uid);
       if (chosen && chosen.base !== base) this.chosen.delete(trace.uid);
@@ -177,46 +260,43 @@ class Chart {
       this.shown.set(trace.uid, { base, given: trace.visible });
       if (trace.type?.endsWith("gl") && !drawsGL()) trace.type = trace.type.slice(0, -2);
     }
-    this.home = new Map();
-    const axes = Object.keys(layout).filter((key) => AXIS.test(key));
-    for (const name of new Set([...axes, ...this.zoomed.keys()])) {
-      const { range, autorange } = (layout[name] ??= {});
-      if (range === null) delete layout[name].range; // which Plotly takes for one to write into
-      // a copy: Plotly writes into the figure's own
-      this.home.set(name, { range: range?.includes(null) ? undefined : range?.slice(), autorange });
-      if (this.zoomed.has(name)) Object.assign(layout[name], this.zoomed.get(name));
-    }
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) delete layout.transition;
   }
 
-  // Plotly writes it into selectors, so that it cannot be the name itself.
+  /**
+   * Plotly writes ids into CSS selectors, so that a name cannot be one.
+   *
+   * @param {string} name
+   */
   uid(name) {
-    if (!this.uids.has(name)) this.uids.set(name, `line${this.uids.size}`);
-    return this.uids.get(name);
+    const uid = this.uids.get(name) ?? `line${this.uids.size}`;
+    this.uids.set(name, uid);
+    return uid;
   }
 
-  // A double click leads to the ranges that Python gave last, not to those it gave first.
+  // A double click leads to the ranges that Python set last, not to those it set first.
   reset() {
     for (const [name, { range, autorange }] of this.home) {
-      const axis = this.plot._fullLayout?.[name];
+      const axis = this.plot._fullLayout?.[/** @type {"xaxis"} */ (name)];
       if (!axis) continue;
       [axis._rangeInitial0, axis._rangeInitial1] = range || [];
       axis._autorangeInitial = range ? false : (autorange ?? true);
     }
   }
 
+  /** @param {Record<string, unknown>} change */
   relayouted(change) {
-    const names = Object.keys(change).map((key) => RANGE.exec(key)?.[1]);
-    for (const name of new Set(names.filter(Boolean))) {
-      const axis = this.plot.layout[name];
+    const names = Object.keys(change).flatMap((key) => RANGE.exec(key)?.[1] ?? []);
+    for (const name of new Set(names)) {
+      const { autorange, range } = /** @type {LayoutAxis} */ (this.plot.layout[name]);
       const home = this.home.get(name)?.range;
-      const isHome = home ? !axis.autorange && same(home, axis.range) : axis.autorange;
+      const isHome = home ? !autorange && same(home, range) : autorange;
       if (isHome) this.zoomed.delete(name);
-      else if (axis.autorange) this.zoomed.set(name, { autorange: axis.autorange, range: undefined });
-      else this.zoomed.set(name, { autorange: false, range: [...axis.range] });
+      else if (autorange) this.zoomed.set(name, { autorange, range: undefined });
+      else this.zoomed.set(name, { autorange: false, range: [...(range ?? [])] });
     }
   }
 
+  /** @param {Click} event */
   clicked(event) {
     const point = event.points[0];
     if (!this.header.clicks || !point) return;
@@ -224,29 +304,32 @@ class Chart {
     this.send("picked", { curve, x: plain(x), y: plain(y), customdata: plain(customdata) });
   }
 
-  // The width there is. It is observed: to ask for it has the browser lay out all that was drawn.
+  // The width there is. It is observed, as reading it would cause a layout of all that was drawn.
   get room() {
     return this.observed ?? this.root.clientWidth;
   }
 
   resized() {
-    const width = (this.observed = this.root.clientWidth);
+    this.observed = this.root.clientWidth;
+    const width = this.observed;
     if (!width || width === this.width || this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       if (this.due || !this.listening) this.draw();
       else if (!this.drawing && this.room) {
         this.width = this.room;
-        Promise.resolve(window.Plotly.relayout(this.plot, { width: this.width })).catch((error) => this.fail(error));
+        const done = loaded()?.relayout(this.plot, { width: this.width });
+        Promise.resolve(done).catch((error) => this.fail(error));
       }
     });
   }
 
+  /** @param {unknown} reason */
   fail(reason) {
     console.error("rnnviz: a figure could not be drawn.", reason);
     window.Plotly?.purge(this.plot);
     this.listening = false;
-    this.stands = undefined;
+    this.drawn = undefined;
     this.plot.hidden = true;
     this.message.hidden = false;
   }
@@ -255,8 +338,8 @@ class Chart {
     this.stopped = true;
     this.observer.disconnect();
     this.sight.disconnect();
-    giveUp(this.idle);
-    for (const name of HEARD) window.removeEventListener(name, this.hears);
+    cancelIdle(this.idle);
+    for (const name of EVENTS) window.removeEventListener(name, this.listener);
     cancelAnimationFrame(this.frame);
     waiting.delete(this);
     if (!this.drawing) window.Plotly?.purge(this.plot);
@@ -264,63 +347,91 @@ class Chart {
   }
 }
 
-// Whether what followed the hand is of its last move, which the page may not know yet.
+/**
+ * Whether a live update of the last value is shown, which the page may not have yet.
+ *
+ * @param {string} key
+ */
 function isNewest(key) {
-  const { ahead, told, moves } = window.rnnvizPage ?? {};
-  return Boolean(ahead?.size) && told.get(key) === moves;
+  const page = window.rnnvizPage;
+  return Boolean(page?.pending.size) && page?.shownAt.get(key) === page?.changes;
 }
 
-// One a task, so that a newer figure of the first need not wait for all.
-const line = new Set();
-let moving;
-function lineUp(chart) {
-  line.add(chart);
-  moving ??= setTimeout(() => {
-    moving = undefined;
-    const [first] = line;
-    line.delete(first);
+// One per task, so that a newer figure of the first need not wait for all others.
+/** @type {Set<Chart>} */
+const queue = new Set();
+let scheduled = false;
+
+/** @param {Chart} chart */
+function enqueue(chart) {
+  queue.add(chart);
+  if (scheduled) return;
+  scheduled = true;
+  setTimeout(() => {
+    scheduled = false;
+    const [first, next] = queue;
+    queue.delete(first);
     if (first.due) first.draw();
-    const [next] = line;
-    if (next) lineUp(next);
+    if (next) enqueue(next);
   });
 }
 
 // Safari has no idle callbacks.
 const whenIdle = window.requestIdleCallback ?? ((task) => setTimeout(task, 100));
-const giveUp = window.cancelIdleCallback ?? clearTimeout;
+const cancelIdle = window.cancelIdleCallback ?? clearTimeout;
 
-const HEARD = ["rnnviz-live", "rnnviz-settled"];
-const AXIS = /^[xy]axis\d*$/;
+/** @type {["rnnviz-live", "rnnviz-settled"]} */
+const EVENTS = ["rnnviz-live", "rnnviz-settled"];
 const RANGE = /^([xy]axis\d*)\.(?:auto)?range/;
 
-// No copy of Streamlit's: Python is asked for plotly's, by one chart for all of the page.
-function ask(chart) {
+/**
+ * Without Streamlit's copy, one chart asks Python for plotly's own, for all of the page.
+ *
+ * @param {Chart} chart
+ */
+function request(chart) {
   waiting.add(chart);
-  if (performance.now() - asked < PATIENCE) return;
-  asked = performance.now();
+  if (performance.now() - requested < PATIENCE) return;
+  requested = performance.now();
   chart.send("missing", true);
 }
 
+/** @param {string} code */
 function run(code) {
-  if (!window.Plotly?.react) {
+  if (!loaded()) {
     const script = document.createElement("script");
     script.textContent = code;
     document.head.appendChild(script).remove();
   }
-  for (const chart of waiting) window.Plotly?.react ? chart.draw() : chart.fail("no Plotly");
+  for (const chart of waiting) {
+    if (loaded()) chart.draw();
+    else chart.fail("no Plotly");
+  }
   waiting.clear();
 }
 
+/** @type {boolean | undefined} */
 let gl;
 function drawsGL() {
   gl ??= Boolean(document.createElement("canvas").getContext("webgl"));
   return gl;
 }
 
+/** @param {Uint8Array} bytes */
 const text = (bytes) => new TextDecoder().decode(bytes);
 
-const plain = (value) => (ArrayBuffer.isView(value) ? Array.from(value) : value);
+/** @param {unknown} value */
+const plain = (value) =>
+  ArrayBuffer.isView(value)
+    ? Array.from(/** @type {ArrayLike<unknown> & ArrayBufferView} */ (value))
+    : value;
 
+/**
+ * @param {ArrayLike<unknown> | null | undefined} a
+ * @param {ArrayLike<unknown> | null | undefined} b
+ */
 function same(a, b) {
-  return a?.length === b?.length && a.every((value, i) => value === b[i]);
+  if (!a || !b || a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

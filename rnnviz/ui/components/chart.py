@@ -12,6 +12,7 @@ import streamlit
 from plotly.offline import get_plotlyjs
 from streamlit.components.v2 import component
 
+from rnnviz.instrument.modules import join_modules
 from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.components.packing import packed
 
@@ -27,10 +28,7 @@ CHUNK = next((path.name for path in SCRIPTS.glob("PlotlyChart.*.js")), "")
 _chart = component(
     "rnnviz_chart",
     css=(HERE / "chart.css").read_text(encoding="utf-8"),
-    js="".join(
-        (HERE / f"{name}.js").read_text("utf-8")
-        for name in ("server", "library", "chart", "retouch")
-    ),
+    js=join_modules(HERE / "chart.js"),
     isolate_styles=False,
 )
 

@@ -1,79 +1,125 @@
-// A table of numbers. One of them is under the hand: it is dragged sideways, or an input stands in
-// its cell. What the hand does is shown at once; one message is under way at most. While a number is
-// dragged what is in sight follows by itself (see follow.js), and the page when the hand leaves it.
-// Cells are made once for a shape.
+// A table of numbers, each of which can be dragged sideways, typed over in an input in its cell, nudged by
+// keys and put back. A change is shown at once; its courier sends it. While a number is dragged, what is in
+// sight is updated live (see live_updates.js), and the page runs when it is released. Cells are made once
+// for a shape.
+
+import { page, setPending, setting, settle } from "./address.js";
+import { Courier } from "./courier.js";
+import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
+import { between, brief, contrast, read, rgb, rounded, step, written } from "./numbers.js";
 
 const instances = new WeakMap();
-let unsent = new Map(); // what was wanted while the server was away
-const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
-const LONG = 5000; // milliseconds that a run may take before the next number breaks it off
-const STILL = 4; // pixels within which a press is a click
+/** @type {Map<string, Change>} by place, of a grid that went while the server was away */
+let unsent = new Map();
+const CLICK_WITHIN_PX = 4; // within which a press is a click
 
+/** @import { Reader } from "./live_updates.js" */
+
+/**
+ * @typedef {object} GridData from Python
+ * @property {string} label
+ * @property {number[][]} values
+ * @property {string} of the matrix
+ * @property {string} template how the address writes a number; "" for not at all
+ * @property {string[]} changed "row column" of each number that is marked
+ * @property {number} answered
+ * @property {Reader | null} live of a page with live updates
+ * @property {[number, string][]} scale
+ * @property {string} ink
+ * @property {string} selected
+ * @property {string} hint
+ * @property {string} marked
+ * @property {string} refused
+ * @property {string} emptied
+ *
+ * @typedef {{of: string, row: number, column: number, value: number | null}} Change null: as at first
+ * @typedef {{index: number, pointer: number, x: number, exact: number, step: number,
+ *   first: number | null, value?: number}} Drag exact: without rounding; value: once it has moved
+ */
+
+/** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  let grid = instances.get(parentElement);
-  if (!grid) {
-    grid = new Grid(parentElement);
-    instances.set(parentElement, grid);
-  }
-  grid.send = (message) => setTriggerValue("changed", message);
-  grid.update(data);
+  /** @type {Grid} */
+  const grid = instances.get(parentElement) ?? new Grid(parentElement);
+  instances.set(parentElement, grid);
+  grid.trigger = (message) => setTriggerValue("changed", message);
+  grid.update(JSON.parse(new TextDecoder().decode(data)));
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => grid.root.isConnected || grid.stop());
 }
 
 class Grid {
+  /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = element("div", "grid");
     const frame = element("div", "frame");
     this.table = element("table");
-    this.said = element("p", "said");
+    this.alert = element("p", "said");
     this.hint = element("p", "hint");
-    this.told = element("output", "told");
+    this.status = element("output", "told");
     this.field = element("input");
     set(this.table, { role: "grid", "aria-describedby": "hint" });
-    set(this.said, { id: "said", role: "alert" });
+    set(this.alert, { id: "said", role: "alert" });
     set(this.hint, { id: "hint" });
     // not inputmode=decimal: an iPhone's keys have no minus then
-    set(this.field, { enterkeyhint: "done", autocomplete: "off", maxlength: 40, spellcheck: false });
+    set(this.field, {
+      enterkeyhint: "done",
+      autocomplete: "off",
+      maxlength: 40,
+      spellcheck: false,
+    });
     frame.append(this.table);
-    this.root.append(frame, this.said, this.hint, this.told);
+    this.root.append(frame, this.alert, this.hint, this.status);
     parent.appendChild(this.root);
     this.at = 0; // the cell that Tab reaches; cells are counted row by row
-    this.flying = null; // the change under way: {place, message, answered, since}
-    this.wanted = new Map(); // what to send next, by place
-    this.again = false; // whether what is under way was lost before
-    this.hand = null; // a pointer on a cell: {index, pointer, x, exact, first, value}
-    this.typing = null; // the cell with the input, and its text there: {index, before}
-    this.refusal = null; // {key, row, column, came, kept}
-    this.follower = new Follower(() => undefined); // the page follows in any case
+    this.rows = this.columns = 0;
+    /** @type {HTMLElement[]} */
+    this.cells = [];
+    /** @type {[number, number[]][]} */
+    this.stops = [];
+    /** @type {(message: object) => void} */
+    this.trigger = () => {};
+    /** @type {Drag | null} */
+    this.drag = null;
+    this.hasMoved = false; // whether the last press was a drag
+    /** @type {{index: number, before: string | undefined} | null} the cell with the input, and its text */
+    this.typing = null;
+    /** @type {{key: "refused" | "emptied", index: number, row: number, column: number, came: string,
+     *   kept: string} | null} */
+    this.refusal = null;
+    /** @type {Courier<Change>} */
+    this.courier = new Courier({
+      send: (change, number) => this.trigger({ ...change, number }),
+      holdsForRun: () => true,
+      isConnected: () => this.root.isConnected,
+      onFree: () => this.onFree(),
+    });
+    this.updates = new LiveUpdates(() => undefined); // the page runs in any case
+    page.senders.add(this);
     this.listen();
   }
 
   listen() {
-    const on = (name, heard) => this.table.addEventListener(name, heard);
-    on("pointerdown", (event) => this.pressed(event));
-    on("pointermove", (event) => this.dragged(event));
-    on("lostpointercapture", () => this.released());
-    on("click", (event) => this.clicked(event));
-    on("keydown", (event) => this.keyed(event));
-    on("focusin", (event) => this.reached(this.indexOf(event.target)));
-    this.field.addEventListener("keydown", (event) => this.typed(event));
-    this.field.addEventListener("blur", () => this.typing && (this.take(), this.close()));
-    this.watcher = new MutationObserver(() => this.landed());
+    this.table.addEventListener("pointerdown", (event) => this.onPointerDown(event));
+    this.table.addEventListener("pointermove", (event) => this.onPointerMove(event));
+    this.table.addEventListener("lostpointercapture", () => this.onRelease());
+    this.table.addEventListener("click", (event) => this.onClick(event));
+    this.table.addEventListener("keydown", (event) => this.onKeyDown(event));
+    this.table.addEventListener("focusin", (event) => this.onFocus(this.indexOf(event.target)));
+    this.field.addEventListener("keydown", (event) => this.onFieldKeyDown(event));
+    this.field.addEventListener("blur", () => this.collect());
   }
 
-  update(bytes) {
+  /** @param {GridData} data */
+  update(data) {
     const before = this.data;
-    const data = JSON.parse(new TextDecoder().decode(bytes));
     this.data = data;
-    if (this.number === undefined) this.wanted = unsent;
-    this.number ??= data.answered; // of the last message sent
     this.stops = data.scale.map(([at, colour]) => [at, rgb(colour)]);
     const [rows, columns] = [data.values.length, data.values[0].length];
     const reshaped = rows !== this.rows || columns !== this.columns;
     if (before && (reshaped || before.of !== data.of)) {
-      this.refusal = this.hand = null;
+      this.refusal = this.drag = null;
       this.settle();
       this.close();
     }
@@ -81,19 +127,19 @@ class Grid {
     this.table.setAttribute("aria-label", data.label);
     this.root.style.setProperty("--selected", data.selected);
     this.hint.textContent = data.hint;
-    if (this.flying && data.answered === this.number) {
-      this.flying.answered = true;
-      this.again = false;
-      unsent = new Map();
-    }
+    this.courier.answer(data.answered);
+    for (const [place, change] of unsent) this.courier.post(change, place);
+    unsent = new Map();
     this.show();
-    this.flush();
-    this.landed();
   }
 
+  /**
+   * @param {number} rows
+   * @param {number} columns
+   */
   make(rows, columns) {
     Object.assign(this, { rows, columns, at: 0 });
-    this.root.style.setProperty("--columns", columns);
+    this.root.style.setProperty("--columns", String(columns));
     const head = element("tr");
     head.append(element("td"), ...numbered(columns, "columnheader", "col"));
     const lines = numbered(rows, "rowheader", "row").map((first) => {
@@ -105,10 +151,12 @@ class Grid {
     });
     for (const line of [head, ...lines]) line.setAttribute("role", "row");
     this.table.replaceChildren(head, ...lines);
-    this.cells = [...this.table.querySelectorAll("[role=gridcell]")];
+    this.cells = lines.flatMap((line) => [...line.cells].slice(1));
   }
 
   show() {
+    if (!this.data) return;
+    const { ink, changed, ...texts } = this.data;
     const numbers = this.cells.map((_, index) => this.value(index));
     const most = Math.max(...numbers.map(Math.abs)) || 1;
     this.cells.forEach((cell, index) => {
@@ -117,111 +165,147 @@ class Grid {
       const ground = between(this.stops, (numbers[index] / most + 1) / 2);
       cell.tabIndex = index === this.at ? 0 : -1;
       cell.style.background = `rgb(${ground})`;
-      cell.style.color = [this.data.ink, "#ffffff", "#000000"].find(
-        (ink) => contrast(rgb(ink), ground) >= 4.5,
-      );
+      const inks = [ink, "#ffffff", "#000000"];
+      cell.style.color = inks.find((ink) => contrast(rgb(ink), ground) >= 4.5) ?? ink;
       cell.classList.toggle("marked", marked);
-      cell.classList.toggle("held", this.hand?.value !== undefined && this.hand.index === index);
-      if (cell.firstChild.textContent !== text) cell.firstChild.textContent = text;
-      const label = marked ? fill(this.data.marked, { value: text }) : text;
+      cell.classList.toggle("held", this.drag?.value !== undefined && this.drag.index === index);
+      const span = /** @type {HTMLElement} */ (cell.firstChild);
+      if (span.textContent !== text) span.textContent = text;
+      const label = marked ? fill(texts.marked, { value: text }) : text;
       if (cell.getAttribute("aria-label") !== label) cell.setAttribute("aria-label", label);
     });
-    const said = this.refusal ? fill(this.data[this.refusal.key], this.refusal) : "";
-    if (this.said.textContent !== said) this.said.textContent = said;
-    set(this.field, { "aria-invalid": this.typing?.index === this.refusal?.index && !!said });
+    const message = this.refusal ? fill(texts[this.refusal.key], this.refusal) : "";
+    if (this.alert.textContent !== message) this.alert.textContent = message;
+    set(this.field, { "aria-invalid": this.typing?.index === this.refusal?.index && !!message });
   }
 
-  // What the visitor made of a cell and Python has not shown yet: a number, null to put back the
-  // first one, undefined for nothing.
+  /**
+   * What the visitor made of a cell and the server has not shown yet: a number, null to put back the
+   * first one, undefined for nothing.
+   * @param {number} index
+   */
   own(index) {
-    const place = `${this.data.of} ${index}`;
-    if (this.hand?.index === index && this.hand.value !== undefined) return this.hand.value;
-    if (this.wanted.has(place)) return this.wanted.get(place).value;
-    if (this.flying?.place === place && !this.flying.answered) return this.flying.message.value;
+    const place = `${this.data?.of} ${index}`;
+    const { inFlight, waiting } = this.courier;
+    if (this.drag?.index === index && this.drag.value !== undefined) return this.drag.value;
+    if (waiting.has(place)) return waiting.get(place)?.value;
+    if (inFlight?.place === place && !inFlight.answered) return inFlight.message.value;
+    return undefined;
   }
 
+  /** @param {number} index */
   value(index) {
-    return this.own(index) ?? this.data.values[this.row(index)][this.column(index)];
+    const { values } = /** @type {GridData} */ (this.data);
+    return this.own(index) ?? values[this.row(index)][this.column(index)];
   }
 
+  /** @param {number} index */
   isMarked(index) {
     const own = this.own(index);
     if (own !== undefined) return own !== null;
-    return this.data.changed.includes(`${this.row(index)} ${this.column(index)}`);
+    return Boolean(this.data?.changed.includes(`${this.row(index)} ${this.column(index)}`));
   }
 
-  // A number for a cell, or null to put the first one back.
+  /**
+   * @param {number} index
+   * @param {number | null} value null to put the first one back
+   */
   change(index, value) {
+    const { of, live } = /** @type {GridData} */ (this.data);
     this.refusal = null;
     clearTimeout(this.settling);
-    const message = { of: this.data.of, row: this.row(index), column: this.column(index), value };
-    if (this.data.live && this.hand?.value !== undefined) this.lead(message);
-    else this.wanted.set(`${message.of} ${index}`, message);
+    const change = { of, row: this.row(index), column: this.column(index), value };
+    const isDragged = live && this.drag?.value !== undefined;
+    const edit = this.edits(change);
+    if (isDragged) this.updates.change("edit", edit, live);
+    else {
+      if (live) setPending("edit", edit);
+      this.courier.post(change, `${of} ${index}`);
+    }
     this.show();
-    this.flush();
   }
 
-  // Under the hand: the edits as the address will have them.
-  lead({ of, row, column, value }) {
-    const place = `${of}.${row}.${column}:`;
-    const others = setting("edit").split(",").filter((edit) => edit && !edit.startsWith(place));
-    this.follower.follow("edit", [...others, `${place}${value}`].join(), this.data.live);
+  /**
+   * All edits with this one, as the address has them.
+   * @param {Change} change
+   */
+  edits({ row, column, value }) {
+    const { template } = /** @type {GridData} */ (this.data);
+    const place = fill(template, { row, column, value: "" });
+    const others = setting("edit")
+      .split(",")
+      .filter((edit) => edit && !edit.startsWith(place));
+    return [...others, ...(value === null ? [] : [`${place}${value}`])].join();
   }
 
-  pressed(event) {
+  /** @param {PointerEvent} event */
+  onPointerDown(event) {
     const index = this.indexOf(event.target);
-    this.moved = false;
-    if (event.button || index === undefined || event.target === this.field || this.hand) return;
+    this.hasMoved = false;
+    if (event.button || index === undefined || event.target === this.field || this.drag) return;
     const first = this.isMarked(index) ? this.value(index) : null;
     const exact = this.value(index);
-    this.hand = { index, pointer: event.pointerId, x: event.clientX, first, exact, step: step(exact) };
+    this.drag = {
+      index,
+      pointer: event.pointerId,
+      x: event.clientX,
+      first,
+      exact,
+      step: step(exact),
+    };
     this.cells[index].setPointerCapture(event.pointerId);
   }
 
-  dragged(event) {
-    const { hand } = this;
-    if (hand?.pointer !== event.pointerId) return;
-    const way = event.clientX - hand.x;
-    if (!this.moved) {
-      if (Math.abs(way) < STILL) return;
-      this.moved = true;
+  /** @param {PointerEvent} event */
+  onPointerMove(event) {
+    const { drag } = this;
+    if (drag?.pointer !== event.pointerId) return;
+    const way = event.clientX - drag.x;
+    if (!this.hasMoved) {
+      if (Math.abs(way) < CLICK_WITHIN_PX) return;
+      this.hasMoved = true;
     }
-    const size = event.shiftKey ? hand.step / 10 : hand.step;
-    const value = rounded(hand.exact + way * size, size);
+    const size = event.shiftKey ? drag.step / 10 : drag.step;
+    const value = rounded(drag.exact + way * size, size);
     if (!Number.isFinite(value)) return;
-    hand.exact += way * size;
-    hand.x = event.clientX;
-    if (value === this.value(hand.index)) return;
-    hand.value = value;
-    this.change(hand.index, value);
+    drag.exact += way * size;
+    drag.x = event.clientX;
+    if (value === this.value(drag.index)) return;
+    drag.value = value;
+    this.change(drag.index, value);
   }
 
-  released() {
-    const { index, value } = this.hand ?? {};
-    this.hand = null;
-    if (value === undefined) this.show();
-    else this.change(index, value);
+  onRelease() {
+    const { drag } = this;
+    this.drag = null;
+    if (drag?.value === undefined) this.show();
+    else this.change(drag.index, drag.value);
   }
 
-  clicked(event) {
+  /** @param {MouseEvent} event */
+  onClick(event) {
     const index = this.indexOf(event.target);
-    if (index !== undefined && event.target !== this.field && !this.moved) this.open(index);
+    if (index !== undefined && event.target !== this.field && !this.hasMoved) this.open(index);
   }
 
-  keyed(event) {
+  /** @param {KeyboardEvent} event */
+  onKeyDown(event) {
     if (event.isComposing || event.target === this.field || event.metaKey) return;
-    const { key, altKey, ctrlKey, shiftKey } = event;
     const index = this.indexOf(event.target);
-    if (index === undefined || !this.does(index, key, { altKey, ctrlKey, shiftKey })) return;
+    if (index === undefined || !this.act(index, event)) return;
     event.preventDefault();
     event.stopPropagation(); // the page has shortcuts of its own
   }
 
-  // Does what a key does on a cell; whether it does anything.
-  does(index, key, { altKey, ctrlKey, shiftKey }) {
+  /**
+   * Does what a key does on a cell; returns whether it does anything.
+   * @param {number} index
+   * @param {KeyboardEvent} event
+   */
+  act(index, { key, altKey, ctrlKey, shiftKey }) {
     const first = index - this.column(index); // of its row
-    const ways = altKey ? { ArrowUp: 1, ArrowDown: -1 } : { PageUp: 1, PageDown: -1 };
-    const nudge = ways[key];
+    const [more, less] = altKey ? ["ArrowUp", "ArrowDown"] : ["PageUp", "PageDown"];
+    const nudge = { [more]: 1, [less]: -1 }[key];
     if (nudge) this.nudge(index, nudge, shiftKey);
     else if (altKey) return false;
     else if (key === "Home") this.focus(ctrlKey ? 0 : first);
@@ -233,38 +317,48 @@ class Grid {
     else if (key === "ArrowDown") this.focus(index + this.columns);
     else if (key === "Enter" || key === "F2") this.open(index);
     else if (key === "Delete" || key === "Backspace") this.putBack(index);
-    else if (key === "Escape" && this.hand) this.putBackDragged();
+    else if (key === "Escape" && this.drag) this.cancelDrag();
     else if (/^[-−+.\d]$/.test(key)) this.open(index, key);
     else return false;
     return true;
   }
 
-  nudge(index, way, finely) {
+  /**
+   * @param {number} index
+   * @param {number} way 1 or −1
+   * @param {boolean} isFine
+   */
+  nudge(index, way, isFine) {
     const now = this.value(index);
-    const size = step(now) * (finely ? 1 : 10);
+    const size = step(now) * (isFine ? 1 : 10);
     const value = rounded(now + way * size, size / 100);
     if (!Number.isFinite(value)) return;
     this.change(index, value);
-    this.told.textContent = brief(value);
+    this.status.textContent = brief(value);
   }
 
+  /** @param {number} index */
   putBack(index) {
     if (this.isMarked(index)) this.change(index, null);
   }
 
-  putBackDragged() {
-    const { index, first, value } = this.hand;
-    this.hand = null;
-    if (value !== undefined) this.change(index, first);
+  cancelDrag() {
+    const { drag } = this;
+    this.drag = null;
+    if (drag?.value !== undefined) this.change(drag.index, drag.first);
   }
 
+  /**
+   * @param {number} index
+   * @param {string} [text] typed already
+   */
   open(index, text) {
     this.close();
     this.refusal = null;
     const before = text ?? written(this.value(index));
     this.typing = { index, before: text === undefined ? before : undefined };
     this.field.value = before;
-    const name = `${this.data.label}: ${this.row(index)}, ${this.column(index)}`;
+    const name = `${this.data?.label}: ${this.row(index)}, ${this.column(index)}`;
     set(this.field, { "aria-label": name });
     this.field.classList.toggle("right", this.column(index) >= this.columns / 2);
     this.cells[index].append(this.field);
@@ -279,9 +373,10 @@ class Grid {
     this.field.remove();
   }
 
-  typed(event) {
+  /** @param {KeyboardEvent} event */
+  onFieldKeyDown(event) {
     event.stopPropagation();
-    if (event.isComposing) return;
+    if (event.isComposing || !this.typing) return;
     const { index } = this.typing;
     if (event.key === "Escape") {
       this.refusal = null;
@@ -295,8 +390,9 @@ class Grid {
     }
   }
 
-  // Takes the number that was typed, or says why it is none; whether it is one.
+  /** Takes the number that was typed, or shows why it is none; returns whether it is one. */
   take() {
+    if (!this.typing) return false;
     const { index, before } = this.typing;
     const came = this.field.value.trim();
     const value = came === before ? this.value(index) : read(came);
@@ -309,110 +405,116 @@ class Grid {
     return value !== null;
   }
 
+  /** @param {number} index */
   focus(index) {
     if (!this.cells[index]) return;
     this.close();
     this.cells[index].focus();
   }
 
-  reached(index) {
+  /** @param {number | undefined} index */
+  onFocus(index) {
     if (index === undefined || index === this.at) return;
     this.cells[this.at].tabIndex = -1;
     this.cells[index].tabIndex = 0;
     this.at = index;
   }
 
-  flush() {
-    if (this.flying || !this.wanted.size) return;
-    const [[place, message]] = this.wanted;
-    this.wanted.delete(place);
-    clearTimeout(this.settling);
-    this.flying = { place, message, answered: false, since: performance.now() };
-    this.number += 1;
-    this.send({ ...message, number: this.number });
-    const app = document.querySelector(STATE);
-    if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
-    this.clock ??= setInterval(() => this.checked(), 250);
-  }
-
-  // The message under way is done with, or not yet.
-  landed() {
-    if (!this.flying?.answered) return;
-    if (runs() && performance.now() - this.flying.since < LONG) return;
-    if (this.data.live && !this.wanted.size && this.hand?.value === undefined)
-      this.settling = setTimeout(() => this.settle(), SETTLED);
-    this.free();
-  }
-
-  free() {
-    this.flying = null;
-    this.unwatch();
-    this.show();
-    this.flush();
-  }
-
-  checked() {
-    if (!this.root.isConnected) return this.stop();
-    const { place, message, answered, since } = this.flying;
-    if (answered) this.landed();
-    else if (isAway()) {
-      unsent = new Map([[place, message], ...this.wanted]);
-      this.flying.since = performance.now();
-    } else if (runs()) this.flying.since = performance.now();
-    else if (performance.now() - since > LOST) {
-      // once more; a page that fails before it comes to this grid would be run for ever
-      if (!this.again && !this.wanted.has(place)) this.wanted.set(place, message);
-      this.again = !this.again;
-      this.free();
+  /** Takes what is typed or dragged. */
+  collect() {
+    if (this.typing) {
+      this.take();
+      this.close();
     }
+    if (this.drag) this.onRelease();
+  }
+
+  get isIdle() {
+    return this.courier.isIdle;
+  }
+
+  /** Forgets all changes: they have reached the server otherwise. */
+  abandon() {
+    clearTimeout(this.settling);
+    this.updates.detach();
+    this.courier.abandon();
+  }
+
+  onFree() {
+    if (this.data?.live && this.isIdle && this.drag?.value === undefined) {
+      this.settling = setTimeout(() => this.settle(), SETTLED_MS);
+    }
+    this.show();
   }
 
   settle() {
-    page.behind.delete("edit");
+    page.unrun.delete("edit");
     settle("edit");
   }
 
   stop() {
-    this.follower.stop();
-    this.settle();
-    this.unwatch();
+    page.senders.delete(this);
+    this.updates.stop();
+    const { isIdle, inFlight, waiting } = this.courier;
+    if (isIdle) this.settle();
+    else {
+      unsent = new Map(waiting);
+      if (inFlight && !unsent.has(inFlight.place)) unsent.set(inFlight.place, inFlight.message);
+    }
+    this.courier.stop();
   }
 
-  unwatch() {
-    this.watcher.disconnect();
-    clearInterval(this.clock);
-    this.clock = undefined;
-  }
-
+  /** @param {number} index */
   row(index) {
     return Math.floor(index / this.columns);
   }
 
+  /** @param {number} index */
   column(index) {
     return index % this.columns;
   }
 
+  /** @param {EventTarget | null} target */
   indexOf(target) {
-    const index = this.cells.indexOf(target.closest("[role=gridcell]"));
+    const cell = /** @type {Element} */ (target).closest("[role=gridcell]");
+    const index = this.cells.indexOf(/** @type {HTMLElement} */ (cell));
     return index < 0 ? undefined : index;
   }
 }
 
+/**
+ * @param {string} text
+ * @param {Record<string, unknown>} values
+ */
 function fill(text, values) {
-  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 }
 
+/**
+ * @param {number} count
+ * @param {string} role
+ * @param {string} scope
+ */
 function numbered(count, role, scope) {
   return Array.from({ length: count }, (_, at) =>
-    Object.assign(set(element("th"), { role, scope }), { textContent: at }),
+    Object.assign(set(element("th"), { role, scope }), { textContent: String(at) }),
   );
 }
 
+/**
+ * @template {Element} Node
+ * @param {Node} node
+ * @param {Record<string, unknown>} attributes
+ */
 function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
   return node;
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ */
 function element(tag, name = "") {
   const made = document.createElement(tag);
   made.className = name;

@@ -1,4 +1,4 @@
-"""A grid of numbers that are dragged or typed over, and sends no more than Python has answered."""
+"""A grid of numbers that are dragged or typed over, sent one message at a time."""
 
 import math
 from collections.abc import Callable, Collection
@@ -11,11 +11,12 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
+from rnnviz.instrument.modules import join_modules
 from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
-from rnnviz.ui.components.follow import SCRIPT, Live
+from rnnviz.ui.components import courier
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.packing import packed
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 
 HERE = Path(__file__).parent
 
@@ -23,17 +24,22 @@ Changed = Callable[[str, int, int, float | None], None]
 
 
 class Numbers(NamedTuple):
-    """What a grid shows: values, (rows, columns), finite; whose they are; the places marked."""
+    """What a grid shows.
+
+    values: (rows, columns), finite. of: the matrix that they are. changed: the places marked.
+    template: how an address writes one of them, with {row}, {column} and {value}; "" for none.
+    """
 
     values: NDArray[np.float64]
     of: str
     changed: Collection[tuple[int, int]]
+    template: str = ""
 
 
 _grid = component(
     "rnnviz_grid",
     css=(HERE / "grid.css").read_text(encoding="utf-8"),
-    js=SCRIPT + "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("grid", "numbers")),
+    js=join_modules(HERE / "grid.js"),
 )
 
 
@@ -49,20 +55,20 @@ def input_grid(
 ) -> None:
     """Draws the numbers on signed colours; each can be dragged, typed over and put back.
 
-    on_change: called before the script runs with what ``of`` was
-    when the hand was there, row, column and the new number, or None to put the first one back; a
-    visitor can send any ``of``. live: what follows while a number is dragged, as far as it is in
-    sight; the rest of the page waits until the hand leaves.
+    on_change: called before the script runs with ``of`` as it was when the number was changed, row,
+    column and the new number, or None to put the first one back; a visitor can send any ``of``.
+    live: the page whose figures in sight are updated while a number is dragged; the script runs
+    once it is released.
     """
-    send_promptly()
     colours = palette(dark=dark)
     header = {
         "label": label,
         "values": numbers.values.tolist(),
         "of": numbers.of,
+        "template": numbers.template,
         "changed": [f"{row} {column}" for row, column in numbers.changed],
-        "answered": st.session_state.get(_answered(key), 0),
-        "live": live and live.told(),
+        "answered": courier.answered(_place(key)),
+        "live": live and live.reader(),
         "scale": colours.signed,
         "ink": colours.ink,
         "selected": colours.selected,
@@ -73,21 +79,18 @@ def input_grid(
     }
     with st.container(key=key):
         _grid(
-            key=f"{key}_grid",
+            key=_place(key),
             data=packed(header),
             on_changed_change=partial(_take, key, numbers.values.shape, on_change),
         )
 
 
 def _take(key: str, shape: tuple[int, int], on_change: Changed) -> None:
-    """Takes what the browser sent, if it is what this grid sends: anyone can send anything."""
-    message = st.session_state[f"{key}_grid"].get("changed")
-    if not isinstance(message, dict):
+    message = courier.take(_place(key), "changed")
+    if message is None:
         return
-    of, number, value = message.get("of"), message.get("number"), message.get("value", math.nan)
+    of, value = message.get("of"), message.get("value", math.nan)
     row, column = message.get("row"), message.get("column")
-    if type(number) is int:
-        st.session_state[_answered(key)] = number
     if not (isinstance(of, str) and (value is None or _is_finite(value))):
         return
     if _is_place(row, shape[0]) and _is_place(column, shape[1]):
@@ -106,6 +109,6 @@ def _is_finite(came: Any) -> bool:
         return False
 
 
-def _answered(key: str) -> str:
-    """Where the number of the last message stands that Python has read."""
-    return f"{key}_answered"
+def _place(key: str) -> str:
+    """The key of the component itself."""
+    return f"{key}_grid"

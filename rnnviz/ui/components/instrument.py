@@ -1,7 +1,7 @@
 """The live instrument: the text, a player, the cell as a drawing, and every unit at every step.
 
 The browser holds the whole trace and steps without the server. The one component is placed up to
-four times on a page, so that its parts stand among Streamlit's own: ``show_text`` brings the trace,
+four times on a page, among Streamlit's own elements: ``show_text`` brings the trace,
 ``input_position`` the drawing, ``show_rows`` the heatmaps of the gates and those of the states.
 A page without them has ``show_strip`` and ``input_step``: the input, the player, and the cursor in
 every figure over time.
@@ -9,34 +9,34 @@ every figure over time.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 from streamlit.components.v2 import component
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FASTEST
 from rnnviz.inputs.vocabulary import Vocabulary
-from rnnviz.instrument import SCRIPTS, STYLES
+from rnnviz.instrument import STYLES
+from rnnviz.instrument.modules import join_modules
 from rnnviz.instrument.payload import Kind, pack_cells, pack_signal, pack_trace
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
-from rnnviz.ui.components.follow import SERVER
-from rnnviz.ui.components.tcp_nodelay import send_promptly
+from rnnviz.ui.components import courier
 
 # Not in a shadow: it lights gates and draws cursors wherever they are on the page.
 _instrument = component(
     "rnnviz_instrument",
     css=STYLES,
-    js=f"{SERVER}\n{SCRIPTS}",
+    js=join_modules(Path(__file__).with_name("instrument.js")),
     isolate_styles=False,
 )
 
 
 class Position(NamedTuple):
-    """What is looked at. t: the step, from 1; speed: steps a second."""
+    """What is selected. t: the step, from 1; speed: steps per second."""
 
     t: int
     unit: int
@@ -58,23 +58,28 @@ def show_text(
 
     record: of the text, one layer read. units: the rows of the heatmaps, downwards.
     """
-    send_promptly()
     message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
     _instrument(key=key, data=message)
 
 
 def input_position(
-    now: Position, *, record: Trace, on_told: Callable[[Position], None], key: str
+    now: Position,
+    *,
+    first: Position,
+    record: Trace,
+    on_change: Callable[[Position], None],
+    key: str,
 ) -> None:
-    """The cell as a drawing; when the visitor has come to rest elsewhere, calls ``on_told``.
+    """The cell as a drawing; calls ``on_change`` when the position has changed and rests.
 
-    A visitor can send anything: ``on_told`` is given only what this record has.
+    first: what the address leaves out. A visitor can send anything: ``on_change`` is given only
+    what this record has.
     """
-    answered = st.session_state.get(_answered(key), 0)
+    data = {"part": "drawing", **now._asdict(), "first": first._asdict()}
     _instrument(
         key=key,
-        data={"part": "drawing", **now._asdict(), "answered": answered},
-        on_told_change=partial(_take, key, now, record, on_told),
+        data={**data, "answered": courier.answered(key)},
+        on_position_change=partial(_take, key, now, record, on_change),
     )
 
 
@@ -101,7 +106,6 @@ def show_strip(
     alone. unknown: steps whose character no network knows. note: what the colours say. signed,
     most: their range.
     """
-    send_promptly()
     message = pack_signal(
         values,
         characters=characters,
@@ -116,22 +120,27 @@ def show_strip(
 
 
 def input_step(
-    t: int, speed: int, *, steps: int, on_told: Callable[[int, int], None], key: str
+    t: int,
+    speed: int,
+    *,
+    first: tuple[int, int],
+    steps: int,
+    on_change: Callable[[int, int], None],
+    key: str,
 ) -> None:
-    """Where the player of ``show_strip`` is; calls ``on_told`` with t and speed when it rests.
+    """Where the player of ``show_strip`` is; calls ``on_change`` with t and speed when it rests.
 
-    A visitor can send anything: ``on_told`` is given only what the input has.
+    first: the t and speed that the address leaves out. A visitor can send anything: ``on_change``
+    is given only what the input has.
     """
 
     def take() -> None:
-        message = st.session_state[key].get("told")
-        on_told(*read_step(message, t, speed, steps))
-        _answer(key, message)
+        on_change(*read_step(courier.take(key, "position"), t, speed, steps))
 
-    now = {"t": t, "unit": 0, "gate": "", "speed": speed}
-    answered = st.session_state.get(_answered(key), 0)
-    data = {"part": "step", **now, "answered": answered}
-    _instrument(key=key, data=data, on_told_change=take)
+    now, left_out = Position(t, 0, "", speed), Position(first[0], 0, "", first[1])
+    data = {"part": "step", **now._asdict(), "first": left_out._asdict()}
+    data["answered"] = courier.answered(key)
+    _instrument(key=key, data=data, on_position_change=take)
 
 
 def show_cells(
@@ -152,10 +161,12 @@ def show_cells(
     _instrument(key=key, data=message)
 
 
-def read_told(message: Any, now: Position, record: Trace) -> Position:
-    """Where a message says the visitor is; what in it this record does not have stays as it was.
+def read_position(message: Any, now: Position, record: Trace) -> Position:
+    """The position in a message; what in it this record does not have stays as it was.
 
-    >>> read_told({"t": 0, "unit": True, "gate": [], "speed": 9}, Position(3, 1, "hidden", 4), rnn)
+    >>> rnn = rnnviz.trace(torch.nn.RNN(1, 2), torch.ones(5, 1))
+    >>> message = {"t": 0, "unit": True, "gate": [], "speed": 9}
+    >>> read_position(message, Position(3, 1, "hidden", 4), rnn)
     Position(t=3, unit=1, gate='hidden', speed=9)
     """
     if not isinstance(message, dict):
@@ -188,18 +199,5 @@ def _number(came: Any, among: range, now: int) -> int:
     return came if type(came) is int and came in among else now  # true is an int, too
 
 
-def _take(key: str, now: Position, record: Trace, on_told: Callable[[Position], None]) -> None:
-    message = st.session_state[key].get("told")
-    on_told(read_told(message, now, record))
-    _answer(key, message)
-
-
-def _answer(key: str, message: Any) -> None:
-    number = message.get("number") if isinstance(message, dict) else None
-    if type(number) is int:
-        st.session_state[_answered(key)] = number
-
-
-def _answered(key: str) -> str:
-    """Where the number of the last message stands that Python has read."""
-    return f"{key}_answered"
+def _take(key: str, now: Position, record: Trace, on_change: Callable[[Position], None]) -> None:
+    on_change(read_position(courier.take(key, "position"), now, record))

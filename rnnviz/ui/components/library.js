@@ -1,12 +1,29 @@
 // Plotly, from where Streamlit has it.
 
+import { served } from "./server.js";
+
+/** @import { Plotly } from "../../instrument/static/plotly.d.ts" */
+
+/** @type {Promise<unknown> | undefined} */
 let imported;
 
-// Streamlit's own copy, there already or imported from where its scripts are.
-function library(chunk) {
-  if (window.Plotly?.react) return window.Plotly;
-  if (!chunk) return undefined;
-  imported ??= import(new URL(`static/js/${chunk}`, served()).href).catch(() => undefined);
-  return imported.then(() => (window.Plotly?.react ? window.Plotly : undefined));
+/**
+ * Plotly, if it is on the page.
+ *
+ * @returns {Plotly | undefined}
+ */
+export function loaded() {
+  return window.Plotly?.react ? window.Plotly : undefined;
 }
 
+/**
+ * Plotly as on the page, or imported from Streamlit's scripts.
+ *
+ * @param {string} chunk the script with it; none: Streamlit has no such script
+ * @returns {Plotly | Promise<Plotly | undefined> | undefined}
+ */
+export function library(chunk) {
+  if (loaded() || !chunk) return loaded();
+  imported ??= import(new URL(`static/js/${chunk}`, served()).href).catch(() => undefined);
+  return imported.then(loaded);
+}

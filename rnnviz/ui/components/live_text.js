@@ -1,46 +1,65 @@
-// A piece of HTML from Python, which a slider that is dragged replaces until the page has caught up.
+// A piece of HTML from Python, which live updates replace until the page has been run.
 
 const instances = new WeakMap();
-const HEARD = ["rnnviz-live", "rnnviz-settled"];
+const EVENTS = ["rnnviz-live", "rnnviz-settled"];
 
+/** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement } = component;
-  let words = instances.get(parentElement);
-  if (!words) {
-    words = new Words(parentElement);
-    instances.set(parentElement, words);
+  /** @type {LiveText | undefined} */
+  let text = instances.get(parentElement);
+  if (!text) {
+    text = new LiveText(parentElement);
+    instances.set(parentElement, text);
   }
-  words.data = data;
-  words.root.dataset.rnnvizFollows = data.key;
-  const { ahead, told, moves } = window.rnnvizPage ?? {};
-  // what followed the hand stays where it is of its last move, which the page may not know yet
-  if (!ahead?.size || told.get(data.key) !== moves) words.live = undefined;
-  words.show();
+  text.update(data);
+  const shown = text;
   // Streamlit calls this for an update that a newer one overtook, too.
-  return () => setTimeout(() => words.root.isConnected || words.stop());
+  return () => setTimeout(() => shown.root.isConnected || shown.stop());
 }
 
-class Words {
+class LiveText {
+  /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = document.createElement("div");
     this.root.setAttribute("aria-live", "polite");
     parent.appendChild(this.root);
-    this.hears = ({ detail }) => {
-      const said = detail?.[this.data.key]; // JSON; nothing where it cannot be had
-      if (detail && !said) return;
-      this.live = said && JSON.parse(said);
-      this.show();
-    };
-    for (const name of HEARD) window.addEventListener(name, this.hears);
+    this.key = "";
+    this.pageHtml = "";
+    /** @type {string | undefined} */
+    this.liveHtml = undefined;
+    /** @type {string | undefined} as shown */
+    this.html = undefined;
+    this.onEvent = (/** @type {Event} */ event) =>
+      this.receive(/** @type {CustomEvent} */ (event).detail);
+    for (const name of EVENTS) window.addEventListener(name, this.onEvent);
+  }
+
+  /** @param {{key: string, html: string}} data */
+  update({ key, html }) {
+    this.key = this.root.dataset.rnnvizLive = key;
+    this.pageHtml = html;
+    const page = window.rnnvizPage;
+    // a live update of the last value is newer than the page
+    if (!page?.pending.size || page.shownAt.get(key) !== page.changes) this.liveHtml = undefined;
+    this.show();
+  }
+
+  /** @param {Record<string, string> | null} detail JSON by key, "" for what cannot be had */
+  receive(detail) {
+    const json = detail?.[this.key];
+    if (detail && !json) return;
+    this.liveHtml = json && JSON.parse(json);
+    this.show();
   }
 
   show() {
-    const html = this.live ?? this.data.html;
+    const html = this.liveHtml ?? this.pageHtml;
     if (html !== this.html) this.root.innerHTML = html;
     this.html = html;
   }
 
   stop() {
-    for (const name of HEARD) window.removeEventListener(name, this.hears);
+    for (const name of EVENTS) window.removeEventListener(name, this.onEvent);
   }
 }

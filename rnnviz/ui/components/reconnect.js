@@ -1,38 +1,47 @@
-// A server that comes back after it was away knows nothing of this page until it runs it, and what is
-// a part of the page cannot ask for that: this does. It also hears of every run of the page, and
-// has Plotly loaded while the first is under way.
+// What all pages have in common: reruns the page after a reconnect, delivers what is pending before the
+// page is left, and notes every run of the page. Plotly is loaded while the first run is under way.
+//
+// A server that is new knows nothing of this page until it runs it, and Streamlit itself waits for the
+// next change. Run as after a step in the history, the page is run from its address as it now is.
 
-let asked = 0;
+import { page, settle, writeAddress } from "./address.js";
+import { Exit } from "./leaving.js";
+import { library } from "./library.js";
+import { SETTLED_MS } from "./live_updates.js";
+import { CONNECTION_STATE, isAway, runs, watchAttribute } from "./server.js";
+
+/** @type {number | undefined} */
 let run;
+/** @type {Exit | undefined} */
+let exit;
 
+/** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
+  exit ??= new Exit();
+  exit.trigger = (message) => setTriggerValue("leaving", message);
+  exit.courier.answer(data.answered);
+  page.names = data.names;
   if (data.run !== run) settleWhenDone();
   run = data.run;
   library(data.chunk);
-  const app = document.querySelector(CONNECTION);
-  let away = false;
-  const watcher = new MutationObserver(() => {
-    if (!parentElement.isConnected) return watcher.disconnect();
-    const connected = app.dataset.testConnectionState === "CONNECTED";
-    if (connected && away) setTriggerValue("woken", (asked += 1));
-    away = !connected;
+  let wasAway = isAway();
+  return watchAttribute(CONNECTION_STATE, () => {
+    if (!parentElement.isConnected) return;
+    if (wasAway && !isAway()) exit?.navigate();
+    wasAway = isAway();
   });
-  if (app) watcher.observe(app, { attributes: true, attributeFilter: ["data-test-connection-state"] });
-  return () => watcher.disconnect();
 }
 
-// When the script has ended, and its figures have had the time to reach their places: those of the
-// run before may be of settings that have been moved since.
-function settleWhenDone(ended = false) {
+// When the script has ended and its figures have had the time to reach their places: those of the run
+// before may be of settings that have been changed since.
+function settleWhenDone(hasEnded = false) {
   setTimeout(() => {
     if (runs()) settleWhenDone();
-    else if (!ended) settleWhenDone(true);
+    else if (!hasEnded) settleWhenDone(true);
     else {
-      writeAddress(); // the script may have written it without what it has not heard of
+      writeAddress(); // the script may have written it without what is pending
       settle();
     }
-  }, SETTLED);
+  }, SETTLED_MS);
 }
-
-const CONNECTION = "[data-test-connection-state]";

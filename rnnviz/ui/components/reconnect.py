@@ -1,31 +1,43 @@
-"""A page runs again when its server comes back."""
+"""Reruns the page after a reconnect, and takes what is pending before a page is left."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import streamlit as st
 from streamlit.components.v2 import component
 
+from rnnviz.instrument.modules import join_modules
 from rnnviz.ui.components.chart import CHUNK
-from rnnviz.ui.components.follow import SCRIPT
+from rnnviz.ui.components.courier import answered, take
 
-HERE = Path(__file__).parent
-_wake = component(
-    "rnnviz_wake",
-    js=SCRIPT
-    + "".join((HERE / f"{name}.js").read_text("utf-8") for name in ("library", "reconnect")),
+KEY = "connection"
+LEAVING = "rnnviz.leaving"
+
+_connection = component(
+    "rnnviz_connection", js=join_modules(Path(__file__).with_name("reconnect.js"))
 )
 
 
-def wake_up(run: int) -> None:
-    """Has the page run anew, from its address, when a server that was away is there again.
+def connect(run: int, names: Sequence[str]) -> None:
+    """Draws what the browser needs on every page, and answers a message of ``take_leaving``.
 
-    run: the number of the page's run, by which what was moved knows that the page has followed.
-
-    Streamlit connects again by itself, to a new session if the server is a new one, and waits for
-    the next change; that of a fragment means nothing to a session which has not run its page.
-    Plotly is loaded meanwhile, before there is anything to draw.
+    run: the number of the page's run. names: all settings, in the order of the address.
     """
-    _wake(key="wake", data={"run": run, "chunk": CHUNK}, on_woken_change=_do_nothing)
+    data = {"run": run, "names": list(names), "chunk": CHUNK, "answered": answered(KEY)}
+    _connection(key=KEY, data=data, on_leaving_change=_leave)
 
 
-def _do_nothing() -> None:
-    """A trigger is known by its callback; the answer to this one is the run that follows."""
+def take_leaving() -> Mapping[str, str] | None:
+    """The pending values by setting, as an address has them, where a page is about to be left.
+
+    This run is for them alone: the next message asks for the other page.
+    """
+    return st.session_state.pop(LEAVING, None)
+
+
+def _leave() -> None:
+    message = take(KEY, "leaving") or {}
+    values: Any = message.get("values")
+    if isinstance(values, dict) and all(isinstance(value, str) for value in values.values()):
+        st.session_state[LEAVING] = values

@@ -1,12 +1,24 @@
-// New numbers in a figure that is drawn already. Plotly.react works everything out anew, 10–20 ms a
-// figure; here Plotly calculates the traces that changed and draws them, and its axes and legend
-// where these say something else. What differs in any other way is left to Plotly.react.
+// Writes new numbers into a figure that is drawn already. Plotly.react recomputes everything, 10–20
+// ms a figure; here Plotly recalculates and redraws the traces that changed, and its axes and legend
+// where their texts changed. Any other difference is left to Plotly.react.
 //
-// This leans on what Plotly keeps on a figure (calcdata, _fullData, _fullLayout) as of version 3 and
-// 4; a browser test holds every figure of the pages equal to one that is drawn anew.
+// This depends on what Plotly keeps on a figure (calcdata, _fullData, _fullLayout) in versions 3 and
+// 4; a browser test compares every figure of the pages with one that is drawn anew.
 
+/** @import { Calculated, Figure, FullTrace, LayoutAxis, Packed, PackedValues, Plot, Plotly } from "../../instrument/static/plotly.d.ts" */
+/**
+ * A figure in parts: what may differ, and all the rest as one text.
+ *
+ * @typedef {object} Parts
+ * @property {Record<string, PackedValues>[]} numbers by trace
+ * @property {(string | undefined)[]} names by trace
+ * @property {Record<string, LayoutAxis>} axes
+ * @property {string} rest
+ */
+
+export const AXIS = /^[xy]axis\d*$/;
 const NUMBERS = ["x", "y", "z", "customdata"];
-const TEXTS = ["tickvals", "ticktext"]; // of an axis
+const AXIS_PARTS = ["range", "tickvals", "ticktext"];
 const DTYPES = {
   i1: Int8Array,
   u1: Uint8Array,
@@ -18,102 +30,192 @@ const DTYPES = {
   f8: Float64Array,
 };
 
-// A figure in parts: what may differ, and all the rest as one text.
-function apart({ data, layout }) {
+/**
+ * @param {Figure} figure
+ * @returns {Parts}
+ */
+export function apart({ data, layout }) {
   const traces = data.map((trace) => {
-    const rest = { ...trace };
-    const numbers = {};
-    for (const name of NUMBERS) {
-      if (name in rest) numbers[name] = rest[name];
-      delete rest[name];
-    }
-    rest.name = typeof rest.name;
-    return { numbers, rest, name: trace.name };
+    const [numbers, rest] = taken(trace, NUMBERS);
+    return {
+      numbers: /** @type {Parts["numbers"][0]} */ (numbers),
+      rest: { ...rest, name: typeof trace.name },
+    };
   });
+  /** @type {Parts["axes"]} */
   const axes = {};
   const frame = { ...layout };
   for (const key of Object.keys(layout).filter((key) => AXIS.test(key))) {
-    const rest = { ...layout[key] };
-    axes[key] = {};
-    for (const name of ["range", ...TEXTS]) {
-      if (name in rest) axes[key][name] = rest[name];
-      rest[name] = typeof rest[name];
-    }
-    frame[key] = rest;
+    const [parts, rest] = taken(layout[key] ?? {}, AXIS_PARTS);
+    axes[key] = parts;
+    frame[key] = {
+      ...rest,
+      ...Object.fromEntries(AXIS_PARTS.map((name) => [name, typeof parts[name]])),
+    };
   }
   // which numbers there are, and of what shape
   const shapes = traces.map(({ numbers }) =>
-    Object.entries(numbers).map(([name, array]) => [name, array.dtype, size(array)]),
+    Object.entries(numbers).map(([name, array]) => [name, array.dtype, sizeOf(array)]),
   );
-  const rest = JSON.stringify([traces.map(({ rest }) => rest), frame, shapes]);
-  return { numbers: traces.map(({ numbers }) => numbers), names: traces.map(({ name }) => name), axes, rest };
+  return {
+    numbers: traces.map(({ numbers }) => numbers),
+    names: data.map(({ name }) => name),
+    axes,
+    rest: JSON.stringify([traces.map(({ rest }) => rest), frame, shapes]),
+  };
 }
 
-function size(array) {
-  return array.bdata ? [array.bdata.length, array.shape] : array.length;
+/**
+ * The entries of these names, and the others.
+ *
+ * @param {Record<string, unknown>} whole
+ * @param {string[]} names
+ */
+function taken(whole, names) {
+  const rest = { ...whole };
+  /** @type {Record<string, unknown>} */
+  const parts = {};
+  for (const name of names) {
+    if (name in rest) parts[name] = rest[name];
+    delete rest[name];
+  }
+  return [parts, rest];
 }
 
-function alike(a, b) {
+/** @param {PackedValues} array */
+function sizeOf(array) {
+  return isPacked(array) ? [array.bdata.length, array.shape] : array.length;
+}
+
+/**
+ * @param {unknown} array
+ * @returns {array is Packed}
+ */
+function isPacked(array) {
+  return typeof array === "object" && array !== null && "bdata" in array;
+}
+
+/**
+ * @param {unknown} a
+ * @param {unknown} b
+ */
+export function alike(a, b) {
   if (a === b) return true;
-  if (a?.bdata !== undefined) return a.bdata === b?.bdata && a.dtype === b.dtype;
+  if (isPacked(a)) return isPacked(b) && a.bdata === b.bdata && a.dtype === b.dtype;
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-// Brings a drawn figure from before to now, both as apart() gives them; whether it could.
-function retouch(...given) {
+/**
+ * Brings a drawn figure from one state to the next; whether it could.
+ *
+ * @param {Plotly} Plotly
+ * @param {Plot} plot
+ * @param {Parts | undefined} before
+ * @param {Parts} now
+ * @returns {boolean}
+ */
+export function retouch(Plotly, plot, before, now) {
   try {
-    return renewed(...given);
+    return retouched(Plotly, plot, before, now);
   } catch {
-    return false; // another Plotly, which keeps other things
+    return false; // a version of Plotly with other internals
   }
 }
 
-function renewed(Plotly, plot, before, now) {
+/** @type {typeof retouch} */
+function retouched(Plotly, plot, before, now) {
   if (!before || before.rest !== now.rest || !plot.calcdata) return false;
   const full = plot._fullData;
   if (!full.every(isPlain)) return false;
-  const changed = now.numbers.map((numbers, k) =>
-    Object.keys(numbers).filter((name) => !alike(numbers[name], before.numbers[k][name])),
-  );
+  const changed = changedNumbers(before, now);
   if (full.length !== changed.length) return false;
-  // a range that Plotly is to find needs all of its work
-  const found = changed.some((names, k) =>
-    ["x", "y"].some((letter) => {
-      const axis = full[k][`${letter}axis`] ?? letter;
-      return names.includes(letter) && !now.axes[axisName(axis)]?.range;
-    }),
-  );
-  if (found) return false;
+  if (changed.some((names, k) => setsARange(full[k], names, now.axes))) return false;
   changed.forEach((names, k) => {
-    if (!names.length) return;
-    for (const name of names) full[k][name] = plot.data[k][name] = decoded(now.numbers[k][name]);
-    if (full[k].visible !== true) return;
-    const cd = full[k]._module.calc(plot, full[k]);
-    cd[0].t ??= {};
-    cd[0].trace = full[k];
-    plot.calcdata[k] = cd;
+    if (names.length) calculate(plot, k, names, now.numbers[k]);
   });
-  const layout = {};
-  for (const [axis, parts] of Object.entries(now.axes)) {
-    for (const [name, value] of Object.entries(parts)) {
-      if (!alike(value, before.axes[axis][name])) layout[`${axis}.${name}`] = value;
-    }
-  }
-  const { legend } = plot._fullLayout;
-  const named = now.names.map((_, k) => k).filter((k) => now.names[k] !== before.names[k] && !renamed(plot, k, now.names[k]));
-  const height = legend?._height;
+  const layout = changedLayout(before, now);
+  const legend = plot._fullLayout.legend?._height;
+  const named = now.names.flatMap((name, k) =>
+    name === before.names[k] || renamed(plot, k, name) ? [] : [k],
+  );
   if (named.length) Plotly.update(plot, { name: named.map((k) => now.names[k]) }, layout, named);
   else if (Object.keys(layout).length) Plotly.relayout(plot, layout);
-  // Plotly itself draws them where a range changes
+  // Plotly itself draws the traces where a range changes
   if (!Object.keys(layout).some((key) => key.endsWith(".range"))) drawTraces(plot);
-  return plot._fullLayout.legend?._height === height; // else it wants other margins
+  return plot._fullLayout.legend?._height === legend; // another height needs other margins
 }
 
-// A name with other digits in it, written over the one in the legend: Plotly would measure all of
-// them anew, and digits are as wide as one another there (chart.css). Whether it could be.
+/**
+ * The names of each trace's arrays that differ.
+ *
+ * @param {Parts} before
+ * @param {Parts} now
+ */
+export function changedNumbers(before, now) {
+  return now.numbers.map((numbers, k) =>
+    Object.keys(numbers).filter((name) => !alike(numbers[name], before.numbers[k][name])),
+  );
+}
+
+/**
+ * What differs in the axes, as Plotly.relayout takes it.
+ *
+ * @param {Parts} before
+ * @param {Parts} now
+ */
+export function changedLayout(before, now) {
+  /** @type {Record<string, unknown>} */
+  const layout = {};
+  for (const [axis, parts] of Object.entries(now.axes))
+    for (const [name, value] of Object.entries(parts))
+      if (!alike(value, before.axes[axis][name])) layout[`${axis}.${name}`] = value;
+  return layout;
+}
+
+/**
+ * Whether Plotly would have to find the range of an axis by the numbers that changed.
+ *
+ * @param {FullTrace} trace
+ * @param {string[]} changed
+ * @param {Parts["axes"]} axes
+ */
+function setsARange(trace, changed, axes) {
+  return /** @type {const} */ (["x", "y"]).some((letter) => {
+    const axis = trace[`${letter}axis`] ?? letter;
+    return changed.includes(letter) && !axes[axisName(axis)]?.range;
+  });
+}
+
+/**
+ * Has Plotly recalculate a trace with new arrays.
+ *
+ * @param {Plot} plot
+ * @param {number} k
+ * @param {string[]} changed
+ * @param {Record<string, PackedValues>} numbers
+ */
+function calculate(plot, k, changed, numbers) {
+  const trace = plot._fullData[k];
+  for (const name of changed) trace[name] = plot.data[k][name] = decoded(numbers[name]);
+  if (trace.visible !== true) return;
+  const calculated = trace._module.calc(plot, trace);
+  calculated[0].t ??= {};
+  calculated[0].trace = trace;
+  /** @type {Calculated[]} */ (plot.calcdata)[k] = calculated;
+}
+
+/**
+ * Writes a name whose digits alone differ over the one in the legend, where digits are equally wide
+ * (chart.css): Plotly would measure all names anew. Whether it could.
+ *
+ * @param {Plot} plot
+ * @param {number} k
+ * @param {string | undefined} name
+ */
 function renamed(plot, k, name) {
   const trace = plot._fullData[k];
-  if (name.replace(/\d/g, "0") !== trace.name.replace(/\d/g, "0")) return false;
+  if (name?.replace(/\d/g, "0") !== trace.name.replace(/\d/g, "0")) return false;
+  /** @type {(Element & { __data__?: Calculated })[]} */
   const entries = [...plot.querySelectorAll(".legendtext")];
   const entry = entries.find((text) => text.__data__?.[0]?.trace === trace);
   if (entry?.textContent !== trace.name || entry.childElementCount) return false;
@@ -123,27 +225,39 @@ function renamed(plot, k, name) {
   return true;
 }
 
-// Whether a trace is drawn by its own numbers alone, on scales that are given.
+/**
+ * Whether a trace is drawn by its own numbers alone, on scales that are given.
+ *
+ * @param {FullTrace} trace
+ */
 function isPlain(trace) {
   if (trace.type === "heatmap") return trace.zauto === false && !trace.coloraxis;
   return trace.type === "scatter" && !trace.stackgroup;
 }
 
+/** @param {Plot} plot */
 function drawTraces(plot) {
   for (const module of plot._fullLayout._basePlotModules) module.plot(plot);
   plot.emit("plotly_afterplot");
 }
 
+/** @param {string} id */
 function axisName(id) {
   return `${id[0]}axis${id.slice(1)}`;
 }
 
-// An array as Plotly has it: typed, or an array of rows of them.
-function decoded(array) {
-  if (array.bdata === undefined) return array;
+/**
+ * An array as Plotly has it: typed, or an array of typed rows.
+ *
+ * @param {PackedValues} array
+ */
+export function decoded(array) {
+  if (!isPacked(array)) return array;
   const bytes = Uint8Array.from(atob(array.bdata), (letter) => letter.charCodeAt(0));
-  const values = new DTYPES[array.dtype](bytes.buffer);
+  const values = new DTYPES[/** @type {keyof typeof DTYPES} */ (array.dtype)](bytes.buffer);
   if (array.shape === undefined) return values;
   const [rows, columns] = array.shape.split(",").map(Number);
-  return Array.from({ length: rows }, (_, row) => values.subarray(row * columns, (row + 1) * columns));
+  return Array.from({ length: rows }, (_, row) =>
+    values.subarray(row * columns, (row + 1) * columns),
+  );
 }

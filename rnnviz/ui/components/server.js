@@ -1,23 +1,42 @@
-// What Streamlit tells the page of its server.
+// What Streamlit's page shows of its server.
 
-const STATE = "[data-test-script-state]";
+const SCRIPT_STATE = "data-test-script-state";
+export const CONNECTION_STATE = "data-test-connection-state";
 
-// Where the server's own addresses begin, which a page's address need not tell.
-function served() {
+/** Where the server's own addresses begin, which a page's address does not show. */
+export function served() {
+  /** @type {HTMLScriptElement | null} */
   const script = document.querySelector('script[src*="static/js/"]');
   return new URL(script ? "../../" : "/", script ? script.src : document.baseURI);
 }
 
-// Whether the page's script runs, as Streamlit itself knows it.
-function runs() {
-  const state = document.querySelector(STATE)?.dataset.testScriptState;
+/** Whether the page's script runs. */
+export function runs() {
+  const state = document.querySelector(`[${SCRIPT_STATE}]`)?.getAttribute(SCRIPT_STATE);
   return state === "running" || state === "rerunRequested";
 }
 
-// The server that is away knows the page only when it has run it anew (see wake.js): what is sent
-// before that is lost, and what stands on the page may be put there anew.
-function isAway() {
-  const app = document.querySelector("[data-test-connection-state]");
-  return Boolean(app) && app.dataset.testConnectionState !== "CONNECTED";
+/**
+ * Calls back when the script starts or ends; returns what stops that.
+ * @param {() => void} callback
+ */
+export function watchScript(callback) {
+  return watchAttribute(SCRIPT_STATE, callback);
 }
 
+/** Whether the server is away: what is sent before it is back and has run the page is lost. */
+export function isAway() {
+  const app = document.querySelector(`[${CONNECTION_STATE}]`);
+  return Boolean(app) && app?.getAttribute(CONNECTION_STATE) !== "CONNECTED";
+}
+
+/**
+ * @param {string} name
+ * @param {() => void} callback
+ */
+export function watchAttribute(name, callback) {
+  const app = document.querySelector(`[${name}]`);
+  const watcher = new MutationObserver(callback);
+  if (app) watcher.observe(app, { attributes: true, attributeFilter: [name] });
+  return () => watcher.disconnect();
+}

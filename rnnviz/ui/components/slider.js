@@ -1,39 +1,55 @@
-// A range input over the numbers of its notches. One message is under way at most: the next goes
-// when Python has answered this one, so that it works while the page draws. Under the hand, the last
-// value goes when the hand leaves at the latest.
+// A range input over the numbers of its notches. Its courier sends the values: while it is dragged, and
+// the last one once it is released.
 //
-// A slider that others follow has them follow by themselves (see follow.js), and sends its value when
-// the hand has rested for a moment; with it, whether they have: then the page need not be run. Where
-// nothing else of the page is to follow, it writes the address by itself, and its value can wait until
-// the hand has been still for longer: many visitors who keep moving cost half of it then.
+// A slider of a page with live updates (see live_updates.js) has the figures updated meanwhile, and sends
+// its value once that has not changed for a moment, with whether everything in sight has been updated: then
+// the page need not run. Where nothing else of the page depends on it, its value can wait for longer, for
+// the address has it already: many visitors who keep dragging cost half of it then.
+
+import { page, settle, writeAddress } from "./address.js";
+import { Courier, REST_MS, RUN_PATIENCE_MS } from "./courier.js";
+import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
 
 const instances = new WeakMap();
-const unsent = new Map(); // by key, where a slider was put while the server was away
-const LOST = 3000; // milliseconds without a run of the script: what was sent has not arrived
-const STILL = 1500; // milliseconds more until Python hears of what has been followed
-const PATIENCE = 1000; // milliseconds that a link waits for Python to hear of it at most
-const LONG = 2000; // milliseconds that a run may take before the next value breaks it off
+const SEND_ALONE_AFTER_MS = 1500; // that a value waits which the page need not run for
 
+/** @import { Reader } from "./live_updates.js" */
+
+/**
+ * @typedef {object} SliderData from Python
+ * @property {string} key
+ * @property {string} label
+ * @property {string} help
+ * @property {string} texts a line per notch
+ * @property {string} [values] the same in the address
+ * @property {Reader} [live] of a page with live updates
+ * @property {boolean} [alone] whether the page need not run once they are all there
+ * @property {number} [run] of the page
+ * @property {number} at the notch, or a place between two
+ * @property {string} text
+ * @property {number} answered
+ */
+
+/** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  let slider = instances.get(parentElement);
-  if (!slider) {
-    slider = new Slider(parentElement);
-    instances.set(parentElement, slider);
-  }
-  slider.send = (message) => setTriggerValue("moved", message);
-  slider.update(data);
+  /** @type {Slider} */
+  const slider = instances.get(parentElement) ?? new Slider(parentElement);
+  instances.set(parentElement, slider);
+  slider.trigger = (message) => setTriggerValue("moved", message);
+  slider.update(JSON.parse(new TextDecoder().decode(data)));
   // Streamlit calls this for an update that a newer one overtook, too.
   return () => setTimeout(() => slider.root.isConnected || slider.stop());
 }
 
 class Slider {
+  /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = element("div", "slider");
     this.label = element("label");
     this.label.htmlFor = "input";
     this.output = element("output");
-    this.output.htmlFor = "input";
+    this.output.setAttribute("for", "input");
     this.input = element("input");
     Object.assign(this.input, { type: "range", id: "input", min: 0 });
     this.help = element("button", "help");
@@ -44,67 +60,55 @@ class Slider {
     head.append(this.label, this.help, this.output);
     this.root.append(head, this.input, this.tip);
     parent.appendChild(this.root);
-    this.flying = null; // {answered, since} of the one under way
-    this.wanted = null; // the notch to send next
-    this.again = false; // whether what is under way was lost before
-    this.owes = false; // whether the page is still to hear of the last value
-    this.follower = new Follower(() => this.owe());
-    this.hands = new Set(); // what holds the thumb: a pointer, keys
+    /** @type {SliderData | undefined} */
+    this.data = undefined;
+    /** @type {string[]} */
+    this.texts = [];
+    /** @type {string[]} */
+    this.values = [];
+    /** @type {number | undefined} */
+    this.at = undefined; // the notch, or a place between two
+    this.mustSend = false; // whether the last value is still to be posted
+    /** @type {(message: object) => void} */
+    this.trigger = () => {};
+    /** @type {Set<string>} what holds the thumb: the pointer, keys */
+    this.activePointers = new Set();
+    /** @type {Courier<number>} */
+    this.courier = new Courier({
+      send: (at, number) => this.send(at, number),
+      holdsForRun: () => this.activePointers.size > 0 || Boolean(this.data?.live),
+      isConnected: () => this.root.isConnected,
+      onFree: () => this.onFree(),
+    });
+    this.updates = new LiveUpdates(() => this.setMustSend());
+    page.senders.add(this);
+    // whatever is done elsewhere on the page may need this value
+    this.onElsewhere = (/** @type {Event} */ event) =>
+      event.composedPath().includes(this.root) || this.collect();
     this.listen();
   }
 
   listen() {
-    this.input.addEventListener("input", () => this.moved(Math.round(this.input.valueAsNumber)));
-    this.input.addEventListener("keydown", (event) => this.keyed(event));
-    this.input.addEventListener("keyup", (event) => this.released(event.key));
-    this.input.addEventListener("blur", () => this.released());
-    this.input.addEventListener("pointerdown", (event) => {
-      if (event.button) return;
-      this.hands.add("pointer");
-      const gone = (event) => {
-        if (event.type === "blur" && event.target !== window) return; // another element's
-        for (const name of ENDS) window.removeEventListener(name, gone, true);
-        this.released("pointer");
-      };
-      for (const name of ENDS) window.addEventListener(name, gone, true);
-    });
+    this.input.addEventListener("input", () => this.move(Math.round(this.input.valueAsNumber)));
+    this.input.addEventListener("keydown", (event) => this.onKeyDown(event));
+    this.input.addEventListener("keyup", (event) => this.release(event.key));
+    this.input.addEventListener("blur", () => this.release());
+    this.input.addEventListener("pointerdown", (event) => this.hold(event));
     this.help.addEventListener("pointerenter", () => this.explain(true));
     this.help.addEventListener("pointerleave", () => this.explain(false));
     this.help.addEventListener("focus", () => this.explain(true));
     this.help.addEventListener("blur", () => this.explain(false));
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
-    this.watcher = new MutationObserver(() => this.landed());
-    document.addEventListener("click", this.left, true);
+    for (const name of ELSEWHERE) document.addEventListener(name, this.onElsewhere, true);
   }
 
-  // A link leads away, and to a page that may need this value: it is let go once Python has it, for
-  // what Streamlit gets with the wish for another page it does not know to be this slider's.
-  left = (event) => {
-    const link = event.composedPath().find((part) => part.matches?.("a[href]"));
-    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
-    if (!link || elsewhere || !this.owes || !this.follower.complete) return;
-    event.preventDefault();
-    event.stopImmediatePropagation();
-    clearTimeout(this.resting);
-    this.hurry();
-    const since = performance.now();
-    const go = () => {
-      const waits = this.flying && !this.flying.answered && performance.now() - since < PATIENCE;
-      if (waits) setTimeout(go, 20);
-      else link.click();
-    };
-    setTimeout(go, 20);
-  };
-
-  update(bytes) {
-    const data = JSON.parse(new TextDecoder().decode(bytes));
+  /** @param {SliderData} data */
+  update(data) {
     if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
-    if (this.data?.values !== data.values) this.values = data.values?.split("\n");
-    const ran = data.run !== this.data?.run; // a run of the page, not of this
-    if (ran) this.ranWith = data.answered;
+    if (this.data?.values !== data.values) this.values = data.values?.split("\n") ?? [];
+    const hasRun = data.run !== this.data?.run; // the page, not this slider alone
+    if (hasRun) this.ranWith = data.answered;
     this.data = data;
-    if (this.number === undefined && unsent.has(data.key)) this.wanted = this.at = unsent.get(data.key);
-    this.number ??= data.answered; // of the last message sent
     this.label.textContent = data.label;
     this.help.hidden = !data.help;
     this.help.setAttribute("aria-label", data.label);
@@ -112,73 +116,160 @@ class Slider {
     for (const described of [this.input, this.help])
       if (data.help) described.setAttribute("aria-describedby", "tip");
       else described.removeAttribute("aria-describedby");
-    this.input.max = this.texts.length - 1;
-    if (this.at > this.input.max) this.at = Number(this.input.max);
-    if (this.flying && data.answered === this.number) {
-      unsent.delete(data.key);
-      this.again = false;
-      this.flying.answered = true;
-      this.landed();
-    }
-    this.catchUp();
-    if (ran && page.behind.has(data.key)) this.follower.again(data.live);
-    if (this.wanted !== null) this.show();
-    this.flush();
-    this.follow();
+    this.input.max = String(this.texts.length - 1);
+    if (this.at !== undefined) this.at = Math.min(this.at, this.texts.length - 1);
+    this.courier.answer(data.answered);
+    if (this.at === undefined) this.takePending(data.key);
+    this.noteRun();
+    if (hasRun && data.live && page.unrun.has(data.key)) this.updates.renewAfterRun(data.live);
+    this.takeFromServer();
+    this.show();
   }
 
-  // Whether the page has been run with the last value.
-  catchUp() {
-    if (this.ranWith === this.number && !this.owes && this.wanted === null) page.behind.delete(this.data.key);
+  /**
+   * A slider that was here before could not send this value: the server was away.
+   * @param {string} key
+   */
+  takePending(key) {
+    const at = this.values.indexOf(page.pending.get(key) ?? "none");
+    if (!page.pending.has(key) || at < 0) return;
+    this.at = at;
+    this.mustSend = true;
+    this.collect();
   }
 
-  // Python's value, unless the visitor's own is on its way.
-  follow() {
-    if (this.hands.size && this.at !== undefined) return;
-    if (this.flying || this.owes || this.wanted !== null) return;
+  /** Whether nothing of this slider is on its way to the server. */
+  get isIdle() {
+    return !this.mustSend && this.courier.isIdle;
+  }
+
+  /** Whether the page has been run with the last value. */
+  noteRun() {
+    if (this.data && this.isIdle && this.ranWith === this.courier.number)
+      page.unrun.delete(this.data.key);
+  }
+
+  /** Shows the server's value, unless the visitor's own is newer. */
+  takeFromServer() {
+    if (!this.data || (this.activePointers.size && this.at !== undefined)) return;
+    if (!this.isIdle || this.courier.inFlight) return;
     this.at = this.data.at;
     this.show();
   }
 
   show() {
-    const whole = Number.isInteger(this.at);
-    const text = whole ? this.texts[this.at] : this.data.text;
-    this.input.step = whole ? 1 : "any"; // between two notches only a value from Python stands
-    if (this.input.valueAsNumber !== this.at) this.input.value = this.at;
+    if (!this.data || this.at === undefined) return;
+    const isNotch = Number.isInteger(this.at);
+    const text = isNotch ? this.texts[this.at] : this.data.text;
+    this.input.step = isNotch ? "1" : "any"; // only a value from the server is between two notches
+    if (this.input.valueAsNumber !== this.at) this.input.valueAsNumber = this.at;
     const last = this.texts.length - 1;
     // where the middle of the thumb is: it stays within the track
     const share = last > 0 ? this.at / last : 0;
-    this.input.style.setProperty("--fill", `calc(${share} * (100% - var(--thumb)) + var(--thumb) / 2)`);
+    this.input.style.setProperty(
+      "--fill",
+      `calc(${share} * (100% - var(--thumb)) + var(--thumb) / 2)`,
+    );
     this.input.setAttribute("aria-valuetext", text);
     this.output.textContent = text;
   }
 
-  moved(at) {
+  /** @param {number} at */
+  move(at) {
+    if (!this.data) return;
     if (at === this.at) return this.show();
     this.at = at;
-    this.owes = true;
+    this.mustSend = true;
     clearTimeout(this.settling);
+    const { key, live } = this.data;
     // first, while nothing on the page is to be laid out anew
-    if (this.data.live) this.follower.follow(this.data.key, this.values[at], this.data.live);
-    else this.hurry();
+    if (live) this.updates.change(key, this.values[at], live);
+    else this.collect();
     this.show();
-    this.rest();
+    this.sendAfterRest();
   }
 
-  // Tells Python.
-  hurry() {
-    this.owes = false;
-    this.wanted = this.at;
-    this.flush();
+  /** Posts the last value. */
+  collect() {
+    if (!this.mustSend || this.at === undefined) return;
+    this.mustSend = false;
+    this.courier.post(this.at);
   }
 
-  keyed(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+  /** Forgets it: it has reached the server otherwise. */
+  abandon() {
+    this.mustSend = false;
+    clearTimeout(this.settling);
+    this.updates.detach();
+    this.courier.abandon();
+  }
+
+  setMustSend() {
+    this.mustSend = true;
+    this.sendAfterRest();
+  }
+
+  /** @param {number} patienceMs that live updates may still take before the page is to run */
+  sendAfterRest(patienceMs = RUN_PATIENCE_MS) {
+    this.courier.cancel();
+    if (!this.mustSend || this.activePointers.size) return;
+    this.courier.debounce(() => {
+      if (this.data?.live && this.updates.isBusy && patienceMs > 0)
+        this.sendAfterRest(patienceMs - REST_MS);
+      else if (!this.data?.alone || !this.updates.isComplete) this.collect();
+      else this.courier.debounce(() => this.collect(), SEND_ALONE_AFTER_MS);
+    });
+  }
+
+  /**
+   * @param {number} at
+   * @param {number} number
+   */
+  send(at, number) {
+    clearTimeout(this.settling);
+    const updated = Boolean(this.updates.isComplete);
+    if (!updated) this.updates.detach();
+    this.trigger({ at, number, updated });
+  }
+
+  onFree() {
+    this.noteRun();
+    const { key, live } = /** @type {SliderData} */ (this.data);
+    if (live && this.isIdle) this.settling = setTimeout(() => settle(key), SETTLED_MS);
+    this.takeFromServer();
+  }
+
+  /** @param {PointerEvent} event */
+  hold(event) {
+    if (event.button) return;
+    this.activePointers.add(POINTER);
+    const onEnd = (/** @type {Event} */ event) => {
+      if (event.type === "blur" && event.target !== window) return; // another element's
+      for (const name of ENDS) window.removeEventListener(name, onEnd, true);
+      this.release(POINTER);
+    };
+    for (const name of ENDS) window.addEventListener(name, onEnd, true);
+  }
+
+  /** @param {string} [pointer] without it: all */
+  release(pointer) {
+    if (pointer === undefined) this.activePointers.clear();
+    else this.activePointers.delete(pointer);
+    if (this.data?.live) writeAddress();
+    this.sendAfterRest();
+    this.courier.look();
+    this.takeFromServer();
+  }
+
+  /** @param {KeyboardEvent} event */
+  onKeyDown(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey || this.at === undefined) return;
     const last = this.texts.length - 1;
     const far = Math.max(1, Math.round(last / 10));
     const up = Math.floor(this.at) + 1;
     const down = Math.ceil(this.at) - 1;
-    const to = {
+    /** @type {Record<string, number>} */
+    const keys = {
       ArrowLeft: down,
       ArrowDown: down,
       ArrowRight: up,
@@ -187,93 +278,20 @@ class Slider {
       PageUp: up - 1 + far,
       Home: 0,
       End: last,
-    }[event.key];
+    };
+    const to = keys[event.key];
     if (to === undefined) return;
     event.preventDefault();
     event.stopPropagation(); // the page has shortcuts of its own
-    this.hands.add(event.key);
-    this.moved(Math.max(0, Math.min(last, to)));
+    this.activePointers.add(event.key);
+    this.move(Math.max(0, Math.min(last, to)));
   }
 
-  released(hand) {
-    if (hand === undefined) this.hands.clear();
-    else this.hands.delete(hand);
-    this.rest();
-    this.landed();
-    this.follow();
-  }
-
-  // Something cannot follow by itself.
-  owe() {
-    this.owes = true;
-    this.rest();
-  }
-
-  // patience: milliseconds that what is on its way may still take before the page is to do it.
-  rest(patience = LONG) {
-    clearTimeout(this.resting);
-    if (!this.owes || this.hands.size) return;
-    this.resting = setTimeout(() => {
-      if (this.data.live && this.follower.busy && patience > 0) return this.rest(patience - RESTS);
-      if (!this.data.alone || !this.follower.complete) return this.hurry();
-      writeAddress();
-      this.resting = setTimeout(() => this.hurry(), STILL);
-    }, RESTS);
-  }
-
-  flush() {
-    if (this.flying || this.wanted === null) return;
-    clearTimeout(this.settling);
-    this.sent = this.wanted;
-    this.wanted = null;
-    this.flying = { answered: false, since: performance.now() };
-    this.number += 1;
-    const followed = Boolean(this.follower.complete);
-    if (!followed) this.follower.leave();
-    this.send({ at: this.sent, number: this.number, followed });
-    const app = document.querySelector(STATE);
-    if (app) this.watcher.observe(app, { attributes: true, attributeFilter: ["data-test-script-state"] });
-    this.clock ??= setInterval(() => this.checked(), 250);
-  }
-
-  // The message under way is done with, or not yet: a run of the whole page is let finish, but not
-  // for long, and not once the hand has left a slider that nothing follows.
-  landed() {
-    if (!this.flying?.answered) return;
-    const late = performance.now() - this.flying.since > LONG;
-    if ((this.hands.size || this.data.live) && runs() && !late) return;
-    this.catchUp();
-    if (this.data.live && !this.owes && this.wanted === null)
-      this.settling = setTimeout(() => settle(this.data.key), SETTLED);
-    this.free();
-    this.follow();
-  }
-
-  free() {
-    this.flying = null;
-    this.watcher.disconnect();
-    clearInterval(this.clock);
-    this.clock = undefined;
-    this.flush();
-  }
-
-  checked() {
-    if (!this.root.isConnected) return this.stop();
-    if (this.flying.answered) return this.landed();
-    if (isAway()) unsent.set(this.data.key, this.at);
-    if (runs() || isAway()) this.flying.since = performance.now();
-    else if (performance.now() - this.flying.since > LOST) {
-      // once more; a page that fails before it comes to this slider would be run for ever
-      if (!this.again) this.wanted ??= this.at;
-      this.again = !this.again;
-      this.free();
-    }
-  }
-
-  explain(shown) {
+  /** @param {boolean} isShown */
+  explain(isShown) {
     if (!this.tip.isConnected) return;
-    this.tip.togglePopover(shown);
-    if (!shown) return;
+    this.tip.togglePopover(isShown);
+    if (!isShown) return;
     const place = this.help.getBoundingClientRect();
     const { width, height } = this.tip.getBoundingClientRect();
     const below = place.bottom + 6;
@@ -283,18 +301,25 @@ class Slider {
   }
 
   stop() {
-    clearTimeout(this.resting);
-    document.removeEventListener("click", this.left, true);
-    this.follower.stop();
-    page.behind.delete(this.data.key);
-    settle(this.data.key);
-    this.watcher.disconnect();
-    clearInterval(this.clock);
-    this.clock = undefined;
+    for (const name of ELSEWHERE) document.removeEventListener(name, this.onElsewhere, true);
+    page.senders.delete(this);
+    const { isIdle } = this;
+    this.courier.stop();
+    this.updates.stop();
+    if (!this.data) return;
+    page.unrun.delete(this.data.key);
+    if (isIdle) settle(this.data.key); // else the next slider of this key takes it
   }
 }
 
+const POINTER = "pointer";
 const ENDS = ["pointerup", "pointercancel", "blur"];
+const ELSEWHERE = ["pointerdown", "keydown"];
+
+/**
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ */
 function element(tag, name = "") {
   const made = document.createElement(tag);
   made.className = name;

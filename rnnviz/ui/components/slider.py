@@ -1,4 +1,4 @@
-"""A slider that sends while it is dragged, and never more than Python has answered."""
+"""A slider that sends its value while it is dragged, one message at a time."""
 
 import math
 import re
@@ -11,17 +11,17 @@ import numpy as np
 import streamlit as st
 from streamlit.components.v2 import component
 
-from rnnviz.experiment.settings import write_value
-from rnnviz.ui.components.follow import SCRIPT, Live, draw_moved, take_rest
+from rnnviz.instrument.modules import join_modules
+from rnnviz.ui.components import courier
+from rnnviz.ui.components.live_updates import Live, draw_live, take_updated
 from rnnviz.ui.components.packing import packed
-from rnnviz.ui.components.tcp_nodelay import send_promptly
 
 HERE = Path(__file__).parent
 
 _slider = component(
     "rnnviz_slider",
     css=(HERE / "slider.css").read_text(encoding="utf-8"),
-    js=SCRIPT + (HERE / "slider.js").read_text(encoding="utf-8"),
+    js=join_modules(HERE / "slider.js"),
 )
 
 
@@ -40,28 +40,27 @@ def input_slider(
     """Draws the slider; its value is ``st.session_state[key]``, which Python may set as well.
 
     It has a notch for each of the options, which ascend and of which the first may be None, or
-    else for low, low + step … high. A value from elsewhere that is between two notches stands
-    between them, until the visitor moves it.
+    else for low, low + step … high. A value from elsewhere between two notches is shown between
+    them, until the visitor moves the slider.
 
-    format: the text of a value. help: a plain text. live: whose figures and words follow while the
-    slider is dragged, as far as they are in sight, ``key`` being the setting's name; the page waits
-    until the hand rests. Without it every value runs the script.
+    format: the text of a value. help: a plain text. live: the page whose figures and texts in sight
+    are updated while the slider is dragged, ``key`` being the setting's name; the script runs once
+    the value rests. Without it every value runs the script.
     """
-    send_promptly()
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
     texts = _with_minus("\n".join(map(format, notches)))
     look = {"key": key, "label": label, "help": help or "", "texts": texts}
     if live is not None:
-        values = "\n".join(map(write_value, notches))
-        look |= {"live": live.told(), "alone": key in live.alone}
+        values = "\n".join(live.write(key, value) for value in notches)
+        look |= {"live": live.reader(), "alone": key in live.alone}
         look |= {"run": live.run, "values": values}
     draw = partial(_draw, key, notches, format, look)
     with st.container(key=key):
         if live is None:
             draw()
         else:
-            draw_moved(key, live, draw)
+            draw_live(key, live, draw)
 
 
 def _draw(
@@ -72,10 +71,10 @@ def _draw(
         **look,
         "at": place(value, notches),
         "text": _with_minus(format(value)),
-        "answered": st.session_state.get(_answered(key), 0),
+        "answered": courier.answered(_place(key)),
     }
     _slider(
-        key=f"{key}_slider",
+        key=_place(key),
         data=packed(header),
         on_moved_change=partial(_take, key, notches),
     )
@@ -118,23 +117,19 @@ def place(value: Any, notches: Sequence[Any]) -> float:
 
 
 def _take(key: str, notches: Sequence[Any]) -> None:
-    """Takes what the browser sent, if it is what this slider sends: anyone can send anything."""
-    sent = st.session_state.get(f"{key}_slider")  # gone where the reader has left for another page
-    message = sent and sent.get("moved")
-    if not isinstance(message, dict):
+    message = courier.take(_place(key), "moved")
+    if message is None:
         return
-    at, number = message.get("at"), message.get("number")
+    at = message.get("at")
     # not isinstance: true is an int, too
     if type(at) is int and 0 <= at < len(notches):
         st.session_state[key] = notches[at]
-    if type(number) is int:
-        st.session_state[_answered(key)] = number
-    take_rest(key, message)
+    take_updated(key, message)
 
 
-def _answered(key: str) -> str:
-    """Where the number of the last message stands that Python has read."""
-    return f"{key}_slider_answered"
+def _place(key: str) -> str:
+    """The key of the component itself."""
+    return f"{key}_slider"
 
 
 def _with_minus(text: str) -> str:

@@ -1,36 +1,27 @@
-"""The gradients page's choices: how three networks are made, and what they are run on."""
+"""The controls of the gradients page: the networks, their input, and whose weights are shown."""
 
 from typing import get_args
 
 import streamlit as st
 
 from rnnviz.cells import GATE_NAMES, GATES_AS_READ
-from rnnviz.experiment import InitName, LossName, NonlinearityName, Settings, limits_of
+from rnnviz.experiment import GradientsPage, InitName, LossName, NonlinearityName, limits_of
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
-from rnnviz.ui.components.follow import Live
-from rnnviz.ui.components.slider import input_slider
-from rnnviz.ui.frame import current
-
-# The notches of the sliders whose first one is None, as drawn or none.
-NOTCHES: dict[str, list[float]] = {
-    "spectral_radius": [k / 50 for k in range(101)],
-    "forget_bias": [k / 4 for k in range(-24, 41)],
-    "clip": [d * 10.0**e for e in range(-3, 3) for d in (1, 2, 5)] + [1000.0],
-}
+from rnnviz.ui.address import current
+from rnnviz.ui.components.live_updates import Live
+from rnnviz.ui.components.slider import input_slider, tick
+from rnnviz.ui.scales import round_numbers
 
 
-def input_network(words: Labels, live: Live) -> Settings:
-    """The sidebar's choices; returns the settings as they now stand.
-
-    live: what follows the sliders while they are dragged.
-    """
+def input_network(words: Labels, live: Live) -> GradientsPage:
+    """Draws the sidebar; returns the settings. live: what updates while a slider is dragged."""
     with st.sidebar:
         _heading(words["control.weights"])
         _choose("init", get_args(InitName), words)
         _slide("gain", 0.01, "{:.2f}", words, live)
-        _notch("spectral_radius", "{:.2f}", words["control.as_drawn"], words, live)
-        _notch("forget_bias", "{:+.2f}", words["control.as_drawn"], words, live)
+        _slide_or_none("spectral_radius", 0.02, "{:.2f}", words["control.as_drawn"], words, live)
+        _slide_or_none("forget_bias", 0.25, "{:+.2f}", words["control.as_drawn"], words, live)
         _switch("nonlinearity", get_args(NonlinearityName), words)
         _heading(words["control.sizes"])
         _slide("hidden", 1, "{}", words, live)
@@ -40,19 +31,19 @@ def input_network(words: Labels, live: Live) -> Settings:
         _choose("signal", SIGNALS, words)
         _slide("input_scale", 0.1, "{:.1f}", words, live)
         _switch("loss", get_args(LossName), words)
-        _notch("clip", "{:g}", words["control.none"], words, live)
-    return current()
+        _slide_or_none("clip", None, "{:g}", words["control.none"], words, live)
+    return current(GradientsPage)
 
 
 def input_gate(words: Labels) -> None:
-    """Whose recurrent weights are looked at: the cell, and of a gated one the gate."""
+    """Draws the choice whose recurrent weights are shown: a cell and one of its gates."""
     with st.container(horizontal=True, gap="small", key="whose"):
         st.segmented_control(
             words["control.cell"],
             tuple(GATE_NAMES),
             format_func=str.upper,
             key="cell",
-            on_change=_follow_cell,
+            on_change=_reset_gate,
             required=True,
             label_visibility="collapsed",
         )
@@ -70,7 +61,7 @@ def input_gate(words: Labels) -> None:
             )
 
 
-def _follow_cell() -> None:
+def _reset_gate() -> None:
     if st.session_state.gate not in GATE_NAMES[st.session_state.cell]:
         st.session_state.gate = None
 
@@ -102,8 +93,8 @@ def _switch(key: str, options: tuple[str, ...], words: Labels) -> None:
 
 
 def _slide(key: str, step: float, form: str, words: Labels, live: Live) -> None:
-    low, high = limits_of(key)
-    # a slider's numbers are all of one kind
+    low, high = limits_of(GradientsPage, key)
+    # a slider's numbers are all of one type
     low, high = (int(low), int(high)) if isinstance(step, int) else (float(low), float(high))
     input_slider(
         words[f"control.{key}"],
@@ -117,12 +108,16 @@ def _slide(key: str, step: float, form: str, words: Labels, live: Live) -> None:
     )
 
 
-def _notch(key: str, form: str, none: str, words: Labels, live: Live) -> None:
-    """A slider whose first notch is None."""
+def _slide_or_none(
+    key: str, step: float | None, form: str, none: str, words: Labels, live: Live
+) -> None:
+    """A slider whose first value is None. Without a step its values are round numbers."""
+    low, high = map(float, limits_of(GradientsPage, key))
+    numbers = round_numbers(low, high) if step is None else tick(low, high, step)
     input_slider(
         words[f"control.{key}"],
         key=key,
-        options=[None, *NOTCHES[key]],
+        options=[None, *numbers],
         format=lambda value: none if value is None else form.format(value),
         help=words[f"control.{key}_help"],
         live=live,
@@ -130,12 +125,6 @@ def _notch(key: str, form: str, none: str, words: Labels, live: Live) -> None:
 
 
 def _input_seed(words: Labels) -> None:
-    low, high = limits_of("seed")
-    st.number_input(
-        words["control.seed"],
-        int(low),
-        int(high),
-        step=1,
-        key="seed",
-        help=words["control.seed_help"],
-    )
+    low, high = map(int, limits_of(GradientsPage, "seed"))
+    seed, help = words["control.seed"], words["control.seed_help"]
+    st.number_input(seed, low, high, step=1, key="seed", help=help)

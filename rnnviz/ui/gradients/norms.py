@@ -1,4 +1,4 @@
-"""The gradients page's own parts: norms and verdicts, contributions, clipping, saturation."""
+"""Cards of the gradients page: norms, verdicts, contributions, clipping, saturation, claim."""
 
 import math
 from html import escape
@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import NetworkSettings, Settings
+from rnnviz.experiment import GradientsPage, NetworkSettings
 from rnnviz.experiment.claim import (
     CLAIMED,
     SEEDS,
@@ -33,16 +33,16 @@ from rnnviz.trace import Trace
 from rnnviz.ui.cache import Measured, contributions, measured, networks, remembered
 from rnnviz.ui.cards import heading, note, show_figure, write_power
 from rnnviz.ui.components.live_text import show_words
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.theme import is_dark
 
 
 def labelled(settings: NetworkSettings) -> dict[str, Trace]:
-    """The traces by the names that their lines have."""
+    """The traces by the labels of their lines."""
     return {cell.upper(): trace for cell, trace in networks(settings).items()}
 
 
-def show_norms(settings: Settings, words: Labels) -> None:
-    """log₁₀ of the gradient's norm at every step, and what it says in words."""
+def show_norms(settings: GradientsPage, words: Labels) -> None:
+    """Draws log₁₀ of the gradient norm at every step, and a verdict per network."""
     with st.container(key="cards_norms"):
         left, right = st.columns([0.64, 0.36], gap="small")
     with left, st.container(key="card_norms"):
@@ -54,7 +54,7 @@ def show_norms(settings: Settings, words: Labels) -> None:
         show_words(_verdicts(settings, words), key="verdicts")
 
 
-def _norms(settings: Settings, words: Labels) -> Drawing:
+def _norms(settings: GradientsPage, words: Labels) -> Drawing:
     network = settings.network()
     found = measured(network)
     return plot_gradient_norms.drawn(
@@ -67,14 +67,14 @@ def _norms(settings: Settings, words: Labels) -> Drawing:
     )
 
 
-def _verdicts(settings: Settings, words: Labels) -> str:
+def _verdicts(settings: GradientsPage, words: Labels) -> str:
     found = measured(settings.network())
     return "".join(_verdict(cell, part, words) for cell, part in found.items())
 
 
 def _verdict(cell: str, found: Measured, words: Labels) -> str:
     colour = palette(dark=is_dark()).cells[cell]
-    lines = [_speed(found.verdict, words), _span(found, words), _float32(found.plain, words)]
+    lines = [_rate(found.verdict, words), _span(found, words), _float32(found.plain, words)]
     where = found.verdict.not_finite
     if where is not None:
         lines.append(
@@ -85,13 +85,13 @@ def _verdict(cell: str, found: Measured, words: Labels) -> str:
                 unit=where.unit,
             )
         )
-    said = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
+    text = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
     verdict = f"<b>{cell.upper()}</b> {escape(words[f'verdict.{found.verdict.verdict}'])}"
-    return f"<div class='rnnviz-verdict' style='--cell: {colour}'><p>{verdict}</p>{said}</div>"
+    return f"<div class='rnnviz-verdict' style='--cell: {colour}'><p>{verdict}</p>{text}</div>"
 
 
-def _speed(found: Diagnosis, words: Labels) -> str:
-    """How fast the gradient falls or grows going back, in steps."""
+def _rate(found: Diagnosis, words: Labels) -> str:
+    """In how many steps back the gradient halves or doubles."""
     if math.isfinite(found.half_life) and found.half_life < 10_000:
         return words("verdict.halves", steps=found.half_life)
     if math.isfinite(found.doubling_time) and found.doubling_time < 10_000:
@@ -102,14 +102,14 @@ def _speed(found: Diagnosis, words: Labels) -> str:
 
 
 def _span(found: Measured, words: Labels) -> str:
-    """What the whole way back makes of the gradient."""
+    """The ratio of the gradient at the first step to that at the last."""
     norms = found.norms["hidden_state"].values.ravel()
     ratio = norms[0] - norms[-1]
     return "" if math.isnan(ratio) else words("verdict.span", factor=write_power(float(ratio)))
 
 
 def _float32(plain: PlainPass, words: Labels) -> str:
-    """Where plain backpropagation in float32, as networks are trained, loses the gradient."""
+    """From which step back plain backpropagation in float32 is wrong."""
     if plain.lost is not None:
         return words("verdict.float32_shows", t=plain.lost.time + 1, shows=plain.lost.shows)
     if plain.wrong_from is not None:
@@ -117,8 +117,8 @@ def _float32(plain: PlainPass, words: Labels) -> str:
     return words["verdict.float32_right"]
 
 
-def show_contributions(settings: Settings, words: Labels) -> None:
-    """What every step adds to ∂L/∂U, what clipping makes of it all; saturation beside it."""
+def show_contributions(settings: GradientsPage, words: Labels) -> None:
+    """Draws each step's contribution to ∂L/∂U, the effect of clipping, and saturation."""
     with st.container(key="cards_contributions"):
         left, right = st.columns(2, gap="small")
     with left, st.container(key="card_contributions"):
@@ -132,7 +132,7 @@ def show_contributions(settings: Settings, words: Labels) -> None:
         note(words["card.saturation_note"])
 
 
-def _contributions(settings: Settings, words: Labels) -> Drawing:
+def _contributions(settings: GradientsPage, words: Labels) -> Drawing:
     network = settings.network()
     return plot_weight_gradients.drawn(
         labelled(network),
@@ -143,7 +143,7 @@ def _contributions(settings: Settings, words: Labels) -> Drawing:
     )
 
 
-def _saturation(settings: Settings, words: Labels) -> Drawing:
+def _saturation(settings: GradientsPage, words: Labels) -> Drawing:
     network = settings.network()
     return plot_saturation.drawn(
         labelled(network),
@@ -154,23 +154,23 @@ def _saturation(settings: Settings, words: Labels) -> Drawing:
     )
 
 
-def _clipping(settings: Settings, words: Labels) -> str:
-    """The norm of each network's ∂L/∂U, and what a clipping threshold makes of all gradients."""
+def _clipping(settings: GradientsPage, words: Labels) -> str:
+    """The norm of each network's ∂L/∂U, and the effect of clipping on all gradients."""
     rows: list[str] = []
     traces = networks(settings.network())
     for cell, found in contributions(settings.network()).items():
         total, cancellation = found["log10_total"].item(), found["cancellation"].item()
-        said = words("clip.norm", norm=write_power(total))
+        text = words("clip.norm", norm=write_power(total))
         if not math.isnan(cancellation):
-            said += " " + words("clip.cancellation", share=cancellation)
+            text += " " + words("clip.cancellation", share=cancellation)
         if settings.clip is not None:
-            said += " " + _clipped(traces[cell], settings.clip, words)
-        rows.append(f"<p><b>{cell.upper()}</b> {escape(said)}</p>")
+            text += " " + _clipped(traces[cell], settings.clip, words)
+        rows.append(f"<p><b>{cell.upper()}</b> {escape(text)}</p>")
     return f"<div class='rnnviz-note rnnviz-rows'>{''.join(rows)}</div>"
 
 
 def _clipped(trace: Trace, threshold: float, words: Labels) -> str:
-    """What torch's clipping by norm makes of all gradients as float32 has them."""
+    """The effect of torch's clipping by norm on all gradients in float32."""
     with np.errstate(over="ignore"):
         gradients = {n: g.astype(np.float32) for n, g in parameter_gradients(trace).items()}
     try:
@@ -182,8 +182,8 @@ def _clipped(trace: Trace, threshold: float, words: Labels) -> str:
     return words("clip.clipped", norm=clipped.norm, coefficient=clipped.coefficient)
 
 
-def show_claim(settings: Settings, words: Labels) -> None:
-    """What networks are said to remember, beside what fresh ones of these sizes do."""
+def show_claim(settings: GradientsPage, words: Labels) -> None:
+    """Draws how many steps untrained networks remember, beside what is commonly claimed."""
     with st.container(key="card_claim"):
         heading(words["card.claim"])
         note(words("card.claim_note", seeds=SEEDS, hidden=settings.hidden, length=settings.length))

@@ -1,4 +1,4 @@
-"""Where to start from: a link each, and what it shows."""
+"""Links to the scenes of the gradients page, and the text of the scene shown."""
 
 from collections.abc import Collection
 from functools import cache
@@ -6,15 +6,21 @@ from html import escape
 
 import streamlit as st
 
-from rnnviz.experiment import MOST_EDITED, SCENES, NetworkSettings, Settings
+from rnnviz.experiment import MOST_EDITED, SCENES, GradientsPage, NetworkSettings
 from rnnviz.locale import Labels
+from rnnviz.ui.address import LINK, query_of, write_address
 from rnnviz.ui.components.live_text import show_words
 
-ALONE = ("gain", "spectral_radius", "forget_bias", "input_scale", "clip")
+LIVE_FIELDS = ("gain", "spectral_radius", "forget_bias", "input_scale", "clip")
 
 
-def show_scenes(settings: Settings, words: Labels) -> None:
-    """All scenes as links, and the words of the one that is on."""
+def write_view(settings: GradientsPage) -> None:
+    """Writes the address of this page, without the gate that it shows by default."""
+    write_address(settings.without_default_gate())
+
+
+def show_scenes(settings: GradientsPage, words: Labels) -> None:
+    """Draws a link per scene, and the text of the scene shown."""
     with st.container(horizontal=True, gap="xxsmall", key="scenes"):
         for name in SCENES:
             with st.container(key=f"scene_{name}", width="content"):
@@ -23,44 +29,39 @@ def show_scenes(settings: Settings, words: Labels) -> None:
                     label=words[f"scene.{name}"],
                     query_params=scene_query(name, settings),
                 )
-    show_words(_said(settings, words), key="scene_words")
+    show_words(_scene_text(settings, words), key="scene_words")
 
 
-def _said(settings: Settings, words: Labels) -> str:
-    """What the scene shows that is on, and the mark on its link; settings may leave it by hand."""
-    on = scene_of(settings)
-    if on is None:
+def _scene_text(settings: GradientsPage, words: Labels) -> str:
+    """The text of the scene shown and the mark on its link, or a text for other settings."""
+    shown = scene_of(settings)
+    if shown is None:
         return f"<p class='rnnviz-scene'>{escape(words['scenes.own'])}</p>"
-    mark = f"<style>.st-key-scene_{on} a {{--on: var(--rnnviz-selected)}}</style>"
-    return f"{mark}<p class='rnnviz-scene'>{escape(words[f'scene.{on}_words'])}</p>"
+    mark = f"<style>.st-key-scene_{shown} a {{--on: var(--rnnviz-selected)}}</style>"
+    return f"{mark}<p class='rnnviz-scene'>{escape(words[f'scene.{shown}_words'])}</p>"
 
 
-def moved_alone(settings: Settings) -> Collection[str]:
-    """The settings by which nothing changes on the page but figures and words that follow them."""
-    return () if settings.claim or settings.hidden <= MOST_EDITED else ALONE
+def live_fields(settings: GradientsPage) -> Collection[str]:
+    """The fields on which only live figures and texts depend."""
+    return () if settings.claim or settings.hidden <= MOST_EDITED else LIVE_FIELDS
 
 
-def scene_query(name: str, settings: Settings) -> dict[str, str]:
-    """The address of a scene; never a bare one, which would mean: as it was."""
-    scene = SCENES[name]
-    changed = settings.model_copy(update=dict(scene))
-    query = changed.to_query(settings.language, NetworkSettings.model_fields)
-    return query or {"init": scene.init}
+def scene_query(name: str, settings: GradientsPage) -> dict[str, str]:
+    """The query of a link to a scene, in the reader's language."""
+    scene = SCENES[name].model_copy(update={"language": settings.language})
+    return {**query_of(scene), LINK: name}
 
 
-def scene_of(settings: Settings) -> str | None:
+def scene_of(settings: GradientsPage) -> str | None:
     """The scene that these settings are, or None."""
-    now = settings.network(), settings.claim
-    return next((name for name, scene in _scenes().items() if scene == now), None)
+    shown = settings.network(), settings.claim
+    return next((name for name, scene in _scenes().items() if scene == shown), None)
 
 
 @cache
 def _scenes() -> dict[str, tuple[NetworkSettings, bool]]:
-    """What a scene is known by: its networks, and whether they are measured."""
-    return {
-        name: (Settings.model_validate(dict(scene)).network(), scene.claim)
-        for name, scene in SCENES.items()
-    }
+    """What distinguishes the scenes: their networks, and whether the claim is measured."""
+    return {name: (scene.network(), scene.claim) for name, scene in SCENES.items()}
 
 
-WORDS = {"scene_words": _said}
+WORDS = {"scene_words": _scene_text}

@@ -1,4 +1,4 @@
-"""Norms of Jacobian products and Lyapunov exponents, at once or, where they take long, on call."""
+"""Norms of Jacobian products and Lyapunov exponents; a button starts what takes long."""
 
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -6,7 +6,7 @@ from typing import TypeVar
 import numpy as np
 import streamlit as st
 
-from rnnviz.experiment import NetworkSettings, Settings
+from rnnviz.experiment import GradientsPage, NetworkSettings
 from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.stability_limits import (
     EXACT,
@@ -23,19 +23,19 @@ from rnnviz.trace import Trace
 from rnnviz.ui.cache import keep, stabilities
 from rnnviz.ui.cards import heading, note, show_figure, small_print
 from rnnviz.ui.components.live_text import show_words
-from rnnviz.ui.frame import is_dark
 from rnnviz.ui.gradients.norms import labelled
+from rnnviz.ui.theme import is_dark
 
-# S³ T of all networks together that nobody need wait for; and not while a slider is dragged.
-AT_ONCE, UNDER_THE_HAND = 1.2e9, 6e7
+# S³ T of all networks together that is computed without a button, and while a slider is dragged.
+IMMEDIATE, LIVE = 1.2e9, 6e7
 
 Made = TypeVar("Made")
 Found = Mapping[str, Stability]
 
 
-def show_stability(settings: Settings, words: Labels) -> None:
-    """Two figures, or the offer to work them out."""
-    found = _found(settings, AT_ONCE)
+def show_stability(settings: GradientsPage, words: Labels) -> None:
+    """Draws two figures, or a button that computes them."""
+    found = _found(settings, IMMEDIATE)
     if found is None:
         network = settings.network()
         _offer(network, labelled(network), words)
@@ -52,8 +52,8 @@ def show_stability(settings: Settings, words: Labels) -> None:
         show_words(_exponents_note(settings, found, words), key="exponents_note")
 
 
-def _found(settings: Settings, most: float) -> Found | None:
-    """What has been worked out; it is now, where S³ T of all networks is at most so much."""
+def _found(settings: GradientsPage, most: float) -> Found | None:
+    """The cached results; computed now where S³ T of all networks is at most ``most``."""
     network = settings.network()
     found = stabilities().get(network.model_dump_json())
     if found is None:
@@ -65,10 +65,10 @@ def _found(settings: Settings, most: float) -> Found | None:
 
 
 def _offer(network: NetworkSettings, traces: Mapping[str, Trace], words: Labels) -> None:
-    """The button that works them out, with progress; any other choice gives up what is under way.
+    """Draws a button that computes the results with a progress bar; any other change cancels it.
 
-    Streamlit leaves a run for the next at a call of its own, which the progress bar's is; but not
-    for a rerun of a fragment, so this is none.
+    Streamlit stops a run at its next call, such as an update of the progress bar, but not for the
+    rerun of a fragment. So this is no fragment.
     """
     costs = {label: seconds_of(trace) for label, trace in traces.items()}
     exact = all(cost_of(trace) <= EXACT for trace in traces.values())
@@ -84,20 +84,22 @@ def _offer(network: NetworkSettings, traces: Mapping[str, Trace], words: Labels)
         total, done, shown = sum(costs.values()), 0.0, -1
         for label, trace in traces.items():
 
-            def tell(part: int, of: int, before: float = done, cost: float = costs[label]) -> None:
+            def report(
+                part: int, of: int, before: float = done, cost: float = costs[label]
+            ) -> None:
                 nonlocal shown
                 percent = int(100 * (before + cost * part / of) / total)
                 if percent > shown:
                     bar.progress(min(percent, 100), text=words("stability.at_work", done=percent))
                     shown = percent
 
-            found[label] = measure_stability(trace, progress=tell)
+            found[label] = measure_stability(trace, progress=report)
             done += costs[label]
     keep(stabilities(), network.model_dump_json(), found)
     st.rerun()
 
 
-def _norms(settings: Settings, found: Found, words: Labels) -> Drawing:
+def _norms(settings: GradientsPage, found: Found, words: Labels) -> Drawing:
     return plot_jacobian_norms.drawn(
         labelled(settings.network()),
         norms={label: part.norms for label, part in found.items()},
@@ -107,15 +109,15 @@ def _norms(settings: Settings, found: Found, words: Labels) -> Drawing:
     )
 
 
-def _norms_note(_: Settings, found: Found, words: Labels) -> str:
+def _norms_note(_: GradientsPage, found: Found, words: Labels) -> str:
     apart = max(part.apart for part in found.values())
     if np.isinf(apart):
         return small_print(words["stability.apart_unknown"])
-    said = words("stability.apart", apart=apart) if apart else words["stability.norms_note"]
-    return small_print(said)
+    text = words("stability.apart", apart=apart) if apart else words["stability.norms_note"]
+    return small_print(text)
 
 
-def _exponents(settings: Settings, found: Found, words: Labels) -> Drawing:
+def _exponents(settings: GradientsPage, found: Found, words: Labels) -> Drawing:
     return plot_lyapunov.drawn(
         labelled(settings.network()),
         exponents={label: part.exponents for label, part in found.items()},
@@ -125,7 +127,7 @@ def _exponents(settings: Settings, found: Found, words: Labels) -> Drawing:
     )
 
 
-def _exponents_note(_: Settings, found: Found, words: Labels) -> str:
+def _exponents_note(_: GradientsPage, found: Found, words: Labels) -> str:
     exponents = [part.exponents for part in found.values()]
     if any(len(part.exponents) < part.states for part in found.values()):
         return small_print(words("stability.leading", n=min(map(len, exponents))))
@@ -137,17 +139,17 @@ def _signed(value: float) -> str:
     return "−∞" if np.isneginf(value) else f"{value:+.3f}".replace("-", "−")
 
 
-def _at_hand(
-    make: Callable[[Settings, Found, Labels], Made],
-) -> Callable[[Settings, Labels], Made | None]:
-    """The same, where it can be had while a slider is dragged."""
+def _while_live(
+    make: Callable[[GradientsPage, Found, Labels], Made],
+) -> Callable[[GradientsPage, Labels], Made | None]:
+    """``make`` for a slider that is dragged; None where that would take long."""
 
-    def made(settings: Settings, words: Labels) -> Made | None:
-        found = _found(settings, UNDER_THE_HAND)
+    def made(settings: GradientsPage, words: Labels) -> Made | None:
+        found = _found(settings, LIVE)
         return None if found is None else make(settings, found, words)
 
     return made
 
 
-FIGURES = {"jacobian_norms": _at_hand(_norms), "lyapunov": _at_hand(_exponents)}
-WORDS = {"norms_note": _at_hand(_norms_note), "exponents_note": _at_hand(_exponents_note)}
+FIGURES = {"jacobian_norms": _while_live(_norms), "lyapunov": _while_live(_exponents)}
+WORDS = {"norms_note": _while_live(_norms_note), "exponents_note": _while_live(_exponents_note)}

@@ -1,11 +1,12 @@
-"""Recurrent weights to look at and to change, beside their eigenvalues."""
+"""Cards of the gradients page: recurrent weights that can be edited, and their eigenvalues."""
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES, GATES_AS_READ
-from rnnviz.experiment import MOST_EDITED, Edit, Settings, with_edit
+from rnnviz.experiment import MOST_EDITED, Edit, GradientsPage, with_edit
+from rnnviz.experiment.edits import edit_template
 from rnnviz.locale import Labels
 from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.eigenvalues import plot_eigenvalues
@@ -14,17 +15,17 @@ from rnnviz.stability import pascanu_bound
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import networks
 from rnnviz.ui.cards import heading, note, show_figure, small_print
-from rnnviz.ui.components.follow import Live
 from rnnviz.ui.components.grid import Numbers, input_grid
 from rnnviz.ui.components.live_text import show_words
-from rnnviz.ui.frame import is_dark
+from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.gradients.controls import input_gate
+from rnnviz.ui.theme import is_dark
 
 
-def show_weights(settings: Settings, words: Labels, *, live: Live) -> None:
-    """One gate's U as a heatmap, as a grid where it is small, and in the complex plane.
+def show_weights(settings: GradientsPage, words: Labels, *, live: Live) -> None:
+    """Draws one gate's U as a heatmap, a small one also as a grid, and its eigenvalues.
 
-    live: what follows a weight that is dragged.
+    live: what updates while a weight is dragged.
     """
     with st.container(key="cards_weights"):
         left, right = st.columns(2, gap="small")
@@ -42,30 +43,30 @@ def show_weights(settings: Settings, words: Labels, *, live: Live) -> None:
         show_words(_bound_note(settings, words), key="bound")
 
 
-def _shown(settings: Settings) -> tuple[Trace, str]:
-    """The cell's trace, and the gate that ``input_gate`` shows."""
+def _shown(settings: GradientsPage) -> tuple[Trace, str]:
+    """The trace of the selected cell, and its selected gate."""
     gate = settings.gate or GATES_AS_READ[settings.cell][0]
     return networks(settings.network())[settings.cell], gate
 
 
-def _weights(settings: Settings, words: Labels) -> Drawing:
+def _weights(settings: GradientsPage, words: Labels) -> Drawing:
     trace, gate = _shown(settings)
     return plot_recurrent_weights.drawn(
         trace, gate=gate, height=300, language=words.language, dark=is_dark()
     )
 
 
-def _eigenvalues(settings: Settings, words: Labels) -> Drawing:
+def _eigenvalues(settings: GradientsPage, words: Labels) -> Drawing:
     traces = {settings.cell.upper(): _shown(settings)[0]}
     return plot_eigenvalues.drawn(traces, height=372, language=words.language, dark=is_dark())
 
 
-def _bound_note(settings: Settings, words: Labels) -> str:
+def _bound_note(settings: GradientsPage, words: Labels) -> str:
     return small_print(_bound(_shown(settings)[0], words))
 
 
 def _bound(trace: Trace, words: Labels) -> str:
-    """What the weights alone decide; of a plain RNN only."""
+    """What the weights of an Elman RNN imply for its gradients."""
     if trace.cell != "rnn":
         return words["eigenvalues.gated"]
     bound = pascanu_bound(trace)
@@ -79,8 +80,8 @@ def _bound(trace: Trace, words: Labels) -> str:
     return words("eigenvalues.neither", **values)
 
 
-def _input_weights(settings: Settings, words: Labels, live: Live) -> None:
-    """The grid, and how many of its weights were set by hand."""
+def _input_weights(settings: GradientsPage, words: Labels, live: Live) -> None:
+    """Draws the grid, and how many of its weights are edited."""
     label, dark = words["weights.grid"], is_dark()
     numbers = _numbers(settings)
     input_grid(label, numbers, words, key="grid", on_change=_edit, live=live, dark=dark)
@@ -92,12 +93,13 @@ def _input_weights(settings: Settings, words: Labels, live: Live) -> None:
             st.button(words["weights.reset"], key="reset_edits", on_click=_reset, width="stretch")
 
 
-def _numbers(settings: Settings) -> Numbers:
-    """U as it now is, and which of its weights were set by hand."""
+def _numbers(settings: GradientsPage) -> Numbers:
+    """U, and which of its weights are edited."""
     trace, gate = _shown(settings)
     own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
     places = [(edit.row, edit.column) for edit in own]
-    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places)
+    template = edit_template(settings.cell, gate)
+    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places, template)
 
 
 def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:
@@ -106,7 +108,7 @@ def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:
 
 
 def _edit(of: str, row: int, column: int, value: float | None) -> None:
-    """A weight of cell.gate is set by hand, or is as drawn again; of another gate there is none."""
+    """Edits a weight of the gate "cell.gate"; None restores the initial value."""
     state = st.session_state
     cell, _, gate = of.partition(".")
     if gate not in GATE_NAMES.get(cell, ()):

@@ -1,13 +1,14 @@
-"""The step page's own parts: the live instrument, and the cards that follow where it rests."""
+"""The parts of the step page: the instrument, and the cards of the time step it shows."""
 
 from html import escape
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATES_AS_READ
-from rnnviz.experiment import ReadingSettings, Settings
+from rnnviz.experiment import StepPage
 from rnnviz.explain.equations import Equation, equations
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.inputs.vocabulary import Vocabulary, picture
@@ -15,17 +16,19 @@ from rnnviz.locale import Labels
 from rnnviz.plots.next_character import plot_next_character
 from rnnviz.plots.terms import plot_terms
 from rnnviz.trace import Trace
+from rnnviz.ui.address import current, write_address
 from rnnviz.ui.cache import character_model, expectations, reading, unit_order
 from rnnviz.ui.cards import heading, note
 from rnnviz.ui.components.chart import show_chart
 from rnnviz.ui.components.instrument import Position, input_position, show_rows, show_text
-from rnnviz.ui.frame import current, is_dark, write_address
+from rnnviz.ui.session import session
+from rnnviz.ui.theme import is_dark
 
-MOST_TERMS = 6  # as many as stand beside the drawing of the cell
+MOST_TERMS = 6  # as many bars as fit beside the drawing of the cell
 
 
-def show_reading(settings: Settings, words: Labels) -> None:
-    """The text with its player; the browser has the whole trace from here on."""
+def show_reading(settings: StepPage, words: Labels) -> None:
+    """Draws the text with its player, and sends the whole trace to the browser."""
     vocabulary = character_model(settings.cell).vocabulary
     show_text(
         reading(settings.cell, settings.text),
@@ -37,43 +40,48 @@ def show_reading(settings: Settings, words: Labels) -> None:
         key="instrument",
     )
     unknown = sorted({c for c in settings.text if c not in vocabulary})
-    if unknown:
-        # each apart, so that a right-to-left letter does not turn its neighbours round
-        shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
-        said = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
-        st.html(f"<p class='rnnviz-note'>{said}</p>")
+    # In a container with or without a note: Streamlit identifies the fragment below by what comes
+    # before it, and drops messages to a fragment that it does not know.
+    with st.container(key="unknown"):
+        if unknown:
+            # bdi, so that a right-to-left letter does not reorder its neighbours
+            shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
+            text = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
+            st.html(f"<p class='rnnviz-note'>{text}</p>")
 
 
 @st.fragment
 def step_through(words: Labels) -> None:
-    """The cell as a drawing, and this step's cards; coming to rest reruns no more than these."""
+    """Draws the cell and the cards of its time step; a move to another step reruns only these."""
     state = st.session_state
-    if state.pop("refresh", False):
+    if session.refresh:
+        session.refresh = False
         st.rerun()
     if state.gate not in GATES_AS_READ[state.cell]:
         state.gate = GATES_AS_READ[state.cell][0]
-    settings = current()
+    settings = current(StepPage)
     assert settings.unit is not None
     assert settings.gate is not None
-    record = reading(settings.cell, settings.text)
+    trace = reading(settings.cell, settings.text)
     with st.container(key="cards_cell"):
         left, right = st.columns([0.6, 0.4], gap="small")
     with left, st.container(key="card_cell"):
         now = Position(settings.t, settings.unit, settings.gate, settings.speed)
-        input_position(now, record=record, on_told=_follow, key="instrument_cell")
+        default = _default_position(settings)
+        input_position(now, first=default, record=trace, on_change=_move_to, key="instrument_cell")
     with right, st.container(key="card_terms"):
-        _show_terms(settings, record, words)
+        _show_terms(settings, trace, words)
     with st.container(key="cards_step"):
         left, right = st.columns([0.6, 0.4], gap="small")
     with left, st.container(key="card_equations"):
-        _show_equations(settings, record, words)
+        _show_equations(settings, trace, words)
     with right, st.container(key="card_next"):
         _show_next_character(settings, words)
-    write_address(_plain(settings), ReadingSettings)
+    write_address(_without_defaults(settings))
 
 
-def show_heatmaps(settings: Settings, words: Labels) -> None:
-    """Every gate and state of every unit over the whole text."""
+def show_heatmaps(settings: StepPage, words: Labels) -> None:
+    """Draws every gate and state of every unit over the whole text."""
     with st.container(key="card_heatmaps"):
         heading(words["heatmaps.heading"])
         note(words("heatmaps.note", order=words[f"order.{settings.order}"]))
@@ -82,23 +90,30 @@ def show_heatmaps(settings: Settings, words: Labels) -> None:
                 show_rows(kind, key=f"instrument_{kind}")
 
 
-def _follow(now: Position) -> None:
+def _default_position(settings: StepPage) -> Position:
+    """The position that the address leaves out."""
+    default = StepPage()
+    units = unit_order(settings.cell, settings.text, settings.order).units
+    return Position(default.t, int(units[0]), GATES_AS_READ[settings.cell][0], default.speed)
+
+
+def _move_to(now: Position) -> None:
     state = st.session_state
-    # the sidebar shows the unit too
-    state.refresh = now.unit != state.unit
+    session.refresh = now.unit != state.unit  # the sidebar shows the unit too
     state.t, state.unit, state.gate, state.speed = now
 
 
-def _plain(settings: Settings) -> Settings:
-    """The same view with what it shows by itself left out of its address."""
+def _without_defaults(settings: StepPage) -> StepPage:
+    """The settings with None for the unit and the gate that the page shows by default."""
     units = unit_order(settings.cell, settings.text, settings.order).units
-    return settings.model_copy(update={"unit": None}) if settings.unit == units[0] else settings
+    unit = None if settings.unit == units[0] else settings.unit
+    return settings.without_default_gate().model_copy(update={"unit": unit})
 
 
-def _show_equations(settings: Settings, record: Trace, words: Labels) -> None:
+def _show_equations(settings: StepPage, trace: Trace, words: Labels) -> None:
     unit, t = settings.unit or 0, settings.t
     heading(words("instrument.equations", cell=settings.cell.upper(), unit=unit, t=t))
-    lines = equations(record, unit, t - 1, language=words.language)
+    lines = equations(trace, unit, t - 1, language=words.language)
     widest = max((line.symbol for line in lines.values()), key=len)
     for name, line in lines.items():
         with st.container(key=f"equation_{name}"):
@@ -108,15 +123,15 @@ def _show_equations(settings: Settings, record: Trace, words: Labels) -> None:
 
 
 def _aligned(line: Equation, widest: str) -> str:
-    """An equation and below it the same in numbers; all of them have their = in one column."""
+    """An equation above its numbers. All equations align their = with the widest symbol."""
     return (
         rf"\begin{{aligned}} \hphantom{{{widest}}}\mathllap{{{line.symbol}}} &= {line.rule} \\"
         rf" &= {line.numbers} = \mathbf{{{line.value}}} \end{{aligned}}"
     )
 
 
-def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
-    gates = GATES_AS_READ[record.cell]
+def _show_terms(settings: StepPage, trace: Trace, words: Labels) -> None:
+    gates = GATES_AS_READ[trace.cell]
     if len(gates) > 1:
         st.segmented_control(
             words["card.gate"],
@@ -127,20 +142,33 @@ def _show_terms(settings: Settings, record: Trace, words: Labels) -> None:
             label_visibility="collapsed",
         )
     gate = st.session_state.gate
-    terms = gate_terms(record, gate, settings.unit or 0, settings.t - 1)
+    terms = gate_terms(trace, gate, settings.unit or 0, settings.t - 1)
     heading(words[f"question.{gate}"])
     note(words("instrument.row_heading", unit=terms.unit, t=settings.t))
     reads = picture(settings.text[settings.t - 1])
     look = {"height": 28 * (MOST_TERMS + 3), "language": words.language, "dark": is_dark()}
-    figure = plot_terms(terms, reads=reads, most=MOST_TERMS, **look)
+    figure = plot_terms(terms, reads=reads, maximum=MOST_TERMS, **look)
     show_chart(figure, key="figure_terms", alt=words[f"question.{gate}"])
     note(words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−"))
     if st.toggle(words["card.all_terms"], key="all_terms"):
-        st.dataframe(_term_rows(terms, reads, words), hide_index=True, height=280)
+        _show_term_rows(_term_rows(terms, reads, words))
 
 
-def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[object]]:
-    """Every term that enters the sum, largest first."""
+def _show_term_rows(rows: dict[str, list[Any]]) -> None:
+    """Draws a table that sorts by its numbers and writes them with a minus sign."""
+    from pandas import DataFrame
+
+    _, *numbers = rows
+    styled = DataFrame(rows).style.format(_four_decimals, subset=numbers)
+    st.dataframe(styled, hide_index=True, height=280)
+
+
+def _four_decimals(value: float) -> str:
+    return f"{value:.4f}".replace("-", "−")
+
+
+def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[Any]]:
+    """Every term of the pre-activation, largest first."""
     code = int(np.argmax(terms.x))
     rows: list[tuple[str, float, float, float]] = [
         (words("plot.reads", what=reads), float(terms.w[code]), 1.0, float(terms.by_input[code])),
@@ -158,19 +186,19 @@ def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[ob
     }
 
 
-def _show_next_character(settings: Settings, words: Labels) -> None:
+def _show_next_character(settings: StepPage, words: Labels) -> None:
     model = character_model(settings.cell)
     probabilities = expectations(settings.cell, settings.text)[settings.t - 1]
-    following = settings.text[settings.t : settings.t + 1]
-    actual = int(model.vocabulary.encode(following)[0]) if following else None
+    next_character = settings.text[settings.t : settings.t + 1]
+    actual = int(model.vocabulary.encode(next_character)[0]) if next_character else None
     heading(words["card.next"])
     after = words("strip.step", t=settings.t, character=picture(settings.text[settings.t - 1]))
-    note(f"{after}. {_surprise(probabilities, actual, words)}")
+    note(f"{after}. {_surprisal(probabilities, actual, words)}")
     figure = plot_next_character(
         probabilities,
         _code_names(model.vocabulary, words),
         actual=actual,
-        most=6,
+        maximum=6,
         height=196,
         language=words.language,
         dark=is_dark(),
@@ -178,7 +206,7 @@ def _show_next_character(settings: Settings, words: Labels) -> None:
     show_chart(figure, key="figure_next_character", alt=words["card.next"])
 
 
-def _surprise(probabilities: NDArray[np.float64], actual: int | None, words: Labels) -> str:
+def _surprisal(probabilities: NDArray[np.float64], actual: int | None, words: Labels) -> str:
     if actual is None:
         return words["card.end_of_text"]
     rank = 1 + int((probabilities > probabilities[actual]).sum())

@@ -1,30 +1,31 @@
-"""The step page's choices: what is read, by which cell, and how its units are ordered."""
+"""The controls of the step page: the text, the cell, and the order of its units."""
 
 import numpy as np
 import streamlit as st
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.errors import RnnvizError
-from rnnviz.experiment import MOST_CHARACTERS, Settings
+from rnnviz.experiment import MOST_CHARACTERS, StepPage
+from rnnviz.experiment.settings import check_text
 from rnnviz.explain.unit_order import ORDERS, Order
 from rnnviz.locale import Labels
+from rnnviz.ui.address import current
 from rnnviz.ui.cache import character_model, unit_order
-from rnnviz.ui.frame import current, show_error
+from rnnviz.ui.frame import show_error
+from rnnviz.ui.session import session
 
 CELLS = tuple(GATE_NAMES)
 
 
-def input_reading(words: Labels) -> Settings:
-    """The sidebar's choices and the text; returns the settings as they now stand."""
-    st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
-    check_text(words)
+def input_reading(words: Labels) -> StepPage:
+    """Draws the text field and the sidebar; returns the settings."""
+    input_text(words)
     with st.sidebar:
         st.segmented_control(
             words["control.cell"],
             CELLS,
             format_func=str.upper,
             key="cell",
-            on_change=_follow_order,
+            on_change=_reset_unit,
             required=True,
             width="stretch",
         )
@@ -34,27 +35,28 @@ def input_reading(words: Labels) -> Settings:
             ORDERS,
             format_func=lambda order: words[f"order.{order}"],
             key="order",
-            on_change=_follow_order,
+            on_change=_reset_unit,
         )
         _input_unit(words)
-    return current()
+    return current(StepPage)
 
 
-def check_text(words: Labels) -> None:
-    """A text that cannot be read stays in its field, and what was shown before stays below."""
+def input_text(words: Labels) -> None:
+    """Draws the text field. An invalid text stays in it; the page shows the last valid one."""
     state = st.session_state
-    if not state.text:
-        show_error(RnnvizError("error.empty_text"), words)
-    elif len(state.text) > MOST_CHARACTERS:
-        limits = {"came": len(state.text), "most": MOST_CHARACTERS}
-        show_error(RnnvizError("error.text_limit", **limits), words)
-    else:
-        state.read_text = state.text
-    state.t = min(state.t, len(state.read_text))
+    st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
+    problem = check_text(state.text)
+    # in a container with or without an error: Streamlit identifies a fragment by what precedes it
+    with st.container(key="text_error"):
+        if problem is not None:
+            show_error(problem, words)
+        else:
+            session.last_text = state.text
+    state.t = min(state.t, len(session.last_text))
 
 
-def _follow_order() -> None:
-    """Another cell or order: the first unit of the order is the one to look at."""
+def _reset_unit() -> None:
+    """After a change of cell or order, the unit is the first of the order."""
     st.session_state.unit = None
     if st.session_state.gate not in GATE_NAMES[st.session_state.cell]:
         st.session_state.gate = None
@@ -76,7 +78,7 @@ def _show_model(cell: str, words: Labels) -> None:
 
 def _input_unit(words: Labels) -> None:
     state = st.session_state
-    order = unit_order(state.cell, state.read_text, state.order)
+    order = unit_order(state.cell, session.last_text, state.order)
     units = order.units.tolist()
     if state.unit not in units:
         if state.unit is not None:

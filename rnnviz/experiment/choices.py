@@ -1,12 +1,6 @@
-"""What the settings of the pages are called, and how far they go."""
+"""The named choices that settings offer."""
 
 from typing import Literal
-
-MOST_CHARACTERS = 2000
-FASTEST = 10  # steps a second
-
-# A line of Python with an indent, a string, and brackets inside and outside of it.
-FIRST_TEXT = 'def greet(name):\n    return "hello (" + name + ")"  # say it\n'
 
 CellName = Literal["rnn", "lstm", "gru"]
 LanguageName = Literal["en", "ko"]

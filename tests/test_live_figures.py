@@ -1,4 +1,4 @@
-"""What follows the hand: the server's answers, without a browser."""
+"""Live updates: the server's answers, without a browser."""
 
 import asyncio
 import json
@@ -15,15 +15,15 @@ import pytest
 from starlette.websockets import WebSocket
 
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import Settings
+from rnnviz.experiment import GradientsPage
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
-from rnnviz.ui import following
+from rnnviz.ui import live_figures
 from rnnviz.ui.cache import networks
 from rnnviz.ui.components.chart import written
-from rnnviz.ui.components.follow import Followed
-from rnnviz.ui.following import END, MOST, PAGES, WORKER, Makers, answer
+from rnnviz.ui.components.live_updates import LiveParts
+from rnnviz.ui.live_figures import END, MAX_CHARACTERS, PAGES, Makers, answer, worker
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -81,7 +81,7 @@ def parts(question: object) -> dict[str, str]:
 def test_what_is_in_sight_is_as_the_settings_have_it(dark: bool):
     found = parts(QUESTION | {"dark": dark})
     assert list(found) == ["figure_eigenvalues", "verdicts"]
-    settings = Settings(gain=0.7, hidden=4, length=12)
+    settings = GradientsPage(gain=0.7, hidden=4, length=12)
     trace = networks(settings.network())["lstm"]
     figure = plot_eigenvalues.drawn({"LSTM": trace}, height=372, dark=dark)
     assert found["figure_eigenvalues"] == written(figure)
@@ -102,7 +102,7 @@ def test_a_weight_under_the_hand_is_the_networks_own():
     query = {"hidden": "2", "cell": "rnn", "edit": "rnn.hidden.0.1:5.5"}
     found = parts(QUESTION | {"query": query, "seen": ["figure_weights"]})
     figure = json.loads(found["figure_weights"])
-    trace = networks(Settings.from_query(query)[0].network())["rnn"]
+    trace = networks(GradientsPage.from_query(query)[0].network())["rnn"]
     assert trace.parameters["weight_hh_l0"][0, 1] == 5.5
     assert figure["data"][0]["zmax"] == 7.0
 
@@ -110,8 +110,8 @@ def test_a_weight_under_the_hand_is_the_networks_own():
 @pytest.mark.parametrize("page", list(PAGES))
 def test_every_part_of_a_page_can_follow(page: str):
     makers = PAGES[page]
-    seen = [*(f"figure_{name}" for name in makers.figures), *makers.words]
-    query = {"reads": "signal", "length": "12", "hidden": "4"}
+    seen = [*(f"figure_{name}" for name in makers.figures), *makers.texts]
+    query = {"input_source": "signal", "length": "12", "hidden": "4"}
     found = parts(QUESTION | {"page": page, "query": query, "seen": seen})
     assert list(found) == seen
     assert all(found.values())
@@ -121,12 +121,12 @@ def test_layers_that_the_address_leaves_out_are_those_that_the_page_shows():
     found = parts(
         QUESTION
         | {"page": "compare", "seen": ["figure_comparison"]}
-        | {"query": {"reads": "signal"}}
+        | {"query": {"input_source": "signal"}}
     )
     by_name = parts(
         QUESTION
         | {"page": "compare", "seen": ["figure_comparison"]}
-        | {"query": {"reads": "signal", "layer": "1"}}
+        | {"query": {"input_source": "signal", "layer": "1"}}
     )
     assert found == by_name
 
@@ -136,12 +136,12 @@ def test_what_is_not_there_is_left_out_and_what_cannot_be_had_is_empty():
         raise RnnvizError("error.empty_text")
 
     made: list[str] = []
-    followed = Followed(
+    live = LiveParts(
         {"lines": lambda: go.Figure(), "not yet": lambda: None, "refused": refused},
         {"said": lambda: made.append("said") or "<b>\n</b>", "nothing": lambda: None},
     )
     seen = ["said", "other", "lines", "lines", "nothing", "not yet", "refused"]
-    assert list(followed.parts(seen)) == [
+    assert list(live.lines(seen)) == [
         'said "<b>\\n</b>"\n',
         f"lines {written(go.Figure())}\n",
         "nothing \n",
@@ -181,7 +181,7 @@ def test_a_question_that_is_none_ends_the_talk(change: dict[str, Any]):
 def test_what_is_no_json_or_too_long_ends_it():
     for asked in ("", "{", "[]", "null", b"", b"{}", json.dumps(QUESTION).encode()):
         assert talk(asked) == ([], 1007), asked
-    assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MOST}})) == ([], 1009)
+    assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MAX_CHARACTERS}})) == ([], 1009)
 
 
 def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
@@ -191,7 +191,7 @@ def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
     assert talk(asked, host="a.org", origin="https://a.org") == here
     for origin in ("https://b.org", "https://a.org:81", "https://a.org.b.org", "null", ""):
         assert talk(asked, host="a.org", origin=origin) == ([], 1008), origin
-    monkeypatch.setattr(following, "get_option", lambda name: name != "server.enableCORS")
+    monkeypatch.setattr(live_figures, "get_option", lambda name: name != "server.enableCORS")
     assert talk(asked, host="a.org", origin="https://b.org") == here, "as of Streamlit's own"
 
 
@@ -202,7 +202,7 @@ def test_answers_come_in_the_order_of_the_questions():
     assert alone[0][0].startswith("verdicts ")
 
 
-def test_who_has_left_is_not_answered_on():
+def test_who_has_left_is_not_answered_on(monkeypatch: pytest.MonkeyPatch):
     """Nothing more is made for a connection that is gone."""
     made: list[str] = []
 
@@ -212,10 +212,11 @@ def test_who_has_left_is_not_answered_on():
         return name
 
     names = [f"part{k}" for k in range(20)]
-    PAGES["slow"] = Makers({}, {name: partial(_slow, make, name) for name in names})
+    parts = {name: partial(_slow, make, name) for name in names}
+    monkeypatch.setitem(PAGES, "gradients", Makers({}, parts))
     question = {
         "type": "websocket.receive",
-        "text": json.dumps(QUESTION | {"page": "slow", "query": {}, "seen": names}),
+        "text": json.dumps(QUESTION | {"query": {}, "seen": names}),
     }
 
     async def left() -> None:
@@ -230,15 +231,12 @@ def test_who_has_left_is_not_answered_on():
 
         await answer(WebSocket({"type": "websocket", "headers": []}, receive, send))
 
-    try:
-        asyncio.run(left())
-    finally:
-        del PAGES["slow"]
-    WORKER.submit(lambda: None).result()  # it is done with that question
+    asyncio.run(left())
+    worker(os.getpid()).submit(lambda: None).result()  # it is done with that question
     assert 1 <= len(made) <= 4
 
 
-def _slow(make: Callable[[str], str], name: str, _settings: Settings, _words: Labels) -> str:
+def _slow(make: Callable[[str], str], name: str, _settings: GradientsPage, _words: Labels) -> str:
     return make(name)
 
 
@@ -257,12 +255,12 @@ def test_questions_asked_at_once_are_all_answered():
 
 COMPILED = """
 import sys
-from rnnviz.experiment import Settings
 from rnnviz.locale import labels
 from rnnviz.ui.cache import reading
 from rnnviz.ui.warm_up import compile_ahead
-from rnnviz.ui.following import PAGES
-from rnnviz.ui.frame import seen_by
+from rnnviz.ui.live_figures import PAGES
+from rnnviz.ui.pages import PAGES as ALL_PAGES
+from rnnviz.ui.theme import seen_by
 
 def signatures():
     modules = [module for name, module in list(sys.modules.items()) if name.startswith("rnnviz.")]
@@ -282,17 +280,17 @@ VIEWS = [
     ("gradients", {"hidden": "256", "length": "40", "init": "chrono"}),
     ("gradients", {"hidden": "5", "cell": "gru", "edit": "gru.reset_gate.0.1:5.5"}),
     ("compare", {"networks": "rnn,gru"}),
-    ("compare", {"reads": "signal", "networks": "rnn_relu.3,gru_reset_before.both",
-                 "looked_at": "gru_reset_before.both", "hold_name": "update_gate"}),
-    ("compare", {"reads": "signal", "networks": "lstm_coupled.2,lstm_peephole.both",
+    ("compare", {"input_source": "signal", "networks": "rnn_relu.3,gru_reset_before.both",
+                 "selected": "gru_reset_before.both", "hold_name": "update_gate"}),
+    ("compare", {"input_source": "signal", "networks": "lstm_coupled.2,lstm_peephole.both",
                  "hold_name": "forget_gate", "hold_units": "1", "hold_from": "9"}),
 ]
 with seen_by(dark=True):
     for page, query in VIEWS:
-        settings, problems = Settings.from_query(query)
+        settings, problems = ALL_PAGES[page].settings.from_query(query)
         assert not problems, problems
         makers = PAGES[page].of(settings, labels("ko"))
-        for _ in makers.parts([*makers.figures, *makers.words]):
+        for _ in makers.lines([*makers.figures, *makers.texts]):
             pass
 for cell in ("rnn", "lstm", "gru"):
     reading(cell, "def f(x): return x")

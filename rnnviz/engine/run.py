@@ -1,0 +1,116 @@
+"""Runs a network over a sequence and returns everything that a trace records."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnviz.engine.device import few_threads, full_precision, network_on_cpu
+from rnnviz.engine.layers import (
+    LayerRun,
+    differentiate_layers,
+    layer_output,
+    record_layers,
+    stack_directions,
+)
+from rnnviz.engine.module_run import Loss, as_given, differentiate_loss, run_module
+from rnnviz.engine.replay_check import replay_error
+from rnnviz.engine.sequences import Sequence
+from rnnviz.recurrent import Network
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a trace records.
+
+    arrays: by name, input (time, batch, feature), others (layer, direction, time, batch, unit),
+    NaN where padded. initial: the initial state and its gradients, (layer, direction, batch, unit).
+    parameters: copies by torch's names. replay_error: largest |h recomputed from the gates − h|.
+    loss: its value; output_grad: ∂ℓ/∂output, (time, batch, directions · unit) in float64; both
+    None without a loss.
+    """
+
+    arrays: dict[str, Array]
+    initial: dict[str, Array]
+    parameters: dict[str, Array]
+    replay_error: float
+    loss: float | None
+    output_grad: Array | None
+
+
+def record_run(
+    network: Network,
+    sequence: Sequence,
+    held: Mapping[str, Array],
+    loss: Loss,
+    *,
+    by_module: bool,
+) -> Run:
+    """Runs the network, records its gates and states, and differentiates the loss.
+
+    by_module: run the module itself; else, and if anything is held, the network's equations.
+    RnnvizError if the recorded gates do not give the module's output back except for rounding.
+    """
+    multiplications = sequence.x.shape[1] * network.layers[0][0].hh.numel()
+    with full_precision(network.device), few_threads(multiplications):
+        on_cpu = network_on_cpu(network)
+        if by_module and not held:
+            output, outputs = run_module(network, sequence)
+            layers = record_layers(on_cpu, sequence, outputs, held)
+        else:
+            layers = record_layers(on_cpu, sequence, None, held)
+            hidden = layer_output(layers[-1], sequence.lengths)
+            output = as_given(hidden.to(network.device, network.dtype), sequence)
+        value, output_grad = None, None
+        if loss is not None:
+            value, output_grad = differentiate_loss(loss, output, sequence)
+        error = max(replay_error(run, sequence) for layer in layers for run in layer)
+        arrays, initial = _arrays(on_cpu, sequence, layers, output_grad)
+    return Run(
+        arrays,
+        initial,
+        {name: _copied(values) for name, values in network.parameters().items()},
+        error,
+        value,
+        None if output_grad is None else output_grad.numpy(),
+    )
+
+
+def _arrays(
+    network: Network, sequence: Sequence, layers: list[LayerRun], output_grad: Tensor | None
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Arrays over time, and those of the initial state; with their gradients if there is a loss."""
+    lengths = sequence.lengths
+    computed = [
+        [{**run.steps.arrays, "hidden_state": run.steps.states.h} for run in layer]
+        for layer in layers
+    ]
+    arrays = stack_directions(computed, lengths)
+    initial = {"hidden_state": _copied(sequence.h)}
+    if sequence.c is not None:
+        initial["cell_state"] = _copied(sequence.c)
+    if output_grad is not None:
+        gradients = differentiate_layers(network, layers, lengths, output_grad)
+        found = stack_directions([[g.arrays for g in layer] for layer in gradients], lengths)
+        arrays |= {f"grad_{name}": values for name, values in found.items()}
+        for name in gradients[0][0].initial:
+            rows = [[g.initial[name] for g in layer] for layer in gradients]
+            initial[f"grad_{name}"] = np.array(rows, np.float64)
+    x = _copied(sequence.x)
+    if sequence.valid is not None:
+        padded = ~sequence.valid.numpy()
+        x[padded] = np.nan
+        for values in arrays.values():
+            values[:, :, padded] = np.nan
+    return {"input": x, **arrays}, initial
+
+
+def _copied(values: Tensor) -> Array:
+    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
+    return values.detach().to("cpu", dtype, copy=True).contiguous().numpy()

@@ -1,0 +1,107 @@
+"""The settings of one page, and their way to and from its address.
+
+The grammar of an address: ``?name=value&name=value``.
+
+- A name is a field of the page's settings, which is also the key of its widget. Other names are
+  ignored; ``OLD_NAMES`` are read as the fields that they are called now.
+- A field that is not named has its default. ``language`` alone defaults to the reader's own.
+- Numbers are written without trailing zeros, switches as ``true`` or ``false``, and several values
+  of one field with commas between them. ``read_networks`` and ``read_edits`` have their formats.
+- A value that cannot be read is reported and its field has its default; values that do not fit
+  together are reported and changed by the page's ``rules``.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import ValidationError
+
+from rnnviz.errors import RnnvizError
+from rnnviz.experiment.choices import LanguageName
+from rnnviz.experiment.settings.base import (
+    Given,
+    Parameter,
+    Settings,
+    read_value,
+    report_value,
+    write_value,
+)
+
+# What links from earlier versions call a field.
+OLD_NAMES: Mapping[str, str] = {"reads": "input_source", "looked_at": "selected"}
+
+# From settings and what the address gives: settings that fit together, and what did not.
+Rule = Callable[[Any, Given], tuple[Any, RnnvizError | None]]
+
+
+class PageSettings(Settings):
+    """The base of each page's settings: all that its address can say."""
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    language: LanguageName = "en"
+
+    @classmethod
+    def from_query(
+        cls, query: Mapping[str, str], language: LanguageName = "en"
+    ) -> tuple[Self, list[RnnvizError]]:
+        """The settings of an address, and a problem for each value that could not be taken.
+
+        language: that of an address that names none.
+
+        >>> from rnnviz.experiment import StepPage
+        >>> settings, problems = StepPage.from_query({"cell": "gru", "t": "zero"})
+        >>> settings.cell, settings.t
+        ('gru', 36)
+        >>> print(problems[0])
+        The link asks for t=zero, which must be a positive integer. The page shows 36 instead.
+        """
+        given = cls._given(query)
+        values: dict[str, Any] = {} if "language" in given else {"language": language}
+        rejected: list[str] = []
+        for field, parameter in given.items():
+            try:
+                values[field] = read_value(cls, field, parameter.text)
+            except ValidationError:
+                rejected.append(field)
+        settings = cls(**values)
+        problems = [report_value(settings, field, given[field]) for field in rejected]
+        for rule in cls.rules:
+            settings, problem = rule(settings, given)
+            if problem is not None:
+                problems.append(problem)
+        return settings, problems
+
+    def to_query(self, language: LanguageName = "en") -> dict[str, str]:
+        """The address of this view: the fields that differ from their defaults.
+
+        language: that of an address that names none, as in ``from_query``.
+
+        >>> from rnnviz.experiment import GradientsPage
+        >>> GradientsPage(cell="rnn", gain=1.1).to_query()
+        {'gain': '1.1', 'cell': 'rnn'}
+        """
+        default = type(self)(language=language)
+        return {
+            name: write_value(value)
+            for name, value in self
+            if value is not None and value != getattr(default, name)
+        }
+
+    @classmethod
+    def write_field(cls, field: str, value: Any) -> str:
+        """The text of one field in the address; "" for its default, which an address leaves out.
+
+        >>> from rnnviz.experiment import GradientsPage
+        >>> GradientsPage.write_field("gain", 1.5), GradientsPage.write_field("gain", 1.0)
+        ('1.5', '')
+        """
+        return "" if value == cls.model_fields[field].default else write_value(value)
+
+    @classmethod
+    def _given(cls, query: Mapping[str, str]) -> Given:
+        """What the address gives, by field; the present name of a field wins over an old one."""
+        old = {field: name for name, field in OLD_NAMES.items() if name in query}
+        names = {field: field if field in query else old.get(field) for field in cls.model_fields}
+        found = {field: name for field, name in names.items() if name is not None}
+        return {field: Parameter(name, query[name]) for field, name in found.items()}

@@ -1,0 +1,125 @@
+// The header of a payload (payload.py), and what the parts of the instrument know of it.
+
+import type { Recording } from "./recording.js";
+
+export type RGB = [number, number, number];
+
+// Colours go from 0 to most, or from −most to most.
+export interface Scale {
+  signed: boolean;
+  most: number;
+}
+
+// An array as it is shown; the row of a signal has no label.
+export interface Row extends Scale {
+  name: string;
+  kind: "gates" | "states";
+  gate: string;
+  label?: string;
+  beyond?: boolean; // whether some values are outside of the scale
+}
+
+export interface Colours {
+  ink: string;
+  muted: string;
+  line: string;
+  ground: string;
+  selected: string;
+  gate: string[];
+  signed: string[];
+}
+
+export interface Header {
+  version: string;
+  steps: number;
+  units: number[]; // from the top of the heatmaps
+  rows: Row[];
+  initial: string[]; // the states whose initial values follow the rows
+  characters: string[];
+  unknown: number[]; // positions of characters that are in no vocabulary
+  breaks: number[]; // positions of line ends
+  words: Record<string, string>;
+  fastest: number; // steps per second
+  colours: Colours;
+  // of a network
+  cell?: string;
+  plan?: string; // which drawing
+  nonlinearity?: string;
+  letters?: Record<string, string>;
+  // of a signal
+  note?: string;
+  label?: string;
+  plain?: boolean; // colours without characters
+  // of one of several cells
+  title?: string;
+}
+
+export interface Position {
+  t: number; // the step, from 1
+  unit: number;
+  gate: string; // the selected one
+  speed: number; // steps per second
+}
+
+// What the page around an instrument gives it; all of it can be left out.
+export interface Host {
+  page?: string; // selects the element in which figures come and go
+  keyed?: string; // selects further elements in which keys have a meaning of their own
+  cards?: string; // selects elements that light the gate which they contain
+  onChange?: () => void; // after every change of the position, and of whether it plays
+}
+
+// What a drawing asks of an instrument.
+export interface CellView {
+  recording: Recording;
+  t: number; // the step, from 1
+  unit: number;
+  gate: string; // the selected one
+  playing: boolean;
+  isMean: boolean; // the mean over all units instead of one unit
+  choose(gate: string): void;
+  average?(isMean: boolean): void;
+}
+
+// What the other parts ask of it.
+export interface InstrumentView extends CellView {
+  speed: number; // steps per second
+  go(t: number, unit?: number): void;
+  look(unit: number): void;
+  setSpeed(speed: number): void;
+  toggle(): void;
+}
+
+// The value of an array `back` steps before the step now.
+export type Value = (name: string, back?: number) => number;
+
+export interface WirePlan {
+  d: string;
+  of: string; // the array whose colours the wire takes
+  flow: (v: Value) => number;
+  belt?: boolean; // carries the state through time
+}
+
+export interface NumberPlan {
+  symbol: string;
+  of: string;
+  back?: number;
+  x: number;
+  y: number;
+  end?: boolean; // the text ends at x
+  middle?: boolean;
+}
+
+// What a drawing consists of; every `d` is the path of an SVG.
+export interface Plan {
+  view: string;
+  wires: WirePlan[];
+  feeds: string[];
+  peepholes?: string[];
+  loop?: string;
+  signs: [text: string, x: number, y: number][];
+  gates: Record<string, number>; // x by name
+  gateTop?: number;
+  numbers: NumberPlan[];
+  reads: [x: number, y: number]; // the character that is read
+}

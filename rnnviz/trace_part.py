@@ -1,0 +1,179 @@
+"""One layer of a trace in one direction, for one sequence of the batch or for all of them."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnviz.engine.layers import flip_valid_time
+from rnnviz.errors import RnnvizError, whole_number
+from rnnviz.holding import Held, held_arrays, holdable
+from rnnviz.torch_names import parameter_suffix
+from rnnviz.trace import Trace
+
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+
+DIRECTIONS = ("forward", "backward")
+ALL = slice(None)  # every sequence of the batch
+
+
+@dataclass(frozen=True, eq=False)
+class TracePart:
+    """One layer of a trace in one direction, for one sequence or, with ALL, for the whole batch.
+
+    layer, batch: Python or NumPy integers counted from 0. Negative numbers, bools and floats are
+    refused, here and so in every function that takes a layer or a sequence. Unless named, a part
+    is the first layer, forward.
+    RnnvizError if the trace has no such layer, direction or sequence.
+
+    Arrays are (time, unit) for one sequence and (time, batch, unit) for ALL. "In order" means the
+    order in which the direction reads: reversed in time for the backward one.
+
+    >>> trace = rnnviz.trace(torch.nn.GRU(1, 2, bidirectional=True), torch.ones(3, 1))
+    >>> part = TracePart(trace, direction="backward", batch=0)
+    >>> part.times.tolist(), part.array("update_gate").shape, part.weight_hh.shape
+    ([2, 1, 0], (3, 2), (6, 2))
+    """
+
+    trace: Trace
+    layer: int = 0
+    direction: str = "forward"
+    batch: int | slice = field(default_factory=lambda: ALL)
+
+    def __post_init__(self) -> None:
+        trace, names = self.trace, DIRECTIONS[: self.trace.directions]
+        if not isinstance(self.direction, str) or self.direction not in names:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+            raise RnnvizError("error.direction", came=self.direction, expected=", ".join(names))
+        layer = whole_number("layer", self.layer, trace.layers)
+        batch = 0 if self.batch is ALL else whole_number("batch", self.batch, trace.batch)
+        if not (0 <= layer < trace.layers and 0 <= batch < trace.batch):
+            counts = {"layers": trace.layers, "sequences": trace.batch}
+            raise RnnvizError("error.part", layer=layer, batch=batch, **counts)
+        object.__setattr__(self, "layer", layer)
+        object.__setattr__(self, "batch", ALL if self.batch is ALL else batch)
+
+    @property
+    def direction_number(self) -> int:
+        """0 forward, 1 backward: the index along the direction axis."""
+        return DIRECTIONS.index(self.direction)
+
+    @property
+    def is_backward(self) -> bool:
+        """Whether the direction reads from the last step to the first."""
+        return self.direction == "backward"
+
+    @property
+    def of_all(self) -> "TracePart":
+        """The same layer and direction for every sequence."""
+        return replace(self, batch=ALL)
+
+    @property
+    def length(self) -> int:
+        """Valid time steps of the one sequence."""
+        return int(self.trace.valid_lengths[self.batch])
+
+    @property
+    def times(self) -> NDArray[np.intp]:
+        """Positions in the input of the one sequence's valid steps, in order, (length,)."""
+        times = np.arange(self.length)
+        return times[::-1] if self.is_backward else times
+
+    def array(self, name: str) -> Array:
+        """``trace.array(name)`` of this part, over all time steps as the input has them."""
+        return self.trace.array(name)[self.layer, self.direction_number][:, self.batch]
+
+    def initial(self, name: str) -> Array:
+        """h₀ or c₀ of this part, (unit,) or (batch, unit)."""
+        return self.trace.initial_array(name)[self.layer, self.direction_number, self.batch]
+
+    def in_order(self, name: str) -> Floats:
+        """``array(name)`` in order, in float64: valid steps alone; for ALL, 0 where padded."""
+        if isinstance(self.batch, slice):
+            return self.reorder(self.array(name))
+        values = self.array(name)[: self.length]
+        return np.array(values[::-1] if self.is_backward else values, np.float64, order="C")
+
+    def before(self, name: str) -> Floats:
+        """The state before each step, h_{t−1} or c_{t−1}, in order; laid out as ``in_order``."""
+        first = self.initial(name)[None].astype(np.float64)
+        return np.concatenate((first, self.in_order(name)[:-1]))
+
+    def reorder(self, values: Array, dtype: Any = np.float64) -> Array:
+        """(time, batch, …) from the input's order to this direction's, or back; 0 where padded."""
+        flipped = np.asarray(self.flip(values), dtype)
+        lengths = self.trace.lengths
+        if lengths is not None:
+            flipped = flipped.copy()
+            flipped[np.arange(len(flipped))[:, None] >= lengths] = 0
+        return flipped
+
+    def flip(self, values: Array) -> Array:
+        """``reorder`` without a copy or a change of padded steps: a view where that is possible."""
+        lengths = self.trace.lengths
+        tensor = None if lengths is None else torch.tensor(lengths)
+        return flip_valid_time(values, self.direction_number, tensor)
+
+    def inputs(self, time: int | slice = slice(None)) -> Array:
+        """What the layer reads at a time or at all, (…, feature), in the input's order."""
+        if self.layer == 0:
+            return self.trace.array("input")[time, self.batch]
+        below = self.trace.array("hidden_state")[self.layer - 1]
+        return np.concatenate([h[time, self.batch] for h in below], -1)
+
+    def recorded_parameter(self, name: str) -> Array | None:
+        """A parameter by torch's name without its suffix; None if there is none."""
+        suffix = parameter_suffix(self.layer, self.direction_number)
+        return self.trace.parameters.get(name + suffix)
+
+    def parameter(self, name: str) -> Floats | None:
+        """A copy of ``recorded_parameter`` in float64."""
+        values = self.recorded_parameter(name)
+        return None if values is None else np.array(values, np.float64)
+
+    @property
+    def weight_ih(self) -> Floats:
+        """W of all gates, (gates · unit, feature)."""
+        return self._weight("weight_ih")
+
+    @property
+    def weight_hh(self) -> Floats:
+        """U of all gates, (gates · unit, unit)."""
+        return self._weight("weight_hh")
+
+    def _weight(self, name: str) -> Floats:
+        values = self.parameter(name)
+        assert values is not None
+        return values
+
+    def held(self) -> Held | None:
+        """What gates and states are held at, for ALL, in order; None if nothing is held."""
+        trace = self.trace
+        rows: dict[str, Array] = {}
+        for name, values in trace.held.items():
+            own = values[self.layer, self.direction_number][:, None]
+            rows[name] = self.reorder(np.repeat(own, trace.batch, axis=1))
+        widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
+        return held_arrays(rows, trace.form, (trace.steps, trace.batch), widths)
+
+    def candidate_recurrence(self) -> Floats:
+        """U_n h_{t−1} + b_hn of a reset-after GRU, (time, batch, unit), in order, for ALL."""
+        before = self.of_all.before("hidden_state")
+        n = self.trace.units
+        b = self.parameter("bias_hh")
+        return before @ self.weight_hh[2 * n :].T + (0.0 if b is None else b[2 * n :])
+
+
+def parts_by_layer(trace: Trace) -> list[list[TracePart]]:
+    """Every layer and direction of a trace, each for all sequences: one list per layer.
+
+    >>> trace = rnnviz.trace(torch.nn.GRU(1, 2, bidirectional=True), torch.ones(3, 1))
+    >>> [(part.layer, part.direction) for row in parts_by_layer(trace) for part in row]
+    [(0, 'forward'), (0, 'backward')]
+    """
+    return [
+        [TracePart(trace, layer, direction) for direction in DIRECTIONS[: trace.directions]]
+        for layer in range(trace.layers)
+    ]

@@ -1,0 +1,161 @@
+// Messages from one component to the server: numbered, at most one in flight.
+//
+//            post()                 send                answer(its number)
+//   idle ─────────────▶ waiting ─────────▶ in flight ───────────────────▶ answered
+//    ▲                   ▲  ▲                  │                             │
+//    │                   │  └──────────────────┘                             │
+//    │                   │   lost: no run of the page for LOST_AFTER_MS,     │
+//    │                   │   doubled at every retry; its clock stands        │
+//    │                   │   still while the page runs or the server is away │
+//    │                   └───────────────────────────────────────────────────┤ something waits
+//    └───────────────────────────────────────────────────────────────────────┘ else
+//   answered lasts until the run of the page is over, or for RUN_PATIENCE_MS, where holdsForRun().
+//
+// A message is posted for a place; a newer one for the same place takes over from one that waits.
+
+import { isAway, runs, watchScript } from "./server.js";
+
+export const REST_MS = 150; // without a change until a value is sent
+const LOST_AFTER_MS = 1000;
+export const RUN_PATIENCE_MS = 2000; // that a run of the page may take before the next message interrupts it
+const LOOK_EVERY_MS = 250;
+const MAX_RETRIES = 6; // a page that fails before it comes to the component would be run for ever
+
+/**
+ * @template Message
+ * @typedef {object} Ports what a component gives its courier
+ * @property {(message: Message, number: number) => void} send
+ * @property {() => boolean} [holdsForRun] whether the next message waits for the end of a run
+ * @property {() => boolean} [isConnected] whether the component is still on the page
+ * @property {() => void} [onFree] called when nothing is in flight any more
+ */
+
+/** @template Message */
+export class Courier {
+  /** @param {Ports<Message>} ports */
+  constructor({ send, holdsForRun = () => false, isConnected = () => true, onFree = () => {} }) {
+    this.send = send;
+    this.holdsForRun = holdsForRun;
+    this.isConnected = isConnected;
+    this.onFree = onFree;
+    /** @type {Map<string, Message>} */
+    this.waiting = new Map();
+    /** @type {{place: string, message: Message, answered: boolean, since: number} | null} */
+    this.inFlight = null;
+    /** @type {(() => void) | undefined} */
+    this.unwatch = undefined;
+    /** @type {ReturnType<typeof setInterval> | undefined} */
+    this.clock = undefined;
+    this.number = 0; // of the last message sent
+    this.retries = 0;
+    /** @type {(() => void) | null} what the debounce is for */
+    this.due = null;
+  }
+
+  /** Whether everything posted has been answered. */
+  get isIdle() {
+    return !this.due && !this.waiting.size && (!this.inFlight || this.inFlight.answered);
+  }
+
+  /**
+   * Sends the message, or has it wait for the answer to the one in flight.
+   * @param {Message} message
+   */
+  post(message, place = "") {
+    this.cancel();
+    this.waiting.set(place, message);
+    this.flush();
+  }
+
+  /**
+   * Calls act after a pause; a later call, and every message posted, takes the place of this one.
+   * @param {() => void} act
+   */
+  debounce(act, delayMs = REST_MS) {
+    this.cancel();
+    this.due = act;
+    this.timer = setTimeout(() => this.flushNow(), delayMs);
+  }
+
+  /** Does at once what the debounce is for. */
+  flushNow() {
+    const act = this.due;
+    this.cancel();
+    act?.();
+  }
+
+  cancel() {
+    clearTimeout(this.timer);
+    this.due = null;
+  }
+
+  flush() {
+    if (this.inFlight || !this.waiting.size) return;
+    const [[place, message]] = this.waiting;
+    this.waiting.delete(place);
+    this.inFlight = { place, message, answered: false, since: performance.now() };
+    this.number += 1;
+    this.send(message, this.number);
+    this.unwatch ??= watchScript(() => this.look());
+    this.clock ??= setInterval(() => this.look(), LOOK_EVERY_MS);
+  }
+
+  /**
+   * The server has read all messages up to this number.
+   * @param {number} number
+   */
+  answer(number) {
+    this.number = Math.max(this.number, number);
+    if (!this.inFlight || number !== this.number) return;
+    this.inFlight.answered = true;
+    this.retries = 0;
+    this.look();
+  }
+
+  /** Whether the message in flight is done with, or lost. */
+  look() {
+    if (!this.isConnected()) return this.stop();
+    if (!this.inFlight) return;
+    const flown = performance.now() - this.inFlight.since;
+    if (this.inFlight.answered) {
+      if (!this.holdsForRun() || !runs() || flown > RUN_PATIENCE_MS) this.free();
+    } else if (runs() || isAway()) this.inFlight.since = performance.now();
+    else if (flown > LOST_AFTER_MS * 2 ** this.retries) this.retry();
+  }
+
+  retry() {
+    const { place, message } = /** @type {NonNullable<typeof this.inFlight>} */ (this.inFlight);
+    const isLast = this.retries >= MAX_RETRIES;
+    if (!isLast && !this.waiting.has(place))
+      this.waiting = new Map([[place, message], ...this.waiting]);
+    this.retries = isLast ? 0 : this.retries + 1;
+    this.free();
+  }
+
+  free() {
+    this.rest();
+    this.flush();
+    this.onFree();
+  }
+
+  /** Lets go of everything: another message has brought it, or it is not wanted any more. */
+  abandon() {
+    this.cancel();
+    this.waiting.clear();
+    this.retries = 0;
+    this.rest();
+  }
+
+  rest() {
+    this.inFlight = null;
+    this.unwatch?.();
+    this.unwatch = undefined;
+    clearInterval(this.clock);
+    this.clock = undefined;
+  }
+
+  stop() {
+    this.cancel();
+    this.rest();
+  }
+}

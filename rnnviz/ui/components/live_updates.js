@@ -1,0 +1,243 @@
+// Live updates: while a value is dragged, figures and texts that depend on it are asked for over a
+// WebSocket of their own, beside Streamlit and the page's script: those in sight at once, the others when
+// the value has not changed for a while. One question is in flight at most; the next is for the newest
+// value, and is asked before the last answer is drawn.
+
+import { address, page, setPending } from "./address.js";
+import { REST_MS } from "./courier.js";
+import { isAway, runs, served } from "./server.js";
+
+const SLOW_MS = 50; // from which on the first figure is updated more often than the others
+const SHARE = 4; // how much longer than all of them take it then is alone
+const FAST_MS = 250; // between two changes of a value that changes fast
+const OUT_OF_SIGHT_MS = 1000; // until what is out of sight is updated
+const LOOK_FOR_END_MS = 50; // between looks for the end of a run
+export const SETTLED_MS = 400; // after the end of a run, in which its figures reach their places
+
+/** @typedef {{page: string, language: string, dark: boolean}} Reader whose page it is, as Python gave it */
+
+/**
+ * The keys of everything that can be updated and, unless all is true, is in sight.
+ * @param {boolean} [all]
+ */
+function liveKeys(all) {
+  /** @type {NodeListOf<HTMLElement>} */
+  const parts = document.querySelectorAll("[data-rnnviz-live]");
+  const found = [...parts].filter((part) => {
+    const { top, bottom, width } = part.getBoundingClientRect();
+    return width && (all || (bottom > 0 && top < innerHeight));
+  });
+  return found.map((part) => part.dataset.rnnvizLive ?? "");
+}
+
+/** @param {string} key */
+function isStale(key) {
+  return (page.shownAt.get(key) ?? page.pageVersion) < page.changes;
+}
+
+export class LiveUpdates {
+  /** @param {() => void} onMissing called when something cannot be updated, so that the page has to run */
+  constructor(onMissing) {
+    this.onMissing = onMissing;
+    this.tookMs = 0; // all that is in sight, last
+    this.cameAt = -Infinity;
+    this.changedAt = -Infinity;
+    this.isComplete = false;
+    this.isAsking = false;
+    this.isFilling = false;
+    this.isMissing = false;
+    /** @type {number | undefined} the changes of the last value asked for; none once the page takes over */
+    this.version = undefined;
+    this.onScroll = () => this.fillAfter(REST_MS);
+    addEventListener("scroll", this.onScroll, { capture: true, passive: true });
+  }
+
+  /**
+   * A setting has another value.
+   * @param {string} name
+   * @param {string} value
+   * @param {Reader} reader
+   */
+  change(name, value, reader) {
+    setPending(name, value);
+    page.unrun.add(name);
+    const now = performance.now();
+    this.isFast = now - this.changedAt < FAST_MS;
+    this.changedAt = now;
+    this.renew(reader);
+  }
+
+  /**
+   * Asks for everything: the settings are others now.
+   * @param {Reader} reader
+   */
+  renew(reader) {
+    page.changes += 1;
+    this.version = page.changes;
+    this.reader = reader;
+    this.isDue = true;
+    this.isComplete = false;
+    if (!this.isAsking) this.ask();
+  }
+
+  /**
+   * The page is run for another setting: what is shown lacks that one. By the end of the run the address
+   * has it.
+   * @param {Reader} reader
+   */
+  renewAfterRun(reader) {
+    clearTimeout(this.ending);
+    this.ending = setTimeout(
+      () => (runs() ? this.renewAfterRun(reader) : this.renew(reader)),
+      LOOK_FOR_END_MS,
+    );
+  }
+
+  /** The page will run: nothing is left to ask for. */
+  detach() {
+    clearTimeout(this.timer);
+    clearTimeout(this.ending);
+    this.isFilling = false;
+    this.version = undefined;
+  }
+
+  async ask() {
+    this.isAsking = true;
+    clearTimeout(this.timer);
+    let showLast = () => {}; // shows the last answer, while the server is at work on the next
+    while (this.isDue) {
+      this.isDue = false;
+      const begun = performance.now();
+      const isShort =
+        this.isFast && this.tookMs > SLOW_MS && begun - this.cameAt < SHARE * this.tookMs;
+      const seen = liveKeys();
+      const first = seen.find((key) => key.startsWith("figure_")) ?? seen[0];
+      const coming = this.fetch(isShort && first ? [first] : seen);
+      showLast();
+      showLast = await coming;
+      if (isShort) continue;
+      this.cameAt = performance.now();
+      this.tookMs = this.cameAt - begun;
+    }
+    showLast();
+    this.isAsking = false;
+    this.check();
+    this.fillAfter(REST_MS);
+  }
+
+  /**
+   * Later on, asks for what was left out while the value changed fast, then for what is out of sight.
+   * @param {number} delayMs
+   */
+  fillAfter(delayMs) {
+    clearTimeout(this.timer);
+    this.isFilling = false;
+    const isOthers = this.version !== page.changes || page.pageVersion === page.changes;
+    if (isOthers) return;
+    const isLast = delayMs === OUT_OF_SIGHT_MS;
+    this.isFilling = !isLast;
+    this.timer = setTimeout(async () => {
+      if (this.isAsking) return;
+      const stale = liveKeys(isLast).filter(isStale);
+      if (stale.length) (await this.fetch(stale))();
+      this.isFilling = false;
+      this.check();
+      if (this.isMissing) this.onMissing();
+      else if (!isLast) this.fillAfter(OUT_OF_SIGHT_MS);
+    }, delayMs);
+  }
+
+  /** Whether something in sight is still on its way. */
+  get isBusy() {
+    return this.isAsking || this.isFilling;
+  }
+
+  check() {
+    this.isComplete = !this.isMissing && !liveKeys().some(isStale);
+  }
+
+  /**
+   * Forwards parts to the page as they come, except for the last ones: resolves to what does that.
+   * @param {string[]} seen
+   * @returns {Promise<() => void>}
+   */
+  fetch(seen) {
+    const { changes, runs } = page;
+    this.isMissing = false;
+    let left = seen.length;
+    const forward = (/** @type {string[]} */ lines) => {
+      if (runs !== page.runs) return; // the page itself shows this by now
+      /** @type {Record<string, string>} */
+      const detail = {};
+      for (const line of lines) {
+        const end = line.indexOf(" ");
+        const key = line.slice(0, end);
+        if ((page.shownAt.get(key) ?? -1) > changes) continue; // it shows a later value
+        detail[key] = line.slice(end + 1);
+        this.isMissing ||= !detail[key];
+        page.shownAt.set(key, changes);
+      }
+      window.dispatchEvent(new CustomEvent("rnnviz-live", { detail }));
+    };
+    return new Promise((resolve) => {
+      // a server that is away, or that fails: the page says so when it runs
+      const onEnd = () => {
+        this.isMissing ||= left > 0;
+        resolve(() => {});
+      };
+      if (!left || isAway()) return onEnd();
+      const { page: name, language, dark } = /** @type {Reader} */ (this.reader);
+      const question = { page: name, language, dark, query: Object.fromEntries(address()), seen };
+      openChannel().ask(JSON.stringify(question), (text) => {
+        if (text === END) return onEnd();
+        const lines = text.split("\n").slice(0, -1);
+        left -= lines.length;
+        if (left > 0) forward(lines);
+        else resolve(() => forward(lines));
+      });
+    });
+  }
+
+  stop() {
+    this.detach();
+    removeEventListener("scroll", this.onScroll, { capture: true });
+  }
+}
+
+// One connection for all that asks. Answers come in the order of the questions, each in messages of
+// whole lines, the last of them one that is empty.
+const END = "\n";
+
+class Channel {
+  constructor() {
+    /** @type {((text: string) => void)[]} who gets the answers to come, in their order */
+    this.listeners = [];
+    this.socket = new WebSocket(new URL("rnnviz/follow", served()).href.replace("http", "ws"));
+    this.opened = new Promise((open) => this.socket.addEventListener("open", open));
+    this.socket.addEventListener("message", ({ data }) => {
+      const [listener] = this.listeners;
+      if (data === END) this.listeners.shift();
+      listener?.(data);
+    });
+    this.socket.addEventListener("close", () => {
+      for (const listener of this.listeners.splice(0)) listener(END);
+    });
+  }
+
+  /**
+   * @param {string} question
+   * @param {(text: string) => void} listener called with each message, and with END where no more comes
+   */
+  ask(question, listener) {
+    this.listeners.push(listener);
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(question);
+    else this.opened.then(() => this.socket.send(question));
+  }
+}
+
+/** @type {Channel | undefined} */
+let channel;
+function openChannel() {
+  if (!channel || channel.socket.readyState > WebSocket.OPEN) channel = new Channel();
+  return channel;
+}

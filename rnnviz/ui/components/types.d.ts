@@ -1,0 +1,37 @@
+// What Streamlit gives a component's script, and what the scripts of a page share.
+
+// The argument of a component's default export. Data are bytes where Python packs them (packing.py).
+export interface ComponentArguments<Data = Uint8Array> {
+  data: Data;
+  parentElement: HTMLElement;
+  setTriggerValue(name: string, value: unknown): void;
+}
+
+// The header of a chart's data (chart.py); the figure's JSON comes after it.
+export interface ChartHeader {
+  key: string;
+  alt: string;
+  failed: string;
+  height: number;
+  clicks: boolean;
+  chunk: string; // the file in which Streamlit ships Plotly, if it does
+  library?: undefined;
+}
+
+// Instead of it: Plotly's own code comes after this header.
+export interface LibraryHeader {
+  library: true;
+}
+
+// By key: a new figure or text; empty where there is none for the value now.
+export type LiveEvent = CustomEvent<Record<string, string> | null>;
+
+declare global {
+  interface Window {
+    rnnvizPage?: import("./address.js").PageState;
+  }
+  interface WindowEventMap {
+    "rnnviz-live": LiveEvent;
+    "rnnviz-settled": LiveEvent;
+  }
+}

@@ -1,0 +1,60 @@
+"""The engine's own contracts: what the kernels share with Python, and what a refusal says."""
+
+import re
+
+import pytest
+import torch
+from torch import nn
+
+import rnnviz
+from rnnviz.cells import GATE_NAMES, Form
+from rnnviz.engine import steps
+from rnnviz.errors import RnnvizError
+from rnnviz.holding import HELD
+
+FIELDS = {
+    steps.RNNStates: ("h",),
+    steps.GRUStates: ("gates", "m", "h"),
+    steps.LSTMStates: ("gates", "c", "q", "h"),
+    steps.GRUWeights: ("u", "u_n", "b_n"),
+    steps.LSTMWeights: ("u", "v", "p"),
+    steps.StateGradients: ("h", "a", "h_0"),
+    steps.LSTMGradients: ("h", "c", "a", "h_0", "c_0"),
+    steps.Scaling: ("output_grad", "rows", "kept"),
+    HELD["rnn"]: ("hidden_state",),
+    HELD["gru"]: (*GATE_NAMES["gru"], "hidden_state"),
+    HELD["lstm"]: (*GATE_NAMES["lstm"], "cell_state", "hidden_state"),
+}
+
+
+@pytest.mark.parametrize("shared", FIELDS, ids=lambda shared: shared.__name__)
+def test_the_fields_that_cached_kernels_read_by_position_keep_their_order(shared: type):
+    """Rename the class with its fields: numba's cache on disk does not see a new order."""
+    assert shared._fields == FIELDS[shared]  # pyright: ignore[reportAttributeAccessIssue]  # all are NamedTuples
+
+
+@pytest.mark.parametrize("cell", HELD)
+def test_what_can_be_held_are_the_gates_and_states_of_the_cell(cell: str):
+    gates = () if cell == "rnn" else GATE_NAMES[cell]
+    assert set(HELD[cell]._fields) == {*gates, *Form(cell).states}
+
+
+class Shifted(nn.GRU):
+    """Adds 1e-3 to the output of the first sequence."""
+
+    def forward(self, input, hx=None):  # pyright: ignore[reportIncompatibleMethodOverride]  # torch overloads it
+        output, h = super().forward(input, hx)
+        return output + torch.tensor([1e-3, 0.0])[:, None], h
+
+
+def test_a_refused_replay_shows_the_difference_and_the_tolerance_of_one_step():
+    """The second sequence has inputs so large that rounding would explain more than 1e-3."""
+    torch.manual_seed(0)
+    x = torch.ones(20, 2, 3) * torch.tensor([1.0, 1000.0])[:, None]
+    with pytest.raises(RnnvizError) as refused:
+        rnnviz.trace(Shifted(3, 4), x)
+    error, tolerance = (float(refused.value.values[name]) for name in ("error", "tolerance"))  # pyright: ignore[reportArgumentType]  # both are texts of numbers
+    assert refused.value.key == "error.replay"
+    assert 0.9e-3 < error < 1.3e-3
+    assert tolerance < error / 3
+    assert re.search(r"0\.001", str(refused.value))
