@@ -22,9 +22,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import trange
+
+from rnnviz.storage import write_bytes
 
 VOCABULARY = "\n" + "".join(map(chr, range(32, 127)))
 INDEX = {character: index for index, character in enumerate(VOCABULARY)}
@@ -235,8 +237,9 @@ def main() -> None:
         facts["baseline_bits_per_character"] = baseline
         facts["minutes"] = round((time.monotonic() - began) / 60, 1)
         stem = arguments.out / f"characters_{cell}"
-        save_file(model.state_dict(), stem.with_suffix(".safetensors"))
-        stem.with_suffix(".json").write_text(json.dumps(facts, indent=2) + "\n")
+        weights, notes = save(model.state_dict()), json.dumps(facts, indent=2) + "\n"
+        write_bytes(stem.with_suffix(".safetensors"), weights)
+        write_bytes(stem.with_suffix(".json"), notes.encode())
     print("model   bits per character  minutes")
     for path in sorted(arguments.out.glob("characters_*.json")):
         facts = json.loads(path.read_text())

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError
+from rnnviz.shapes import Sizes, check_parameters
 from rnnviz.torch_names import parameter_suffix
 
 STACKS = (nn.RNN, nn.LSTM, nn.GRU)
@@ -53,7 +54,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.batch_first = batch_first
         self.layers = nn.ModuleList(nn.ModuleList(layer) for layer in cells)
-        self._check()
+        self.check()
 
     @classmethod
     def of(cls, module: nn.Module) -> "Recurrent":
@@ -67,7 +68,8 @@ class Recurrent(nn.Module):
         """The cells by layer and direction."""
         return [list(layer) for layer in self.layers]  # pyright: ignore[reportArgumentType]  # a ModuleList is iterable, its stub says Module
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """RnnvizError unless the cells are alike and each fits the output of the layer below."""
         cells = self.cells
         if not cells or len(cells[0]) not in (1, 2):
             raise RnnvizError("error.no_cells")
@@ -223,9 +225,11 @@ def read_module(module: nn.Module) -> Network:
     elif isinstance(module, (*TORCH_CELLS, Cell)):
         network = _read_cells(module, [[module]], batch_first=False)
     elif isinstance(module, Recurrent):
+        module.check()
         network = _read_cells(module, module.cells, batch_first=module.batch_first)
     else:
         raise _not_recurrent(module)
+    _check_shapes(network)
     _check_values(network)
     return network
 
@@ -275,7 +279,7 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
         form=Form(stock, getattr(first, "nonlinearity", "tanh")) if stock else cells[0][0].form,
         input_size=first.input_size,
         hidden_size=first.hidden_size,
-        output_size=first.weight_hh.shape[1],
+        output_size=getattr(first, "output_size", first.hidden_size),
         layers=tuple(tuple(map(weights, layer)) for layer in cells),
         batch_first=batch_first,
         is_cell=module is first,
@@ -291,6 +295,19 @@ def _not_recurrent(module: nn.Module) -> RnnvizError:
     if inside:
         return RnnvizError("error.module_inside", came=came, path=inside[0])
     return RnnvizError("error.module_type", came=came)
+
+
+def _check_shapes(network: Network) -> None:
+    """RnnvizError for weights whose shape does not fit the module's sizes."""
+    sizes = Sizes(
+        len(network.layers),
+        network.directions,
+        network.input_size,
+        network.hidden_size,
+        network.output_size,
+    )
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.parameters().items()}
+    check_parameters(network.form, sizes, shapes)
 
 
 def _check_values(network: Network) -> None:

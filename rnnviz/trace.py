@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,9 @@ from rnnviz.engine.sequences import read_sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Holds, read_holds
 from rnnviz.recurrent import read_module
-from rnnviz.storage import read_dataset, write_dataset
+from rnnviz.storage import read_stored, write_dataset
+from rnnviz.trace_check import check_record
+from rnnviz.trace_file import read_contents
 
 if TYPE_CHECKING:
     import xarray
@@ -53,6 +55,17 @@ class Trace:
     held: Mapping[str, Array] = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        check_record(
+            self.form,
+            self._arrays,
+            self._initial,
+            self.parameters,
+            self.lengths,
+            self.output_grad,
+            self.held,
+        )
 
     @property
     def cell(self) -> str:
@@ -198,14 +211,16 @@ class Trace:
         # A file's attributes are texts and numbers.
         form = {n: int(v) if isinstance(v, bool) else v for n, v in asdict(self.form).items()}
         attributes = {**form, "module_repr": self.module_repr, "replay_error": self.replay_error}
+        attributes["names"] = ",".join(self)
         if self.loss is not None:
             attributes["loss"] = self.loss
         return dataset.assign_attrs(attributes)
 
     def save(self, path: str | Path) -> None:
-        """Writes .nc (netCDF), .npz, or .csv (one line a number); the ending says which.
+        """Writes .nc (netCDF), .npz, or .csv (one line per number), by the path's suffix.
 
-        ``load_trace`` reads the first two back equal.
+        ``load_trace`` reads the first two back equal. An existing file is replaced once the new one
+        is complete; OSError if it cannot be written, and the old one is unchanged.
         """
         write_dataset(self.to_xarray(), path)
 
@@ -219,6 +234,9 @@ class Trace:
         return {n: dict(v) if isinstance(v, MappingProxyType) else v for n, v in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+        self.__post_init__()
         for name, value in state.items():
             value = _all_frozen(value) if isinstance(value, dict) else value
             object.__setattr__(self, name, value)
@@ -317,45 +335,28 @@ def _run(
     )
 
 
-def load_trace(path: str | Path) -> Trace:
+def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
 
-    RnnvizError for another ending, a file that is missing or no trace, or one that a later release
-    wrote in a newer format.
+    A file from any source is safe to read: no code runs, no link is followed, and names, shapes,
+    types and the checksum are checked. max_bytes: memory that its arrays may take; None for
+    256 MiB and 64 times the file's size. RnnvizError for another ending, a file that is missing,
+    damaged, too large or no trace, or one that a later release wrote in a newer format.
     """
-    dataset = read_dataset(path)
-    said = {"cell", "module_repr", "nonlinearity", "replay_error"}
-    if not said <= set(dataset.attrs) or "hidden_state" not in dataset:
-        raise RnnvizError("error.trace_file", path=Path(path).name)
-
-    def named(prefix: str) -> dict[str, Array]:
-        names = [str(n) for n in dataset.data_vars if str(n).startswith(prefix)]
-        return {name.removeprefix(prefix): dataset[name].values for name in names}
-
-    arrays = {str(n): dataset[n].values for n in dataset.data_vars if "time" in dataset[n].dims}
-    loss = dataset.attrs.get("loss")
-    output_grad = _frozen(dataset["output_grad"].values) if "output_grad" in dataset else None
+    contents = read_contents(read_stored(path, max_bytes), Path(path).name)
+    lengths, output_grad = contents["lengths"], contents["output_grad"]
     return Trace(
-        form=_form(dataset.attrs),
-        module_repr=str(dataset.attrs["module_repr"]),
-        loss=None if loss is None else float(loss),
-        replay_error=float(dataset.attrs["replay_error"]),
-        lengths=_frozen(dataset["lengths"].values) if "lengths" in dataset else None,
-        parameters=_all_frozen(named("parameter_")),
-        output_grad=output_grad,
-        held=_all_frozen(named("held_")),
-        _arrays=_all_frozen(arrays),
-        _initial=_all_frozen(named("initial_")),
+        form=contents["form"],
+        module_repr=contents["module_repr"],
+        loss=contents["loss"],
+        replay_error=contents["replay_error"],
+        lengths=None if lengths is None else _frozen(lengths),
+        parameters=_all_frozen(contents["parameters"]),
+        output_grad=None if output_grad is None else _frozen(output_grad),
+        held=_all_frozen(contents["held"]),
+        _arrays=_all_frozen(contents["arrays"]),
+        _initial=_all_frozen(contents["initial"]),
     )
-
-
-def _form(attributes: Mapping[Any, Any]) -> Form:
-    """As ``to_xarray`` wrote it; what a file does not speak of is torch's way."""
-    given: dict[str, Any] = {
-        f.name: attributes[f.name] for f in fields(Form) if f.name in attributes
-    }
-    values: dict[str, Any] = {n: v if isinstance(v, str) else bool(v) for n, v in given.items()}
-    return Form(**values)
 
 
 def _frozen(values: Array) -> Array:

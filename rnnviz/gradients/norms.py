@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import backpropagate
 from rnnviz.trace import Trace
 from rnnviz.trace_part import DIRECTIONS, TracePart
@@ -47,7 +48,11 @@ def hidden_norms(part: TracePart, norms: xarray.Dataset | None) -> NDArray[np.fl
     """
     layer, number = part.layer, part.direction_number
     if norms is not None:
-        return norms["hidden_state"].values[layer, number, :, part.batch]
+        trace, values = part.trace, norms["hidden_state"].values
+        expected = (trace.layers, trace.directions, trace.steps, trace.batch)
+        if values.shape != expected:
+            raise RnnvizError("error.norms_shape", came=values.shape, expected=expected)
+        return values[layer, number, :, part.batch]
     return backpropagate(part.trace)[layer][number].norms["hidden_state"][:, part.batch]
 
 

@@ -157,6 +157,8 @@ def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, 
     firsts = range(0, steps, size)
     for first in reversed(firsts) if backward else firsts:
         block = np.require(jacobians[first : first + size], np.float64, ("C", "W"))
+        if block.shape != (min(size, steps - first), states, states):  # not an ndarray
+            raise RnnvizError("error.jacobian_shape", came=block.shape)
         largest = np.maximum(block.max((1, 2)), -block.min((1, 2)))
         bad = ~np.isfinite(largest)
         if bad.any():

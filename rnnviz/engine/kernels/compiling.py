@@ -3,16 +3,23 @@
 Numba's disk cache only sees changes to the function's own file, so functions that call each other
 share a file. Constants from another file, and the field order of NamedTuples, are frozen into the
 cache: kernels import no constant that could change, and ``steps`` and ``holding`` say how to change
-a NamedTuple.
+a NamedTuple. A function that cannot be cached is compiled all the same; a damaged cache file, or one
+that names a class which was renamed or moved, is replaced.
 """
 
+import contextlib
+import hashlib
+import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 REORDERING = {"reassoc", "contract"}  # fast-math without assumptions on NaN and infinity
+DIGEST = hashlib.sha256().digest_size
 
 
 def compiled(function: F, *, reorder: bool = False) -> F:
@@ -23,24 +30,57 @@ def compiled(function: F, *, reorder: bool = False) -> F:
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if reorder:
         options["fastmath"] = REORDERING
-    try:
-        made = njit(cache=True, **options)(function)
-    except RuntimeError:  # numba: no locator available, no cache folder is writable
-        return cast(F, njit(**options)(function))
-    _drop_unreadable_cache(made)
-    return cast(F, made)
+    dispatcher = njit(**options)(function)
+    with contextlib.suppress(RuntimeError, OSError):  # numba: no locator; nowhere to keep a cache
+        # As njit(cache=True) sets it, but with the class below.
+        dispatcher._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]  # numba's dispatchers have it, their stub does not
+    return cast(F, dispatcher)
 
 
-def _drop_unreadable_cache(function: Any) -> None:
-    """Empties a cache that names a class which was renamed or moved: numba raises at its first use.
+class _CacheFile(IndexDataCacheFile):
+    """Numba's cache files with a digest appended, which pickle ignores.
 
-    Numba unpickles the signatures in a cache before it looks whether the source has changed.
+    Machine code with one wrong byte still loads, and then crashes the interpreter.
     """
-    cache = function._cache
-    load = getattr(getattr(cache, "_cache_file", None), "_load_index", None)
-    if load is None:
-        return
-    try:
-        load()
-    except Exception:  # unpickling can raise anything
-        cache.flush()
+
+    def _dump(self, obj: Any) -> bytes:
+        content: bytes = super()._dump(obj)
+        return content + hashlib.sha256(content).digest()
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            with Path(self._index_path).open("rb") as file:
+                pickle.load(file)  # numba's version, which has no digest
+                _check_digest(file.read())
+            return super()._load_index()
+        except Exception:  # a damaged pickle can break its reader in any way
+            return {}
+
+    def _load_data(self, name: str) -> Any:
+        content = Path(self._data_path(name)).read_bytes()
+        _check_digest(content)
+        return pickle.loads(content)
+
+
+def _check_digest(content: bytes) -> None:
+    if hashlib.sha256(content[:-DIGEST]).digest() != content[-DIGEST:]:
+        raise OSError("damaged")  # numba treats it as a missing file
+
+
+class _Cache(FunctionCache):
+    """Numba's cache without errors: a function that cannot be loaded is compiled."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, stamp)
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # unreadable, or not what this numba can rebuild
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(Exception):  # a full disk, a folder that has become read-only
+            super().save_overload(sig, data)

@@ -1,0 +1,137 @@
+"""Checks that everything a trace holds fits its form and the shapes of its states.
+
+Every Trace is checked, also one made by hand or unpickled, because kernels check no bounds.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import GATE_NAMES, Form
+from rnnviz.errors import RnnvizError
+from rnnviz.holding import holdable, range_of
+from rnnviz.shapes import (
+    Shape,
+    Sizes,
+    check_choice,
+    check_form,
+    check_parameters,
+    recorded_names,
+)
+
+Array = NDArray[Any]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+RECORDED = {cell: frozenset(recorded_names(Form(cell), loss=True)) for cell in GATE_NAMES}
+
+
+def check_record(
+    form: Form,
+    arrays: Mapping[str, Array],
+    initial: Mapping[str, Array],
+    parameters: Mapping[str, Array],
+    lengths: Array | None,
+    output_grad: Array | None,
+    held: Mapping[str, Array],
+) -> None:
+    """RnnvizError unless everything that a trace holds fits its form and the states' shapes.
+
+    The arguments are a Trace's fields. A user's own cell may record further gates; only their first
+    four axes are checked.
+    """
+    check_form(form)
+    sizes, steps, batch = _sizes(form, arrays)
+    layers, directions, features, hidden, output = sizes
+    widths = {"hidden_state": output, "grad_hidden_state": output}
+    for name, values in arrays.items():
+        shape: Shape = (layers, directions, steps, batch, widths.get(name, hidden))
+        if name == "input":
+            shape = steps, batch, features
+        elif name not in RECORDED[form.cell]:
+            shape = *shape[:4], *np.shape(values)[4:5]
+        check_array(name, values, shape)
+    grads = tuple(f"grad_{name}" for name in form.states) if output_grad is not None else ()
+    _check_there(form, arrays, grads)
+    _check_there(form, initial, (*form.states, *grads), prefix="initial_")
+    for name, values in initial.items():
+        check_array(
+            f"initial_{name}", values, (layers, directions, batch, widths.get(name, hidden))
+        )
+    for name, values in parameters.items():
+        check_array(name, values, np.shape(values))
+    check_parameters(form, sizes, {name: values.shape for name, values in parameters.items()})
+    if output_grad is not None:
+        check_array("output_grad", output_grad, (steps, batch, directions * output))
+    if lengths is not None:
+        _check_lengths(lengths, steps, batch)
+    for name, values in held.items():
+        check_choice("held", name, holdable(form))
+        check_array(f"held_{name}", values, (layers, directions, steps, widths.get(name, hidden)))
+        _check_held(name, values)
+
+
+def check_array(
+    name: str, values: Any, shape: Shape, dtypes: tuple[np.dtype[Any], ...] = FLOATS
+) -> None:
+    """RnnvizError unless values is an array of this shape and one of these dtypes."""
+    if not isinstance(values, np.ndarray):
+        expected = f"ndarray {shape}"
+        raise RnnvizError(
+            "error.trace_shape", name=name, came=type(values).__name__, expected=expected
+        )
+    if values.shape != shape:
+        raise RnnvizError("error.trace_shape", name=name, came=values.shape, expected=shape)
+    if values.dtype not in dtypes:
+        expected = ", ".join(map(str, dtypes))
+        raise RnnvizError("error.trace_dtype", name=name, came=values.dtype, expected=expected)
+
+
+def _sizes(form: Form, arrays: Mapping[str, Array]) -> tuple[Sizes, int, int]:
+    """Sizes of the network, time steps and sequences, read off the input and the states."""
+    _check_there(form, arrays, ("input", *form.states))
+    widest = "cell_state" if form.cell == "lstm" else "hidden_state"
+    for name, axes in (("input", 3), ("hidden_state", 5), (widest, 5)):
+        shape = np.shape(arrays[name])
+        if len(shape) != axes or 0 in shape:
+            expected = f"({', '.join(['≥ 1'] * axes)})"
+            raise RnnvizError("error.trace_shape", name=name, came=shape, expected=expected)
+    layers, directions, steps, batch, output = np.shape(arrays["hidden_state"])
+    hidden = np.shape(arrays[widest])[-1]
+    if directions > 2 or output > hidden:
+        expected = (layers, min(directions, 2), steps, batch, min(output, hidden))
+        raise RnnvizError(
+            "error.trace_shape",
+            name="hidden_state",
+            came=np.shape(arrays["hidden_state"]),
+            expected=expected,
+        )
+    features = np.shape(arrays["input"])[-1]
+    return Sizes(layers, directions, features, hidden, output), steps, batch
+
+
+def _check_there(
+    form: Form, arrays: Mapping[str, Array], names: tuple[str, ...], prefix: str = ""
+) -> None:
+    missing = [prefix + name for name in names if name not in arrays]
+    if missing:
+        raise RnnvizError("error.trace_lacks", names=", ".join(missing), cell=form.cell)
+    extra = [prefix + name for name in arrays if prefix and name not in names]
+    if extra:
+        raise RnnvizError("error.trace_extra", names=", ".join(extra), cell=form.cell)
+
+
+def _check_lengths(lengths: Array, steps: int, batch: int) -> None:
+    whole = isinstance(lengths, np.ndarray) and lengths.dtype == np.int64  # pyright: ignore[reportUnnecessaryIsInstance]  # anyone may make a Trace
+    if not whole or lengths.shape != (batch,) or lengths.min() < 1 or lengths.max() > steps:
+        came = np.array2string(np.asarray(lengths), threshold=8, separator=", ")
+        raise RnnvizError("error.trace_lengths", came=came, batch=batch, steps=steps)
+
+
+def _check_held(name: str, values: Array) -> None:
+    low, high = range_of(name)
+    there = values[~np.isnan(values)]
+    if len(there) and not (low <= there.min() and there.max() <= high):
+        worst = there.min() if there.min() < low else there.max()
+        raise RnnvizError("error.hold_value", name=name, came=worst, low=low, high=high)

@@ -1,0 +1,154 @@
+"""The content of a trace's file, checked and read as the fields of a Trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnviz.cells import Form
+from rnnviz.errors import RnnvizError
+from rnnviz.shapes import check_form, recorded_names
+from rnnviz.storage import Stored
+from rnnviz.trace_check import check_array, check_record
+
+Array = NDArray[Any]
+
+NAMES = "names"  # of the recorded arrays; files of version 0 do not have it
+DOUBLE = (np.dtype(np.float64),)
+TEXT, WHOLE, NUMBER = "str", "int", "float"
+
+
+class Contents(TypedDict):
+    """The fields of a Trace by name."""
+
+    form: Form
+    module_repr: str
+    loss: float | None
+    replay_error: float
+    lengths: Array | None
+    parameters: dict[str, Array]
+    output_grad: Array | None
+    held: dict[str, Array]
+    arrays: dict[str, Array]
+    initial: dict[str, Array]
+
+
+def read_contents(stored: Stored, path: str) -> Contents:
+    """The fields of a Trace, each checked against the cell that the file names.
+
+    path: the file's name, for errors. RnnvizError for arrays or attributes that are missing, that a
+    trace does not have, or whose shape, type or range does not fit the rest of the file.
+    """
+    arrays, attributes = dict(stored.arrays), stored.attributes
+    needed = {"cell", "nonlinearity", "module_repr", "replay_error"}
+    if not needed <= set(attributes) or not {"input", "hidden_state"} <= set(arrays):
+        raise RnnvizError("error.trace_file", path=path)
+    form = _read_form(attributes)
+    loss = attributes.get("loss")
+    names = recorded_names(form, loss=loss is not None)
+    if NAMES in attributes:
+        names = tuple(_read(attributes, NAMES, TEXT).split(","))
+
+    def take(prefix: str) -> dict[str, Array]:
+        own = [name for name in arrays if name.startswith(prefix) and name not in names]
+        return {name.removeprefix(prefix): arrays.pop(name) for name in own}
+
+    contents = Contents(
+        form=form,
+        module_repr=_read(attributes, "module_repr", TEXT),
+        loss=None if loss is None else float(_read(attributes, "loss", NUMBER)),
+        replay_error=float(_read(attributes, "replay_error", NUMBER)),
+        lengths=arrays.pop("lengths", None),
+        parameters=take("parameter_"),
+        output_grad=arrays.pop("output_grad", None),
+        held=take("held_"),
+        initial=take("initial_"),
+        arrays=arrays,
+    )
+    _check_names(contents, names)
+    check_record(
+        form,
+        arrays,
+        contents["initial"],
+        contents["parameters"],
+        contents["lengths"],
+        contents["output_grad"],
+        contents["held"],
+    )
+    _check_types(contents)
+    _check_padding(contents)
+    return contents
+
+
+def _read_form(attributes: Mapping[str, Any]) -> Form:
+    """As ``Trace.to_xarray`` wrote it; what the file does not name is as in torch."""
+    given: dict[str, Any] = {}
+    for field in fields(Form):
+        if field.name not in attributes:
+            continue
+        if isinstance(field.default, bool):
+            whole = _read(attributes, field.name, WHOLE)
+            given[field.name] = (
+                bool(whole) if whole in (0, 1) else whole
+            )  # check_form refuses others
+        else:
+            given[field.name] = _read(attributes, field.name, TEXT)
+    form = Form(**given)
+    check_form(form)
+    return form
+
+
+def _read(attributes: Mapping[str, Any], name: str, kind: str) -> Any:
+    value = attributes[name]
+    kinds = {TEXT: str, WHOLE: int, NUMBER: int | float}
+    out_of_range = name == "replay_error" and not (isinstance(value, str) or value >= 0)
+    if not isinstance(value, kinds[kind]) or out_of_range:
+        expected = f"{kind} ≥ 0" if out_of_range else kind
+        came = repr(value)[:40]
+        raise RnnvizError("error.trace_attribute", name=name, came=came, expected=expected)
+    return value
+
+
+def _check_names(contents: Contents, names: tuple[str, ...]) -> None:
+    cell, arrays = contents["form"].cell, contents["arrays"]
+    missing = [name for name in names if name not in arrays]
+    if contents["loss"] is not None and contents["output_grad"] is None:
+        missing.append("output_grad")
+    if missing:
+        raise RnnvizError("error.trace_lacks", names=", ".join(missing), cell=cell)
+    extra = [name for name in arrays if name not in names]
+    if contents["loss"] is None and contents["output_grad"] is not None:
+        extra.append("output_grad")
+    if extra:
+        raise RnnvizError("error.trace_extra", names=", ".join(extra), cell=cell)
+
+
+def _check_types(contents: Contents) -> None:
+    """Gradients and held values are in float64, everything else in the dtype of the states."""
+    own = (contents["arrays"]["hidden_state"].dtype,)
+    for prefix in ("arrays", "initial", "parameters"):
+        for name, values in contents[prefix].items():
+            doubled = name.startswith("grad_")
+            check_array(name, values, values.shape, DOUBLE if doubled else own)
+    for name, values in contents["held"].items():
+        check_array(f"held_{name}", values, values.shape, DOUBLE)
+    if contents["output_grad"] is not None:
+        check_array("output_grad", contents["output_grad"], contents["output_grad"].shape, DOUBLE)
+
+
+def _check_padding(contents: Contents) -> None:
+    """Padded steps are NaN, and ∂ℓ/∂output is 0 there."""
+    lengths, output_grad = contents["lengths"], contents["output_grad"]
+    if lengths is None:
+        return
+    padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
+    for name, values in contents["arrays"].items():
+        there = values[padded] if name == "input" else values[:, :, padded]
+        if not np.isnan(there).all():
+            raise RnnvizError("error.trace_padding", name=name, expected="NaN")
+    if output_grad is not None and output_grad[padded].any():
+        raise RnnvizError("error.trace_padding", name="output_grad", expected=0)
