@@ -9,7 +9,7 @@ TORCH_FROM ?=
 # Processes the tests are shared among.
 WORKERS ?= 2
 
-# The order of the tests: `make test SEED=<the number a run printed>` repeats it.
+# The order of the tests; `make test SEED=<the number a run printed>` repeats that run's order.
 ifndef SEED
 SEED := $(shell date +%s)
 endif
@@ -29,7 +29,7 @@ help:
 	@echo "make test       every check: format, lint, types, tests, pages, browser"
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make check-js   the JavaScript alone: syntax, format, lint, types, tests"
-	@echo "make format     format the code and mend what ruff can"
+	@echo "make format     format the code and apply the linters' fixes"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
 	@echo "make models     train the shipped models again"
@@ -76,11 +76,11 @@ clean:
 
 dev: .venv/.dev
 
-# Looked for at every run: a browser can go away.
+# Checked on every run, because a browser can be uninstalled.
 chromium: dev
 	$(RUN) tests/install_chromium.py
 
-# torch goes first and alone: whatever build it comes as, the rest then finds it satisfied.
+# torch is installed first, on its own, so that the other packages accept whichever build it is.
 .venv/.app: requirements.txt
 	@test -n "$(PYTHON)" || { echo "rnnviz needs Python 3.11 or later, and none was found." \
 	    "Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -92,14 +92,14 @@ chromium: dev
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
 	@echo "Installing torch (the first time this takes minutes) ..."
 	@$(PIP) $(TORCH_FROM) '$(shell sed -n '/^torch==/p' requirements.txt)'
-	@echo "Installing what else the app needs ..."
+	@echo "Installing the other packages of the app ..."
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-# Kept on disk beside the code; without it the first reader would wait for most of this.
+# The compiled code is cached on disk beside the source, so that the first visitor does not wait for it.
 .venv/.compiled: .venv/.app rnnviz/engine/steps.py rnnviz/holding.py \
     $(wildcard rnnviz/engine/kernels/*.py rnnviz/stability/*.py)
-	@echo "Compiling the step-by-step parts (once, about half a minute) ..."
+	@echo "Compiling the time loops (once, about half a minute) ..."
 	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
 	@touch $@
 

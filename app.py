@@ -1,6 +1,6 @@
-"""The app: its menu and the page asked for. Start it with ``make app``.
+"""The app: its menu and the requested page. Start it with ``make app``.
 
-Streamlit runs this file for every visitor, and imports it once to find the server in it.
+Streamlit runs this file for every visitor, and imports it once to get the ASGI application ``app``.
 """
 
 if __name__ == "__main__":
@@ -12,7 +12,7 @@ else:
     from socket import IPPROTO_TCP, TCP_NODELAY
     from threading import Thread
 
-    gc.disable()  # while so much is loaded, to look through all of it again and again takes seconds
+    gc.disable()  # collections during the imports would take seconds
 
     from starlette.middleware import Middleware
     from starlette.routing import WebSocketRoute
@@ -40,9 +40,9 @@ else:
             await self.app(scope, receive, send)
 
     def load() -> None:
-        """Loads what takes seconds, while the browser is on its way.
+        """Imports the slow modules in the background, before the first request arrives.
 
-        All of it stays, so the garbage collector need not look at it again.
+        Everything imported is permanent, so the garbage collector is told to skip it.
         """
         try:
             from rnnviz.ui.warm_up import make_ready
@@ -53,7 +53,7 @@ else:
             gc.enable()
 
     async def follow(channel: WebSocket) -> None:
-        """The figures and texts of a page that are updated live: see rnnviz/ui/live_figures.py."""
+        """The WebSocket of live updates: see rnnviz/ui/live_figures.py."""
         from rnnviz.ui.live_figures import answer
 
         await answer(channel)

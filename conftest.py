@@ -17,8 +17,8 @@ settings.load_profile("same every time")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    torch.set_num_threads(1)  # the tests' own processes share the cores
-    # torch says this of every LSTM with a projection that it runs without gradients.
+    torch.set_num_threads(1)  # the test processes share the cores
+    # torch warns about every LSTM with a projection that runs without gradients.
     ignored = "ignore:LSTM with projections is not supported with oneDNN:UserWarning"
     config.addinivalue_line("filterwarnings", ignored)
 
@@ -27,13 +27,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Seeds the import of a test module by its own name: parameters may be networks."""
+    """Seeds the import of a test module by its name, as parametrisations may draw networks."""
     with seeded_by(collector.nodeid):
         return (yield)
 
 
 def pytest_collection_finish() -> None:
-    # Streamlit collects garbage after every run of a page, and what has been imported is none.
+    # Streamlit collects garbage after every page run; imported modules need not be scanned.
     gc.collect()
     gc.freeze()
 
@@ -45,7 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
-    """Seeds a fixture that several tests share by its own name: any of them may come first."""
+    """Seeds a shared fixture by its own name, whichever test requests it first."""
     if fixturedef.scope == "function":
         return (yield)
     with seeded_by(f"{fixturedef.baseid}::{fixturedef.argname}"):

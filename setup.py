@@ -1,4 +1,4 @@
-"""Packs the app's own files, which are beside the package in the source tree, as rnnviz/app."""
+"""Packs the app's files, which are outside the package in the source tree, as rnnviz/app."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ APP_FILES = (
 
 
 class BuildWithApp(build_py):
-    """build_py, and then a copy of the app's files."""
+    """build_py that also copies the app's files."""
 
     def run(self) -> None:
         super().run()

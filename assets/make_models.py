@@ -39,7 +39,7 @@ CELLS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 LEFT_OUT_FOLDERS = {"site-packages", "test", "tests", "idle_test", "__pycache__", "pydoc_data"}
 TABLES = ("_sysconfigdata*.py", "config-*/*.py", "html/entities.py")
-LARGEST_FILE = 200_000  # bytes; what is larger is generated, or one file with too much weight
+LARGEST_FILE = 200_000  # bytes; larger files are generated or would dominate the data
 
 Text = NDArray[np.uint8]  # (time,) indices into the vocabulary
 State = Tensor | tuple[Tensor, Tensor]  # h, or (h, c): (layer, batch, unit)
@@ -59,7 +59,7 @@ class Settings:
 
 
 def encode(text: str) -> Text:
-    """Indices of the characters, (time,); whatever is not in VOCABULARY becomes UNKNOWN."""
+    """Indices of the characters, (time,); characters outside VOCABULARY become UNKNOWN."""
     return np.array([INDEX.get(character, UNKNOWN) for character in text], dtype=np.uint8)
 
 
@@ -78,7 +78,7 @@ def read_library(root: Path) -> dict[str, Text]:
 
 
 def split_texts(texts: dict[str, Text]) -> dict[str, list[Text]]:
-    """The texts to "train" with and those "held_out", about 5 % by a hash of the path."""
+    """The texts of "train" and "held_out"; about 5 % are held out, by a hash of the path."""
     parts: dict[str, list[Text]] = {"train": [], "held_out": []}
     for path, text in texts.items():
         is_held_out = hashlib.sha256(path.encode()).digest()[0] < 13  # of 256
@@ -87,15 +87,15 @@ def split_texts(texts: dict[str, Text]) -> dict[str, list[Text]]:
 
 
 class NgramCounts(NamedTuple):
-    """Counts of n-grams of every order; an n-gram is one byte a symbol, oldest first."""
+    """Counts of n-grams of every order; an n-gram has one byte per symbol, oldest first."""
 
     seen: Counter[bytes]  # c(h, w), by h followed by w
     total: Counter[bytes]  # c(h)
-    kinds: Counter[bytes]  # T(h), how many different symbols follow h
+    kinds: Counter[bytes]  # T(h), the number of different symbols that follow h
 
 
 def count_ngrams(texts: Sequence[Text]) -> NgramCounts:
-    """Counts of the orders 1 to 5; no n-gram reaches across two texts."""
+    """Counts of the orders 1 to 5; no n-gram spans two texts."""
     counts = NgramCounts(Counter(), Counter(), Counter())
     for symbols in map(bytes, texts):
         for order in range(1, ORDERS + 1):
@@ -108,11 +108,11 @@ def count_ngrams(texts: Sequence[Text]) -> NgramCounts:
 
 
 def witten_bell(counts: NgramCounts, symbols: bytes, t: int) -> list[float]:
-    """Probability of symbols[t] after those before it, by the n-grams of order 1 to 5.
+    """Probabilities of symbols[t] given the symbols before it, for the orders 1 to 5.
 
         P_n(w | h) = (c(h, w) + T(h) P_{n-1}(w | h')) / (c(h) + T(h)),  P_0 = 1 / 97
 
-    h' is h without its oldest symbol. An h that is unseen or reaches before the text leaves
+    h' is h without its oldest symbol. For an unseen h, or one that starts before the text, P_n is
     P_{n-1}. Witten and Bell (1991), method C, interpolated.
     """
     probability, probabilities = 1 / SYMBOLS, []
@@ -136,7 +136,7 @@ def baseline_bits(texts: dict[str, list[Text]]) -> dict[str, float]:
 
 
 class CharacterModel(nn.Module):
-    """Next-character logits from one stock recurrent layer and a linear readout, by the seed."""
+    """Next-character logits from one stock recurrent layer and a linear readout."""
 
     def __init__(self, cell: str, settings: Settings) -> None:
         super().__init__()
@@ -154,17 +154,17 @@ class CharacterModel(nn.Module):
 
 
 def carry_state(state: State, keep: Tensor) -> State:
-    """The state without its history, zero where keep, (batch, 1), is 0."""
+    """The detached state, set to zero where keep, (batch, 1), is 0."""
     if isinstance(state, tuple):
         return state[0].detach() * keep, state[1].detach() * keep
     return state.detach() * keep
 
 
 def train_model(training: Sequence[Text], cell: str, settings: Settings) -> CharacterModel:
-    """The model after truncated backpropagation through the joined texts.
+    """The model, trained by truncated backpropagation through time on the joined texts.
 
-    Every stream of the batch reads on from its own place, segment after segment. Its state goes
-    on too, also into the next text, except that a random few are reset to zero at each segment.
+    Each stream of the batch reads consecutive segments from its own starting point. Its state is
+    carried over, also into the next text; at each segment a random few are reset to zero.
     """
     model = CharacterModel(cell, settings)
     text = torch.from_numpy(np.concatenate(training)).long()
@@ -191,7 +191,7 @@ def train_model(training: Sequence[Text], cell: str, settings: Settings) -> Char
 
 @torch.no_grad()
 def model_bits(model: CharacterModel, texts: Sequence[Text]) -> float:
-    """Bits per character after the first, teacher-forced, each text from the zero state."""
+    """Bits per character after the first, teacher-forced; each text starts from the zero state."""
     nats = []
     for text in (torch.from_numpy(symbols).long() for symbols in texts):
         logits, _ = model(text[:-1, None])
@@ -200,7 +200,7 @@ def model_bits(model: CharacterModel, texts: Sequence[Text]) -> float:
 
 
 def describe_run(cell: str, settings: Settings, texts: dict[str, list[Text]]) -> dict[str, object]:
-    """What a reader needs to use the weights and to make them again; nothing about the machine."""
+    """The metadata needed to use and reproduce the weights; nothing about the machine."""
     return {
         "cell": cell,
         "hidden_size": HIDDEN_SIZE,
@@ -217,7 +217,7 @@ def describe_run(cell: str, settings: Settings, texts: dict[str, list[Text]]) ->
 
 
 def main() -> None:
-    """Train the cells asked for, one after another; print held-out bits per character of all."""
+    """Trains the requested cells and prints held-out bits per character of all models."""
     parser = argparse.ArgumentParser(description="Train the character models of rnnviz.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--cells", nargs="+", choices=list(CELLS), default=list(CELLS))

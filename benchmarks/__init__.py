@@ -1,1 +1,1 @@
-"""What the library costs, as ratios measured in one run: ``make bench``."""
+"""Benchmarks of the library, as ratios measured in one run: ``make bench``."""

@@ -1,4 +1,4 @@
-"""All measurements of the library, printed as tables: ``make bench``."""
+"""Runs all benchmarks of the library and prints them as tables: ``make bench``."""
 
 import platform
 
@@ -8,7 +8,7 @@ from benchmarks import compare_time, equations_time, gradient_time, import_time,
 
 
 def main() -> None:
-    """Prints where this runs and each table."""
+    """Prints the versions and the machine, then each table."""
     print(
         f"Python {platform.python_version()}, torch {torch.__version__},"
         f" {torch.get_num_threads()} threads, {platform.machine()}\n"

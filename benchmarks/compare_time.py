@@ -1,8 +1,8 @@
-"""The comparison page from cold caches: its whole script, for the shipped models on a text.
+"""Time of the comparison page's script with cold caches, for the shipped models on a text.
 
-Streamlit's own test driver runs the page, which sends all that a browser would get; before each
-run the caches are cleared. bare: forward and backward of the same modules, which show nothing, on
-one thread, which is faster at this size.
+Streamlit's AppTest runs the page, which produces everything a browser would receive; the caches
+are cleared before each run. bare: forward and backward of the same modules without any recording,
+on one thread, which is faster at this size.
 """
 
 import time
@@ -30,7 +30,7 @@ def measure(run: Callable[[], object]) -> float:
 
 
 def page_ms(text: str) -> float:
-    """Of the page's script on a text, all caches cleared, imports done."""
+    """Milliseconds of the page's script on a text, with cleared caches and after all imports."""
     import streamlit as st
     from streamlit.testing.v1 import AppTest
 
@@ -49,7 +49,7 @@ def page_ms(text: str) -> float:
 
 
 def bare_ms(text: str) -> float:
-    """Of forward and backward of the three modules."""
+    """Milliseconds of forward and backward of the three modules."""
     from rnnviz.ui.cache import character_model
 
     models = [character_model(cell) for cell in ("lstm", "gru", "rnn")]
@@ -70,7 +70,7 @@ def bare_ms(text: str) -> float:
 
 def main() -> None:
     """Prints the table."""
-    print("The comparison page's script from cold caches (ms; medians)\n")
+    print("The comparison page's script with cold caches (ms; medians)\n")
     print("| T | bare | page | page / bare |")
     print("|---|---|---|---|")
     for length in LENGTHS:

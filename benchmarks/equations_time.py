@@ -1,7 +1,8 @@
-"""A network run by its equations in compiled code against its module's own run, both traced.
+"""A trace by the compiled equations against a trace by the module's forward.
 
 module: ``rnnviz.trace``, which runs torch's module, or this project's cells one step at a time.
-equations: what the pages do. float64, as there; one input, batch 1, gradients of the last output.
+equations: ``trace_equations``, which the pages use. float64, as on the pages; one input feature,
+batch 1, gradients of the last output.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ FORMS = {
 
 
 def case(kind: str, steps: int, hidden: int) -> Case:
-    """A module of torch where there is one, else this project's cell, with default weights."""
+    """A module of torch where it has the form, else this project's cell, with default weights."""
     torch.manual_seed(0)
     form = FORMS[kind]
     module: nn.Module = make_cell(form, 1, hidden)
@@ -41,7 +42,7 @@ def case(kind: str, steps: int, hidden: int) -> Case:
 
 def main() -> None:
     """Prints the table."""
-    print("A trace by the module's own run and by its equations (ms)\n")
+    print("A trace by the module's forward and by its equations (ms)\n")
     print("| cell | T | H | module | equations | module / equations |\n|---|---|---|---|---|---|")
     for kind in FORMS:
         for steps, hidden in SIZES:

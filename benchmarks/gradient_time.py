@@ -1,11 +1,11 @@
 """Gradient norms and Jacobians over time against torch, and how their cost grows with T and H.
 
-bare: forward and backward of the stock LSTM, which shows nothing. norms: trace and gradient norms,
-loss "all". beyond: the same where the plain gradients leave the float range (loss "last", small
-recurrent weights). loop: autograd's plain loop over torch.nn.LSTMCell with retain_grad on every
+bare: forward and backward of the stock LSTM, without any recording. norms: trace and gradient
+norms, loss "all". beyond: the same where the plain gradients leave the float range (loss "last",
+small recurrent weights). loop: a Python loop over torch.nn.LSTMCell with retain_grad on every
 state. jacobians: all of them in closed form; torch.func: jacrev under vmap over the same steps.
-products: ‖∂s_T/∂s_t‖₂ for all t; where S³ T is too much, bounds on them. Milliseconds, medians of
-ways that take turns; float32 weights, batch 1, inputs as wide as the hidden state.
+products: ‖∂s_T/∂s_t‖₂ for all t, where S³ T is small enough. Milliseconds, medians of interleaved
+repeats; float32 weights, batch 1, inputs as wide as the hidden state.
 """
 
 import time
@@ -19,19 +19,19 @@ from torch import nn
 import rnnviz
 
 STEPS, HIDDEN = (100, 1000, 10_000), (16, 64, 256)
-SECONDS, LEAST, MOST = 1.5, 3, 30  # for one way of one size; repeats
-WHOLE = 2**27  # entries of all Jacobians up to which they are held at once
+SECONDS, LEAST, MOST = 1.5, 3, 30  # seconds, fewest and most repeats per way and size
+WHOLE = 2**27  # entries of all Jacobians up to which they are stored at once
 EXACT = 3e10  # S³ T up to which products are exact
 WAYS = ("bare", "norms", "beyond", "loop", "jacobians", "torch.func", "products")
 
 
 def ways_of(steps: int, hidden: int) -> dict[str, Callable[[], object]]:
-    """What is measured at one size, by name; those too large for it left out."""
+    """The functions to time at one size, by name; without those that are too expensive at it."""
     torch.manual_seed(0)
     module, cell = nn.LSTM(hidden, hidden), nn.LSTMCell(hidden, hidden)
     vanishing = nn.LSTM(hidden, hidden)
     rnnviz.initialise.recurrent_gain(vanishing, 0.1)
-    if steps < 1000:  # fewer steps leave the range by a smaller forget gate
+    if steps < 1000:  # with few steps the gradients leave the range only by a small forget gate
         rnnviz.initialise.forget_bias(vanishing, -12.0)
     x = torch.randn(steps, 1, hidden)
     trace = rnnviz.trace(module, x)
@@ -66,7 +66,7 @@ def ways_of(steps: int, hidden: int) -> dict[str, Callable[[], object]]:
 
 
 def torch_func(module: nn.LSTM, trace: rnnviz.Trace) -> Callable[[], object]:
-    """Jacobians by torch.func.jacrev of one step under vmap over all, from the recorded states."""
+    """Jacobians by torch.func.jacrev of one step, under vmap over all recorded states."""
     w_ih, w_hh, b_ih, b_hh = (p.detach() for p in module.parameters())
     x = torch.tensor(trace["input"].values[:, 0])
     names = ("hidden_state", "cell_state")
@@ -83,7 +83,7 @@ def torch_func(module: nn.LSTM, trace: rnnviz.Trace) -> Callable[[], object]:
 
 
 def measure(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median milliseconds of each way, the ways taking turns."""
+    """Median milliseconds of each way, with interleaved repeats."""
     spent: dict[str, list[float]] = {name: [] for name in ways}
     while waiting := [
         name
@@ -94,7 +94,7 @@ def measure(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
             start = time.perf_counter()
             ways[name]()
             spent[name].append(time.perf_counter() - start)
-            if spent[name][-1] > 10 * SECONDS:  # once must do
+            if spent[name][-1] > 10 * SECONDS:  # too slow to be repeated
                 spent[name] *= LEAST + 1
     return {name: 1000 * median(taken[1:]) for name, taken in spent.items()}
 
@@ -110,7 +110,7 @@ def exponents(table: dict[tuple[int, int], dict[str, float]], way: str) -> tuple
 
 
 def main() -> None:
-    """Prints the table, the fitted exponents and what the cheap bounds cost and leave open."""
+    """Prints the table, the fitted exponents, and the cost and tightness of the bounds."""
     print("Gradient norms and Jacobians of an LSTM (ms; medians of interleaved repeats)\n")
     print(
         "| T | H |", " | ".join(WAYS), "| norms / bare | beyond / bare | torch.func / jacobians |"
@@ -136,7 +136,7 @@ def main() -> None:
 
 
 def bounds_of_the_largest(steps: int = 10_000, hidden: int = 256) -> None:
-    """Prints the time of the bounds at the largest size, and how far they are apart."""
+    """Prints the time of the bounds at the largest size, and the gap between them."""
     torch.manual_seed(0)
     trace = rnnviz.trace(nn.LSTM(hidden, hidden), torch.randn(steps, 1, hidden))
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""``import rnnviz`` against ``import torch``, each in a fresh interpreter, taking turns."""
+"""``import rnnviz`` against ``import torch``, each in a fresh interpreter, interleaved."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ REPEATS = 9
 
 
 def seconds(module: str) -> float:
-    """Wall time of an interpreter that imports a module and ends."""
+    """Wall time of an interpreter that imports a module and exits."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
     return time.perf_counter() - start

@@ -1,7 +1,7 @@
 """Peak memory of a trace with gradients against the bytes of its own arrays (Linux).
 
-Each size runs in a process of its own, after a small trace has loaded all code; the peak is what
-the process's resident memory rose by at most during the trace.
+Each size runs in its own process, after a small trace has loaded all code. The peak is the largest
+increase of the process's resident memory during the trace.
 """
 
 import subprocess
@@ -18,7 +18,7 @@ SIZES = (
 
 
 def resident(field: str) -> int:
-    """Bytes of VmRSS (now) or VmHWM (at most since the last reset)."""
+    """Bytes of VmRSS (now) or VmHWM (the peak since the last reset)."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith(field))
     return 1024 * int(line.split()[1])
@@ -36,8 +36,8 @@ def peak(kind: str, steps: int, hidden: int, batch: int) -> None:
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     trace = rnnviz.trace(module, x, loss="all")
-    risen = resident("VmHWM") - before
-    print(f"{risen} {trace.nbytes}")
+    increase = resident("VmHWM") - before
+    print(f"{increase} {trace.nbytes}")
 
 
 def main() -> None:
@@ -48,11 +48,11 @@ def main() -> None:
     for size in SIZES:
         arguments = [sys.executable, "-m", "benchmarks.memory", *map(str, size)]
         found = subprocess.run(arguments, check=True, capture_output=True, text=True)
-        risen, own = map(int, found.stdout.split())
+        increase, own = map(int, found.stdout.split())
         kind, steps, hidden, batch = size
         print(
             f"| {kind} | {steps:,} | {hidden} | {batch} |"
-            f" {own / 1e6:.0f} | {risen / 1e6:.0f} | {risen / own:.2f} |"
+            f" {own / 1e6:.0f} | {increase / 1e6:.0f} | {increase / own:.2f} |"
         )
 
 

@@ -1,7 +1,7 @@
-"""A full trace with gradients against torch: bare, and the loop that people write.
+"""A full trace with gradients against torch's forward and backward, and against a loop over a cell.
 
-bare: forward and backward of the same module, which shows nothing. loop: one torch cell called
-step by step with retain_grad on every state. All three take turns; times are medians in ms.
+bare: forward and backward of the same module, without any recording. loop: one torch cell called
+step by step with retain_grad on every state. The repeats are interleaved; times are medians in ms.
 The float32 inputs are as wide as the hidden state; the loss is the sum of all outputs.
 """
 
@@ -16,8 +16,8 @@ from torch import nn
 import rnnviz
 
 STEPS, HIDDEN, BATCH = (100, 1000), (16, 64, 256), (1, 32)
-SECONDS = 3.0  # for one way of one size, after the warm-up
-LEAST, MOST = 5, 60  # repeats
+SECONDS = 3.0  # per way and size, after the warm-up
+LEAST, MOST = 5, 60  # fewest and most repeats
 
 
 class Case(NamedTuple):
@@ -58,7 +58,7 @@ def case(kind: str, steps: int, hidden: int, batch: int) -> Case:
 
 
 def measure(one: Case) -> dict[str, float]:
-    """Median milliseconds of each way, the ways taking turns."""
+    """Median milliseconds of each way, with interleaved repeats."""
     spent: dict[str, list[float]] = {name: [] for name in one.ways}
     for way in one.ways.values():
         way()

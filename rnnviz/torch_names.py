@@ -1,8 +1,8 @@
-"""How torch's stacks name the parameters of a layer and direction."""
+"""Suffixes of the parameter names in torch's recurrent modules."""
 
 
 def parameter_suffix(layer: int, direction: int) -> str:
-    """What follows ``weight_ih``, ``bias_hh``, … in a stack's parameter names.
+    """The suffix after ``weight_ih``, ``bias_hh``, … of a layer and direction.
 
     layer: counted from 0. direction: 0 forward, 1 backward.
 

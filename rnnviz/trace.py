@@ -1,4 +1,4 @@
-"""The record of everything a recurrent module does at every time step."""
+"""Traces: every gate, state and gradient of a recurrent module at every time step."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What a module computed at every time step, as labelled arrays that cannot be written to.
+    """What a module computed at every time step, as labelled read-only arrays.
 
     ``trace[name]`` is an xarray.DataArray over (layer, direction, time, batch, unit); the names
     are in ``trace.names``. ``time`` is the position in the input, for both directions; padded
     steps are NaN. Gradients (``grad_…``) are total derivatives of the loss, in float64.
 
     form: cell and variant. module_repr: repr of the module. loss: its value, or None.
-    replay_error: largest |output worked out from these gates − the module's own output|.
+    replay_error: largest |output computed from these gates − the module's own output|.
     lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
-    output_grad: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
-    unit) of the last layer in float64, 0 where padded; None without a loss. held: by the name of
-    a gate or state the values that it was held at, (layer, direction, time, unit), NaN where not.
+    output_grad: ∂ℓ/∂output, the upstream gradient of the last layer at each step, (time, batch,
+    directions · unit), in float64, 0 where padded; None without a loss. held: the held values by
+    the name of their gate or state, (layer, direction, time, unit), NaN where nothing is held.
     """
 
     form: Form
@@ -69,17 +69,17 @@ class Trace:
 
     @property
     def cell(self) -> str:
-        """Its name, "rnn", "lstm" or "gru"."""
+        """The cell's name, "rnn", "lstm" or "gru"."""
         return self.form.cell
 
     @property
     def nonlinearity(self) -> str:
-        """Of an RNN: "tanh", "relu", "sigmoid" or "identity"."""
+        """The nonlinearity of an RNN: "tanh", "relu", "sigmoid" or "identity"."""
         return self.form.nonlinearity
 
     @property
     def layers(self) -> int:
-        """How many layers there are."""
+        """Number of layers."""
         return self._arrays["hidden_state"].shape[0]
 
     @property
@@ -94,7 +94,7 @@ class Trace:
 
     @property
     def batch(self) -> int:
-        """How many sequences there are."""
+        """Number of sequences."""
         return self._arrays["hidden_state"].shape[3]
 
     @property
@@ -121,12 +121,12 @@ class Trace:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What ``trace[name]`` takes."""
+        """The names that ``trace[name]`` takes."""
         return tuple(self._arrays)
 
     @property
     def differentiated(self) -> tuple[str, ...]:
-        """What the loss is differentiated with respect to: each ``grad_<name>``'s name."""
+        """The names with a gradient: those for which ``grad_<name>`` exists."""
         prefix = "grad_"
         return tuple(n.removeprefix(prefix) for n in self._arrays if n.startswith(prefix))
 
@@ -160,18 +160,18 @@ class Trace:
         return labels
 
     def array(self, name: str) -> Array:
-        """The plain array of ``trace[name]``, as it was recorded; not to be written to."""
+        """The NumPy array of ``trace[name]``, in its recorded dtype; read-only."""
         if name not in self._arrays:
             raise RnnvizError("error.trace_name", came=name, expected=", ".join(self._arrays))
         return self._arrays[name]
 
     def initial_array(self, name: str) -> Array:
-        """The plain array of ``trace.initial_state[name]``; not to be written to."""
+        """The NumPy array of ``trace.initial_state[name]``; read-only."""
         return self._initial[name]
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the arrays take: what was recorded, the initial state and the parameters."""
+        """Bytes of all arrays: recorded quantities, initial state and parameters."""
         parts = (self._arrays, self._initial, self.parameters)
         own = sum(values.nbytes for arrays in parts for values in arrays.values())
         return own + (0 if self.output_grad is None else self.output_grad.nbytes)
@@ -191,7 +191,7 @@ class Trace:
         return xarray.Dataset(found)
 
     def to_xarray(self) -> xarray.Dataset:
-        """Everything in one xarray.Dataset; initial states and parameters have their own names."""
+        """Everything in one xarray.Dataset; initial states and parameters have prefixed names."""
         import xarray
 
         dataset = xarray.Dataset({name: self[name] for name in self})
@@ -208,7 +208,7 @@ class Trace:
             dataset[f"held_{name}"] = (dims, values)
         if self.lengths is not None:
             dataset["lengths"] = ("batch", self.lengths)
-        # A file's attributes are texts and numbers.
+        # The attributes of a file can only be texts and numbers.
         form = {n: int(v) if isinstance(v, bool) else v for n, v in asdict(self.form).items()}
         attributes = {**form, "module_repr": self.module_repr, "replay_error": self.replay_error}
         attributes["names"] = ",".join(self)
@@ -264,19 +264,19 @@ def trace(
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
     module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
-    train or eval mode (dropout is off), left as it was; its hooks are not called.
+    train or eval mode (dropout is off). It is not modified, and its hooks are not called.
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.
     loss: None (no gradients), "last" (sum of each sequence's last valid output), "all" (sum of
     all valid outputs), or a callable from the output sequence, laid out as the module returns
     it, to a scalar tensor.
-    hold: gates and states by name and what they are held at, whatever the network computes for
-    them: a number for all units from the first step, a Hold, or a list of these. Such a network
-    goes by its equations, and no gradient flows through what is held.
+    hold: gates and states by name, with the values that replace what the network computes for them:
+    a number for all units from the first step, a Hold, or a list of these. A network with a hold is
+    run by its equations, and no gradient flows through held values.
 
-    RnnvizError for what does not fit, for values that are not finite, and if the gates do not
-    give the module's own output back.
+    Raises RnnvizError for invalid arguments, for values that are not finite, and if the output
+    computed from the gates differs from the module's own by more than rounding.
 
     >>> import torch
     >>> _ = torch.manual_seed(0)
@@ -292,10 +292,10 @@ def trace(
 def trace_equations(
     module: nn.Module, inputs: Any, state: Any = None, *, lengths: Any = None, loss: Loss = None
 ) -> Trace:
-    """What ``trace`` gives, of the same network run by its equations in compiled code.
+    """A trace of the network's equations in compiled code, without running the module.
 
-    The module itself is not run: its states are these but for rounding, which a chaotic network
-    makes grow. Several times as fast where torch's own loop over time takes most of the time.
+    The states equal those of ``trace`` up to rounding, which a chaotic network amplifies. This is
+    several times as fast where torch's loop over time takes most of the time.
 
     >>> module, x = torch.nn.GRU(1, 2).double(), torch.ones(4, 1).double()
     >>> trace_equations(module, x)["hidden_state"].sizes["time"]
@@ -338,8 +338,8 @@ def _run(
 def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
 
-    A file from any source is safe to read: no code runs, no link is followed, and names, shapes,
-    types and the checksum are checked. max_bytes: memory that its arrays may take; None for
+    No code of a file runs, no link is followed, and names, shapes, types and the checksum are
+    checked; only HDF5 itself may never return from a .nc that was forged to that end. max_bytes: memory that its arrays may take; None for
     256 MiB and 64 times the file's size. RnnvizError for another ending, a file that is missing,
     damaged, too large or no trace, or one that a later release wrote in a newer format.
     """

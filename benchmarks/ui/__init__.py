@@ -1,1 +1,1 @@
-"""The app in a real browser: ``python -m benchmarks.ui``."""
+"""Benchmarks of the app in a real browser: ``python -m benchmarks.ui``."""

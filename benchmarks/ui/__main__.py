@@ -1,14 +1,14 @@
-"""The app in a real browser: what a change takes until it is painted (``make bench-ui``).
+"""The app in a real browser: the time from a change until it is painted (``make bench-ui``).
 
-floor: st.slider → one st.html. first: the figure that a slider is about. in sight: all figures and
-words that are to be seen in a window of 1,440 × 900. all: every figure of the page, in a window so
-high that all are seen. A change is one press of an arrow key on the gain's slider; painted is the
-frame after Plotly is done. live: updates a second of the first figure while the slider is dragged
-for 4 s, an input event every 10 ms. blank: frames of that time in which the figure had no line.
-bytes: all that is sent and received for one change. Milliseconds, p50/p95. step: an arrow key
-on the first page → the frame in which its instrument says the next step. playing: from one frame to
-the next while a text is played as fast as it goes. Cold start: from the start of the server's
-process, with a browser that asks for the page all the while, to the first painting.
+floor: st.slider → one st.html. first: the page's main figure. in sight: all figures and texts
+visible in a window of 1,440 × 900. all: every figure of the page, in a window high enough for all
+of them. A change is one press of an arrow key on the gain's slider; it counts as painted in the
+frame after Plotly is done. live: updates per second of the first figure while the slider is
+dragged for 4 s, with an input event every 10 ms. blank: frames of that drag in which the figure had
+no line. bytes: everything sent and received for one change. Milliseconds, p50/p95. step: an arrow
+key on the first page → the frame in which its instrument shows the next step. playing: the time
+per frame while a text is played at the highest speed. Cold start: from the start of the server's
+process, with a browser that requests the page until it answers, to the first paint.
 """
 
 import time
@@ -25,17 +25,17 @@ from tests.browser import launched
 
 SIZES = ((100, 16), (1000, 64), (2000, 256))
 CHANGES = 40
-HIGH = 2600  # pixels, where every figure of the page is in sight
+HIGH = 2600  # pixels, at which every figure of the page is in sight
 VISITORS = (1, 10, 30)
 FIRST = {"/gradients": f".st-key-{MAIN} .scatterlayer .js-line", "/": ".strip button"}
 STARTS = 5
 READ = "def add(a, b):\n    return a + b\n" * 63  # 2,016 characters
 PLAYED, SECONDS = (100, 1000, 2000), 5
-TEXTS = 6  # of 200 characters that no cache knows
+TEXTS = 6  # of 200 characters, none of them cached
 
 
 def new_texts(page: Page) -> list[float]:
-    """Milliseconds from a new text of 200 characters to its painted heatmaps, side by side."""
+    """Milliseconds from a new text of 200 characters to its painted heatmaps on /compare."""
     found: list[float] = []
     for number in range(TEXTS):
         page.locator("textarea").first.fill(READ[number : number + 200])
@@ -48,7 +48,7 @@ def new_texts(page: Page) -> list[float]:
 
 
 def cold_start(browser: Browser, path: str) -> float:
-    """Seconds from the start of a fresh server to the first painting, in a window of its own."""
+    """Seconds from the start of a fresh server to the first paint in a new window."""
     begun = time.perf_counter()
     with served("app.py") as (address, _), browser.new_context() as context:
         page = context.new_page()
@@ -70,9 +70,9 @@ def late(values: list[float]) -> float:
 def changes(
     page: Page, slider: str, count: int, key: str = "ArrowRight"
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds to the first figure and to all that is in sight, for so many key presses.
+    """Milliseconds to the first figure and to everything in sight, per key press.
 
-    Each leads to a value that no cache knows.
+    Each key press selects a value that is not cached.
     """
     page.evaluate(RECORD)
     first: list[float] = []
@@ -88,7 +88,7 @@ def changes(
 
 
 def steps(page: Page, count: int) -> list[float]:
-    """Milliseconds until the instrument has painted the next step, for so many key presses."""
+    """Milliseconds until the instrument has painted the next step, per key press."""
     page.evaluate(STEP)
     page.keyboard.press("Home")
     rest(page)
@@ -101,7 +101,7 @@ def steps(page: Page, count: int) -> list[float]:
 
 
 def measure_floor(browser: Browser) -> list[float]:
-    """Milliseconds of each change of the floor's page."""
+    """Milliseconds of each change on floor_page.py."""
     with served("benchmarks/ui/floor_page.py") as (address, _):
         visit = Visit(browser, address, ".floor")
         _, floor = changes(visit.page, ".st-key-value input", CHANGES)
@@ -110,13 +110,13 @@ def measure_floor(browser: Browser) -> list[float]:
 
 
 def show_gradients(browser: Browser, address: str, floor: list[float]) -> None:
-    """What follows the gain's slider, by size."""
+    """Prints the times of the gradients page after a change of the gain, by size."""
     print(
         "| T | H | first | in sight | / floor (p95) | all | / floor (p95) | live / s | blank |"
-        " bytes a change |\n|---|---|---|---|---|---|---|---|---|---|"
+        " bytes per change |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     ready, slider = f".st-key-{MAIN} .main-svg", ".st-key-gain input"
-    Visit(browser, f"{address}/gradients", ready).page.close()  # a server that is warm
+    Visit(browser, f"{address}/gradients", ready).page.close()  # warms the server up
     for length, hidden in SIZES:
         place = f"{address}/gradients?length={length}&hidden={hidden}"
         visit = Visit(browser, place, ready, height=HIGH)
@@ -125,7 +125,7 @@ def show_gradients(browser: Browser, address: str, floor: list[float]) -> None:
         visit = Visit(browser, place, ready)
         before = visit.bytes
         first, sight = changes(visit.page, slider, CHANGES, "ArrowLeft")
-        a_change = (visit.bytes - before) / CHANGES
+        per_change = (visit.bytes - before) / CHANGES
         live = visit.page.evaluate(DRAG)
         rest(visit.page)
         visit.page.close()
@@ -133,13 +133,13 @@ def show_gradients(browser: Browser, address: str, floor: list[float]) -> None:
             f"| {length:,} | {hidden} | {quantiles(first)} |"
             f" {quantiles(sight)} | {late(sight) / late(floor):.1f} |"
             f" {quantiles(everything)} | {late(everything) / late(floor):.1f} |"
-            f" {live['rate']:.1f} | {live['blank']} of {live['frames']} | {a_change:,.0f} |",
+            f" {live['rate']:.1f} | {live['blank']} of {live['frames']} | {per_change:,.0f} |",
             flush=True,
         )
 
 
 def show_instrument(browser: Browser, address: str, floor: list[float]) -> None:
-    """A step by hand, and what playing does to the frames."""
+    """Prints the time of one step, and the frame times while a text is played."""
     visit = Visit(browser, address, FIRST["/"])
     stepped = steps(visit.page, CHANGES)
     visit.page.close()
@@ -150,7 +150,7 @@ def show_instrument(browser: Browser, address: str, floor: list[float]) -> None:
         sent = len(visit.sent)
         played = visit.page.evaluate(PLAY, SECONDS)
         print(
-            f"playing {length:,} steps × 128 units: {quantiles(played['frames'], 1)} ms a frame,"
+            f"playing {length:,} steps × 128 units: {quantiles(played['frames'], 1)} ms per frame,"
             f" {played['steps']} steps in {SECONDS} s, {len(visit.sent) - sent} messages",
             flush=True,
         )
@@ -158,22 +158,22 @@ def show_instrument(browser: Browser, address: str, floor: list[float]) -> None:
 
 
 def show_comparison(browser: Browser, address: str) -> None:
-    """Networks side by side on a new text."""
+    """Prints the time of a new text on /compare."""
     visit = Visit(browser, f"{address}/compare", ".st-key-figure_comparison .main-svg")
-    print(f"side by side, a new text: {quantiles(new_texts(visit.page))} ms", flush=True)
+    print(f"/compare, a new text: {quantiles(new_texts(visit.page))} ms", flush=True)
     visit.page.close()
 
 
 def show_visitors(browser: Browser, address: str, pid: int) -> None:
-    """Many visitors, a server's memory, and the first paint of one that is warm."""
+    """Prints the warm first paint, the times of many visitors and the server's memory."""
     visit = Visit(browser, f"{address}/gradients", f".st-key-{MAIN} .main-svg")
     warm = visit.page.evaluate(
         "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
     )
     print(f"warm first paint: {warm:.0f} ms")
     changes(visit.page, ".st-key-gain input", 4)
-    visit.page.wait_for_timeout(3000)  # and the page's script has been told of the last
-    print("a change a second, question → all that is in sight (ms, p50/p95):")
+    visit.page.wait_for_timeout(3000)  # until the script has run with the last value
+    print("one change per second, question → everything in sight (ms, p50/p95):")
     for count in VISITORS:
         print(f"{count} visitors: {quantiles(visitors(address, visit, count))}", flush=True)
     memory = [resident(pid)]
@@ -189,7 +189,7 @@ def show_visitors(browser: Browser, address: str, pid: int) -> None:
 
 
 def main() -> None:
-    """Prints the floor and each part."""
+    """Prints the floor, then each measurement."""
     with launched() as browser:
         floor = measure_floor(browser)
         print(f"floor: {quantiles(floor)} ms (p50/p95)\n")
@@ -201,7 +201,7 @@ def main() -> None:
             show_visitors(browser, address, pid)
         for path in FIRST:
             took = [cold_start(browser, path) for _ in range(STARTS)]
-            print(f"cold start to the first painting of {path}: {quantiles(took, 1)} s (p50/p95)")
+            print(f"cold start to the first paint of {path}: {quantiles(took, 1)} s (p50/p95)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The least that Streamlit takes: a slider that changes one line of HTML. Served by ui.py."""
+"""The smallest Streamlit page: a slider that changes one line of HTML."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""What the measurements have the page itself do, in its own language."""
+"""JavaScript that the benchmarks run in the page."""
 
 MAIN = "figure_gradient_norms"
 
@@ -32,10 +32,10 @@ STEP = """() => {
     new MutationObserver(note).observe(document.querySelector(".player .rnnviz-count"), what);
 }"""
 
-# Frames while a text is played, and what the count says before and after.
+# Frame times while a text is played, and the steps that the counter went forward.
 PLAY = """async (seconds) => {
-    const said = document.querySelector(".player .rnnviz-count");
-    const count = () => parseInt(said.textContent.match(/\\d+/)[0]);
+    const counter = document.querySelector(".player .rnnviz-count");
+    const count = () => parseInt(counter.textContent.match(/\\d+/)[0]);
     const times = [];
     let going = true;
     const look = (now) => {

@@ -13,12 +13,12 @@ from rnnviz.ui.live_figures import END
 from tests.browser import DONE
 
 ROOT = Path(__file__).resolve().parents[2]
-ASKING: dict[Page, int] = {}  # questions under way
+ASKING: dict[Page, int] = {}  # questions in flight
 
 
 @contextmanager
 def served(script: str) -> Iterator[tuple[str, int]]:
-    """The address of a fresh server of a script, and its process."""
+    """The address of a fresh server of a script, and its process id."""
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -34,14 +34,14 @@ def served(script: str) -> Iterator[tuple[str, int]]:
 
 
 class Visit:
-    """A page of its own, and what goes through its WebSockets."""
+    """A new page, with the traffic of its WebSockets."""
 
     def __init__(self, browser: Browser, address: str, ready: str, height: int = 900) -> None:
         self.page = browser.new_page(viewport={"width": 1440, "height": height})
         self.sent: list[bytes] = []
         self.received: list[bytes] = []
-        self.asked: list[str] = []  # beside Streamlit's messages
-        self.answered = 0  # bytes
+        self.asked: list[str] = []  # questions on the WebSocket of live updates
+        self.answered = 0  # bytes of their answers
         self.page.on("websocket", self._opened)
         knock(self.page, address)
         self.page.wait_for_selector(ready, timeout=120_000)
@@ -49,33 +49,33 @@ class Visit:
 
     def _opened(self, wire: WebSocket) -> None:
         if wire.url.endswith("/rnnviz/follow"):
-            wire.on("framesent", self._asks)
-            wire.on("framereceived", self._hears)
+            wire.on("framesent", self._record_question)
+            wire.on("framereceived", self._record_answer)
         else:
-            wire.on("framesent", lambda frame: self._kept(self.sent, frame))
-            wire.on("framereceived", lambda frame: self._kept(self.received, frame))
+            wire.on("framesent", lambda frame: self._record_frame(self.sent, frame))
+            wire.on("framereceived", lambda frame: self._record_frame(self.received, frame))
 
-    def _kept(self, frames: list[bytes], frame: bytes | str) -> None:
+    def _record_frame(self, frames: list[bytes], frame: bytes | str) -> None:
         frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
-    def _asks(self, question: bytes | str) -> None:
+    def _record_question(self, question: bytes | str) -> None:
         ASKING[self.page] = ASKING.get(self.page, 0) + 1
         self.asked.append(str(question))
 
-    def _hears(self, answer: bytes | str) -> None:
+    def _record_answer(self, answer: bytes | str) -> None:
         self.answered += len(answer)
         if answer == END:
             ASKING[self.page] -= 1
 
     @property
     def bytes(self) -> int:
-        """All that went through, both ways."""
+        """Bytes sent and received."""
         wire = sum(map(len, self.sent)) + sum(map(len, self.received))
         return wire + sum(map(len, self.asked)) + self.answered
 
 
 def knock(page: Page, address: str) -> None:
-    """Opens an address as soon as its server answers."""
+    """Requests an address until its server answers."""
     for _ in range(1000):
         try:
             page.goto(address, wait_until="commit")
@@ -85,7 +85,7 @@ def knock(page: Page, address: str) -> None:
 
 
 def rest(page: Page) -> None:
-    """Waits until script, questions and drawing have been still for a while."""
+    """Waits until the script, the questions and the drawing have been idle for 0.3 s."""
     still, looked = 0, "() => window.painted?.any"
     while still < 3:
         page.wait_for_selector(DONE, state="attached", timeout=120_000)

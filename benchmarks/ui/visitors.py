@@ -1,7 +1,7 @@
-"""Visitors without a browser, who do over the wire what one with a browser has done.
+"""Visitors without a browser, who replay the WebSocket messages of a visit with a browser.
 
-That is: ask for what follows at every change, and tell the page's script of the last value once the
-hand has been still for a while, which one who makes a change a second does at the end alone.
+A visitor requests live updates at every change. The slider sends its value to the page's script
+only once it has not changed for a while; with one change per second, that is after the last one.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from benchmarks.ui.visit import Visit
 from rnnviz.ui.live_figures import END
 
-GAINS = itertools.count(1)  # ten thousandths, each another's: no cache knows them
+GAINS = itertools.count(1)  # in units of 10⁻⁴, each used once, so that none is cached
 
 
 class Replayed:
@@ -42,19 +42,19 @@ class Replayed:
         )
         self.question = json.loads(visit.asked[-1])
         self.change = BackMsg.FromString(moved[-1])
-        self.number = 7 * number  # each at another value
+        self.number = 7 * number  # so that visitors send different values
         self.wire.send(next(frame for frame, run in runs.items() if run.ByteSize()))
         self._finish()
 
     def _finish(self) -> None:
-        """Waits for the end of the run that stands for the last message."""
+        """Waits for the end of the script run that the last message started."""
         while True:
             message = ForwardMsg.FromString(self.wire.recv(timeout=120))  # pyright: ignore[reportArgumentType]  # bytes
             if message.WhichOneof("type") == "script_finished":
                 return
 
-    def moves(self) -> float:
-        """Milliseconds from a change to the last of what follows it."""
+    def make_change(self) -> float:
+        """Milliseconds from a change to the last live update of it."""
         self.number += 1
         self.question["query"]["gain"] = f"{0.8 + next(GAINS) / 10_000:.4f}"
         begun = time.perf_counter()
@@ -65,10 +65,10 @@ class Replayed:
         assert lines == len(self.question["seen"])
         return 1000 * (time.perf_counter() - begun)
 
-    def tells(self) -> None:
-        """Sends the last value, and waits until it has been taken over."""
+    def send_last_value(self) -> None:
+        """Sends the last value to the script, and waits until the script has run."""
         for widget in filter(_is_moved, self.change.rerun_script.widget_states.widgets):
-            value = {"at": 80 + self.number % 60, "number": 10_000 + self.number, "followed": True}
+            value = {"at": 80 + self.number % 60, "number": 10_000 + self.number, "updated": True}
             widget.json_trigger_value = json.dumps([{"event": "moved", "value": value}])
         self.wire.send(self.change.SerializeToString())
         self._finish()
@@ -79,7 +79,7 @@ def _is_moved(widget: WidgetState) -> bool:
 
 
 def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[float]:
-    """Milliseconds of each change of so many visitors, each of whom makes one a second."""
+    """Milliseconds of each change, with ``count`` visitors who make one change per second."""
     found: list[float] = []
     start = Barrier(count)
 
@@ -89,9 +89,9 @@ def visitors(address: str, visit: Visit, count: int, seconds: int = 10) -> list[
         time.sleep(number / count)
         for _ in range(seconds):
             begun = time.perf_counter()
-            found.append(client.moves())
+            found.append(client.make_change())
             time.sleep(max(0.0, 1 - (time.perf_counter() - begun)))
-        client.tells()
+        client.send_last_value()
         client.wire.close()
         client.asks.close()
 

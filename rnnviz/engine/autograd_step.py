@@ -92,7 +92,7 @@ def differentiate(
 
 
 def _step(cell: Cell[Any], x: Tensor, state: Any, held: Held | None, t: int) -> Any:
-    # A cell of one's own need not take ``held``.
+    # A user-defined cell need not take ``held``.
     return cell.step(x, state) if held is None else cell.step(x, state, _held_step(held, t))
 
 
@@ -100,7 +100,7 @@ def _held_step(held: Held, time: int) -> HeldStep:
     """What ``Cell.step`` takes to hold gates and states at one time step."""
 
     def override(name: str, value: Tensor) -> Tensor:
-        if name not in held._fields:  # a gate that only a cell of one's own has
+        if name not in held._fields:  # a gate that only a user-defined cell has
             return value
         fixed = torch.from_numpy(getattr(held, name)[time]).to(value.device, value.dtype)
         return torch.where(fixed.isnan(), value, fixed)

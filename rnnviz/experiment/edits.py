@@ -1,4 +1,4 @@
-"""Recurrent weights set by hand, and how an address writes them."""
+"""Edited recurrent weights, and their format in the address."""
 
 import math
 import re
@@ -29,12 +29,12 @@ class Edit(NamedTuple):
         return self[:4]
 
     def fits(self, hidden: int) -> bool:
-        """Whether a network of this hidden size has the weight and lets it be edited."""
+        """Whether a network of this hidden size has the weight and allows editing."""
         return max(self.row, self.column) < hidden <= MOST_EDITED
 
 
 def edit_template(cell: str, gate: str) -> str:
-    """How an address writes an edit of a gate; commas between several.
+    """The format of a gate's edit in the address; several are separated by commas.
 
     >>> edit_template("rnn", "hidden")
     'rnn.hidden.{row}.{column}:{value}'
@@ -54,7 +54,7 @@ def with_edit(edits: tuple[Edit, ...], edit: Edit) -> tuple[Edit, ...]:
 def read_edits(value: Any) -> tuple[Edit, ...]:
     """Edits from an address: ``cell.gate.row.column:value``, separated by commas.
 
-    ValueError for any other text and for a value that is not finite.
+    Raises ValueError for any other text and for a value that is not finite.
 
     >>> read_edits("rnn.hidden.0.1:5.0")
     (Edit(cell='rnn', gate='hidden', row=0, column=1, value=5.0),)

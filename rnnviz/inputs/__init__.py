@@ -1,1 +1,1 @@
-"""What networks read: sequences as tensors, text as codes."""
+"""Inputs of networks: signals as tensors, text as codes."""

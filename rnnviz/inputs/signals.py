@@ -1,4 +1,4 @@
-"""Plain signals of one feature to run a network on."""
+"""Test signals of one feature."""
 
 import math
 from typing import Literal, get_args
@@ -10,16 +10,16 @@ from rnnviz.errors import RnnvizError
 
 SignalName = Literal["noise", "impulse", "step", "sine", "square", "gap"]
 SIGNALS: tuple[SignalName, ...] = get_args(SignalName)
-PERIOD = 20  # steps, of the sine and the square wave
+PERIOD = 20  # of the sine and the square wave, in steps
 
 
 def make_signal(name: str, length: int, *, seed: int = 0) -> Tensor:
-    """A signal of so many steps, (time, 1), in float64.
+    """A signal of ``length`` steps, (time, 1), in float64.
 
     noise: standard normal, by the seed. impulse: 1 at the first step, then 0. step: 0 for the
-    first quarter, then 1. sine: of amplitude 1, a period of 20 steps. square: its sign, 1 where
-    the sine is 0. gap: 1 at the first step and after three quarters, else 0. RnnvizError for
-    another name.
+    first quarter, then 1. sine: amplitude 1 and a period of 20 steps. square: the sine's sign, 1
+    where the sine is 0. gap: 1 at the first step and after three quarters, else 0. Raises
+    RnnvizError for other names.
 
     >>> make_signal("step", 4).ravel().tolist(), make_signal("impulse", 3).ravel().tolist()
     ([0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0])

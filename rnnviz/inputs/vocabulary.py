@@ -1,4 +1,4 @@
-"""Characters and the codes that a network reads them as."""
+"""Vocabularies: characters and their codes."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -44,23 +44,23 @@ class Vocabulary:
         return {character: code for code, character in enumerate(self.characters)}
 
     def encode(self, text: str) -> Tensor:
-        """Codes of a text, one a code point: int64, (time,). RnnvizError for an empty text."""
+        """Codes of a text, one per code point: int64, (time,). An empty text raises RnnvizError."""
         if not text:
             raise RnnvizError("error.empty_text")
         return torch.tensor([self._codes.get(character, self.unknown) for character in text])
 
     def one_hot(self, text: str, dtype: torch.dtype = torch.float32) -> Tensor:
-        """What the network reads: (time, len(self)), 1 at each character's code."""
+        """One-hot vectors of a text: (time, len(self)), 1 at each character's code."""
         codes = self.encode(text)
         return torch.zeros(len(codes), len(self), dtype=dtype).scatter_(1, codes[:, None], 1.0)
 
     def character(self, code: int) -> str | None:
-        """The character of a code; None for the code of all others."""
+        """The character of a code; None for the code of unknown characters."""
         return None if code == self.unknown else self.characters[code]
 
 
 def picture(character: str) -> str:
-    r"""A character as it can be seen on its own: a space as ·, a line end as ⏎, and so on.
+    r"""A visible form of a character: a space as ·, a line end as ⏎, and so on.
 
     >>> "".join(map(picture, "a b\n\x00"))
     'a·b⏎^@'
@@ -71,7 +71,7 @@ def picture(character: str) -> str:
         return f"^{chr(64 + ord(character))}"  # every font has it, unlike the control pictures
     category = unicodedata.category(character)
     if category.startswith("M"):
-        return f"◌{character}"  # a combining mark needs something to stand on
+        return f"◌{character}"  # a combining mark needs a base character
     if category[0] == "C" or category in ("Zl", "Zp") or character in SHAPELESS:
         return f"U+{ord(character):04X}"
     return "␣" if category == "Zs" else character

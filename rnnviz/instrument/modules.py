@@ -1,20 +1,20 @@
-"""ES modules joined into one: a component of Streamlit, or a page, takes its script as one text."""
+"""Joins ES modules into one text, the form in which a Streamlit component takes its script."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-# The only form of import in the scripts: names, unrenamed, of a file given by a relative path.
+# The only form of import in the scripts: names, not renamed, from a relative path.
 IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.M)
 # A comment on lines of its own.
 COMMENT = re.compile(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)[\s\S])*\*/)[ \t]*\n", re.M)
 
 
 def join_modules(*paths: Path) -> str:
-    """The modules and those they import, each once and after what it imports, as one module.
+    """The modules and their imports as one module; each once, after the modules that it imports.
 
-    All share one scope, so no two may define the same name; ``export`` stays and does no harm.
-    Comments are left out: Streamlit sends the text again with every change of a component.
+    All share one scope, so no two may define the same name. ``export`` is kept, which is harmless.
+    Comments are removed, because Streamlit sends the text with every update of a component.
     """
     return "\n".join(COMMENT.sub("", IMPORT.sub("", text)) for text in _in_order(paths, set()))
 

@@ -1,4 +1,4 @@
-"""What the instrument's scripts draw, as bytes: a line of JSON, then float32 arrays."""
+"""The payload of the instrument's scripts, as bytes: a line of JSON, then float32 arrays."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from rnnviz.plots.style import palette
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
-# What the browser puts numbers into while the server knows nothing of the step.
+# The texts that the browser fills in itself, because it steps without the server.
 WORDS = (
     "card.cell",
     "instrument.cell_mean",
@@ -58,7 +58,7 @@ Kind = Literal["gates", "states"]
 
 
 class Row(NamedTuple):
-    """An array as it is shown. gate: what it lights up; most: where its colours end."""
+    """A displayed array. gate: the gate that it highlights; most: the end of its colour scale."""
 
     name: str
     kind: Kind
@@ -82,7 +82,7 @@ def plan_of(form: Form) -> str:
 
 
 def rows_of(record: Trace) -> list[Row]:
-    """What is drawn of a cell: its gates as they are read, then its states."""
+    """The displayed arrays of a cell: its gates in reading order, then its states."""
     if record.cell == "rnn":
         most = largest(record, "hidden_preactivation")
         rows = [Row("hidden_preactivation", "gates", "hidden", True, most)]
@@ -106,10 +106,10 @@ def pack_trace(
     words: Labels,
     dark: bool,
 ) -> bytes:
-    """The whole trace in one message: a line of JSON and then float32, little-endian.
+    """The whole trace as one payload: a line of JSON, then float32, little-endian.
 
-    The arrays are those of "rows", each (time, unit), and then the initial states, each (unit,).
-    float32 for all of them: any number may be shown, of any unit, without asking the server.
+    The arrays are those of "rows", each (time, unit), then the initial states, each (unit,). All
+    units are included, so that the browser can show any number without a request to the server.
     """
     header = {
         "steps": len(text),
@@ -135,7 +135,7 @@ def pack_signal(
 ) -> bytes:
     """An input without a network: its values, (time,), as one row of colours.
 
-    characters: what is read at each step; empty where the numbers themselves are read. unknown:
+    characters: the character read at each step; empty if the input is the numbers. unknown:
     steps whose character is in no vocabulary. note: what the colours mean. signed, most: their
     range.
     """
@@ -162,10 +162,10 @@ def pack_cells(
     words: Labels,
     dark: bool,
 ) -> bytes:
-    """Each network's cell, forward, of the unit whose hidden state varies most.
+    """Each network's forward cell, for the unit whose hidden state varies most.
 
-    records: by the name that stands above, all of one input. characters: what is read at each step.
-    layer: counted from 0; a network's last where it has fewer.
+    records: by the drawing's title, all of one input. characters: the character read at each step.
+    layer: counted from 0; networks with fewer layers show their last.
     """
     drawings: list[bytes] = []
     for label, record in records.items():
@@ -216,7 +216,7 @@ def _pack(
     words: Labels,
     dark: bool,
 ) -> bytes:
-    """What every message of an input holds: the arrays, and their looks in this language."""
+    """A payload of arrays and headers, with the texts and colours of the language and theme."""
     body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in arrays)
     colours = palette(dark=dark)
     whole = {
@@ -243,5 +243,5 @@ def _signed(value: float) -> str:
 
 
 def _beyond(record: Trace, row: Row) -> bool:
-    """Whether values lie beyond the row's colours."""
+    """Whether some values are beyond the row's colour scale."""
     return bool((np.abs(record.array(row.name)) > row.most).any())

@@ -1,8 +1,8 @@
-"""The words of the program, in English and Korean: a folder of gettext catalogs a language.
+"""All texts in English and Korean: one folder of gettext catalogs per language.
 
-A message is named by a key ("error.empty_text"), never by its English text, so that an English
-sentence can be mended without touching the Korean one. The .po files are read as they are, all of
-a folder as one; a key stands in one of them only.
+Messages have keys ("error.empty_text") rather than their English text as ids, so that an English
+sentence can be changed without touching the Korean one. The .po files are read directly, without
+compilation; all files of a folder form one catalog, and each key is in only one of them.
 """
 
 from collections.abc import Iterator, Mapping

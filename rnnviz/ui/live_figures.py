@@ -1,4 +1,4 @@
-"""The live figures and texts of each page, and the server's end of their WebSocket."""
+"""The live figures and texts of each page, and the server side of their WebSocket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -27,21 +27,21 @@ from rnnviz.ui.gradients import norms, scenes, stability, weights
 from rnnviz.ui.pages import PAGES as ALL_PAGES
 from rnnviz.ui.theme import seen_by
 
-MAX_CHARACTERS = 100_000  # of a question
-END = "\n"  # of an answer: a message of one line, which is empty
+MAX_CHARACTERS = 100_000  # per question
+END = "\n"  # ends an answer: a message of one empty line
 
 
 @cache
 def worker(process: int) -> ThreadPoolExecutor:
-    """The thread that answers in this process, by its id; a forked child starts its own.
+    """The thread that answers in the process of this id; a forked child starts its own.
 
-    One question at a time: in parallel they take as long, and the caches hold few networks.
+    One question at a time: more threads would not be faster, and the caches hold few networks.
     """
     return ThreadPoolExecutor(1, thread_name_prefix=f"live-{process}")
 
 
 class Makers(NamedTuple):
-    """What makes the live figures of a page, by name, and its texts, by key."""
+    """Functions that make the live figures of a page, by name, and its texts, by key."""
 
     figures: Mapping[str, Any]
     texts: Mapping[str, Any]
@@ -64,7 +64,7 @@ PAGES = {
 
 
 class Question(BaseModel):
-    """What a browser asks while a value changes: the address with it, and the keys in sight."""
+    """A browser's request while a value changes: the address, and the keys in sight."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,7 +75,7 @@ class Question(BaseModel):
     seen: list[str]
 
     def lines(self) -> Iterator[str]:
-        """A line for each part; none where there are no such page or settings."""
+        """One line per part; none for an unknown page or invalid settings."""
         if self.page not in PAGES:
             return iter(())
         page = ALL_PAGES[self.page].settings
@@ -86,11 +86,11 @@ class Question(BaseModel):
 
 
 async def answer(channel: WebSocket) -> None:
-    """Answers question after question: the lines of ``LiveParts.lines``, then an empty line.
+    """Answers questions one after another: the lines of ``LiveParts.lines``, then an empty line.
 
-    A line is sent as soon as it is made, together with others that are ready; none where there are
-    no such page or settings. Anything but a question, or a page of another site, closes the
-    connection.
+    Lines are sent as soon as they are made, in one message if several are ready; none for an
+    unknown page or invalid settings. An invalid question closes the connection, as does a page of
+    another site.
     """
     if not _is_ours(channel):
         await channel.close(code=WS_1008_POLICY_VIOLATION)
@@ -113,15 +113,15 @@ async def answer(channel: WebSocket) -> None:
 
 
 def _is_ours(channel: WebSocket) -> bool:
-    """Whether the app's own page asks, or no page at all; browsers let any page connect."""
+    """Whether the client is the app's page or not a browser; browsers let any page connect."""
     origin = channel.headers.get("origin")
-    if origin is None or not get_option("server.enableCORS"):  # which opens Streamlit's own, too
+    if origin is None or not get_option("server.enableCORS"):  # as for Streamlit's WebSocket
         return True
     return urlsplit(origin).netloc == channel.headers.get("host")
 
 
 async def _made(lines: Iterator[str], dark: bool) -> AsyncIterator[str]:
-    """The lines as the worker makes them, together with others that are ready."""
+    """The lines as the worker makes them; those that are ready together as one text."""
     loop, made = asyncio.get_running_loop(), asyncio.Queue[str]()
     gone = Event()
 
@@ -144,6 +144,6 @@ async def _made(lines: Iterator[str], dark: bool) -> AsyncIterator[str]:
             yield "".join(ready)
             if not line:
                 break
-        await at_work  # to raise what it raised
+        await at_work  # raises the worker's exception
     finally:
         gone.set()

@@ -1,4 +1,4 @@
-"""What a fresh server does before its first visitor asks for it."""
+"""Imports, a first computation and compilation, before the first visitor."""
 
 import sys
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ PARTS = (
     "compare.sections",
 )
 
-# Seconds until a thread lets another have its turn. With Python's 5 ms, what takes messages in and
-# out waits that long, many times over, for whatever is at work: 30 visitors waited 25 times longer.
-TURN = 0.0005
+# The interpreter's thread switch interval, in seconds. With Python's 5 ms, the thread that handles
+# messages waits that long for every busy thread: 30 visitors waited 25 times longer.
+SWITCH_INTERVAL = 0.0005
 
-# Side by side, beside what the page shows at first: all forms, layers, directions, and a hold.
+# Queries of the comparison page that use all forms, layers, directions, and a hold.
 COMPARED: tuple[dict[str, str], ...] = (
     {},
     {"selected": "gru"},
@@ -33,15 +33,15 @@ COMPARED: tuple[dict[str, str], ...] = (
 
 
 def make_ready() -> None:
-    """Loads what the pages are made of, and compiled code by using it."""
-    sys.setswitchinterval(TURN)
+    """Imports the pages' modules, and loads compiled code by computing the first view."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
     for part in PARTS:
         import_module(f"rnnviz.ui.{part}")
     measured(NetworkSettings())
 
 
 def compile_ahead() -> None:
-    """Has all compiled that the pages use, which is kept: ``make app`` does so once a machine."""
+    """Compiles everything that the pages use into the disk cache; ``make app`` runs it once."""
     from rnnviz.ui.live_figures import PAGES
     from rnnviz.ui.theme import seen_by
 
@@ -53,7 +53,7 @@ def compile_ahead() -> None:
 
 
 def _views() -> Iterator[tuple[str, PageSettings]]:
-    """Pages, and settings under which they use all there is."""
+    """Pages with settings that together use all compiled code."""
     for scene in SCENES.values():
         for loss in ("last", "all"):
             yield "gradients", scene.model_copy(update={"loss": loss})

@@ -3,8 +3,8 @@
 Numba's disk cache only sees changes to the function's own file, so functions that call each other
 share a file. Constants from another file, and the field order of NamedTuples, are frozen into the
 cache: kernels import no constant that could change, and ``steps`` and ``holding`` say how to change
-a NamedTuple. A function that cannot be cached is compiled all the same; a damaged cache file, or one
-that names a class which was renamed or moved, is replaced.
+a NamedTuple. A function that cannot be cached is compiled all the same; a damaged cache file is
+replaced, and so is one that names a class which was renamed or moved.
 """
 
 import contextlib

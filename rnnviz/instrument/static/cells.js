@@ -1,4 +1,4 @@
-// The cells of several networks as drawings side by side, each one unit of its own trace, at the
+// Drawings of the cells of several networks. Each shows one unit of its own trace at the
 // player's step.
 
 import { Drawing } from "./drawing.js";
@@ -53,7 +53,7 @@ export class Cells {
   }
 }
 
-// What one drawing shows: unit 0 of its own recording, at the step of all.
+// The state of one drawing: unit 0 of its own recording, at the shared step.
 class CellState {
   /**
    * @param {Cells} cells

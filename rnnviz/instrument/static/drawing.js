@@ -1,4 +1,4 @@
-// The cell as a drawing by its plan (plans.js).
+// The drawing of a cell, by its plan (plans.js).
 
 import { closest, drawn, element, write } from "./elements.js";
 import { GATE, PLANS } from "./plans.js";
@@ -9,11 +9,11 @@ import { below, number } from "./recording.js";
  * @typedef {object} Wire
  * @property {SVGElement} casing
  * @property {SVGElement} wire
- * @property {Row} row whose colours it takes
+ * @property {Row} row the array that gives its colours
  * @property {Scale} scale
  * @property {WirePlan["flow"]} flow
- * @property {number} thin its width at 0
- * @property {number} thick its width at the end of the scale
+ * @property {number} thin width at 0
+ * @property {number} thick width at the end of the scale
  */
 
 /** @type {Record<string, string>} */
@@ -25,7 +25,7 @@ export class Drawing {
   /** @param {CellView} instrument */
   constructor(instrument) {
     this.instrument = instrument;
-    this.number = drawings++; // keeps ids apart on a page
+    this.number = drawings++; // makes ids unique on the page
     this.root = element("div", "drawing");
     this.heading = element("p", "rnnviz-heading");
     this.hint = element("p", "rnnviz-note");
@@ -54,7 +54,7 @@ export class Drawing {
     this.reset();
   }
 
-  // What gates and wires show: their values at the step before, now and in between.
+  // Clears the values of gates and wires: at the step before, at this step, and as shown in between.
   reset() {
     /** @type {number[] | undefined} */
     this.from = undefined;
@@ -62,7 +62,7 @@ export class Drawing {
     this.to = undefined;
     /** @type {number[] | undefined} */
     this.shown = undefined;
-    this.scaledFor = ""; // the unit by which wires are coloured
+    this.scaledFor = ""; // the unit whose range scales the wires
   }
 
   /** @param {Event} event */
@@ -125,7 +125,7 @@ export class Drawing {
 
   /**
    * @param {SVGElement} svg
-   * @param {string} text none: the cell's nonlinearity
+   * @param {string} text "" for the cell's nonlinearity
    * @param {number} x
    * @param {number} y
    */
@@ -212,7 +212,7 @@ export class Drawing {
   }
 
   /**
-   * A function of recorded values: for the selected unit, or its mean over all units.
+   * A function of recorded values: for the selected unit, or as the mean over all units.
    *
    * @param {(v: Value) => number} flow
    */
@@ -227,7 +227,7 @@ export class Drawing {
   }
 
   /**
-   * A wire's scale: that of an unbounded state ends at the unit's own largest value, as in the strip.
+   * A wire's scale; for an unbounded state it ends at the unit's largest value, as in the strip.
    *
    * @param {Row} row
    * @returns {Scale}
@@ -250,7 +250,7 @@ export class Drawing {
     for (const wire of this.wires) wire.scale = scales.get(wire.row) ?? wire.row;
   }
 
-  // Numbers, names and the character change at once; ease() moves the gates and wires.
+  // Updates numbers, names and the character at once; ease() animates gates and wires.
   mark() {
     const { recording, t, unit, isMean } = this.instrument;
     const cell = recording.cell.toUpperCase();
@@ -277,7 +277,7 @@ export class Drawing {
     if (this.from?.length !== this.to.length) this.from = this.to;
   }
 
-  // Writes the gates' values, and returns them.
+  // Shows the gates' values, and returns them.
   markGates() {
     const { recording, t, gate: selected, playing } = this.instrument;
     return this.valves.map((valve) => {
@@ -297,7 +297,7 @@ export class Drawing {
   /**
    * Shows values between the step before and this one.
    *
-   * @param {number} share 1 is this step
+   * @param {number} share 1 for this step
    */
   ease(share) {
     const { from, to } = this;
@@ -324,7 +324,7 @@ export class Drawing {
       fill.setAttribute("y", (y + height * (1 - part)).toFixed(1));
       fill.setAttribute("height", (height * part).toFixed(1));
       fill.setAttribute("fill", colour);
-      // letters in the ink of what is behind their middle, outlined where that is not the page's ink
+      // the ink suits the colour behind the letters' middle; they are outlined if it is not the page's ink
       const ink = recording.ink(row, shown[i]);
       for (const line of [name, text]) {
         const covered = y + height * (1 - part) < Number(line.getAttribute("y")) - 5;

@@ -1,4 +1,4 @@
-// Makes and finds elements.
+// Creates and finds elements.
 
 /**
  * @template {keyof HTMLElementTagNameMap} Tag
@@ -39,7 +39,7 @@ export function closest(target, selector) {
 }
 
 /**
- * Sets a text where it differs: to write it again would cause a new layout.
+ * Sets a text only if it differs, because writing it again would cause a layout.
  *
  * @param {Element} place
  * @param {string} text

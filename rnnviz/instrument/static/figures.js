@@ -1,6 +1,6 @@
-// The cursor in every Plotly figure of the page over time: a frame over a heatmap's column and a
-// line over the row of the selected unit, a line across any other figure. A figure's
-// layout.meta.time names all its axes that are time; without it the x axis is known by its title.
+// The cursor in every Plotly figure over time: in heatmaps a frame around the step's column and a line
+// around the selected unit's row, in other figures a line. A figure's layout.meta.time lists its time
+// axes; without it, the x axis is a time axis if it has that title.
 
 import { closest, element } from "./elements.js";
 
@@ -18,7 +18,7 @@ export class Figures {
     /** @type {Map<Plot, HTMLElement>} */
     this.overlays = new Map();
     this.frame = 0; // the animation frame that is requested
-    this.search = false; // whether that frame is to look for figures
+    this.search = false; // whether that frame must look for figures
     /** @type {Element | undefined} */
     this.watched = undefined;
     this.watcher = new MutationObserver((changes) => {
@@ -129,7 +129,7 @@ export class Figures {
   }
 
   /**
-   * A line or a frame at the step now, across all plots on this axis.
+   * A line or a frame at the current step, across all plots on this axis.
    *
    * @param {Plot} figure
    * @param {FullAxis} axis
@@ -188,7 +188,7 @@ export class Figures {
   }
 }
 
-const RIM = 4; // pixels around a box that are its own
+const RIM = 4; // pixels around a box that its shadow needs
 
 /**
  * @param {Plot["_fullLayout"]} layout

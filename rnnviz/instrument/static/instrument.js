@@ -1,5 +1,5 @@
-// One instrument per page: what it shows, how it steps and what its keys do. The page around it puts
-// the parts in their places, and is called when the position changes.
+// One instrument per page: its parts, its position, playing and keys. The host page attaches the parts
+// to its elements, and is called back when the position changes.
 
 import { Cells } from "./cells.js";
 import { Drawing } from "./drawing.js";
@@ -13,8 +13,8 @@ import { Strip } from "./strip.js";
 /** @import { Host, Position } from "./types.d.ts" */
 /** @typedef {"text" | "step" | "drawing" | "gates" | "states" | "cells"} PartName */
 
-const EASE_MS = 180; // from one step to the next, at most
-// Where keys have a meaning of their own.
+const EASE_MS = 180; // the longest animation between two steps
+// Elements that handle keys themselves.
 const KEYED =
   "input, textarea, select, [contenteditable=true], [role=slider], [role=combobox], [role=listbox]," +
   "[role=radiogroup], [role=grid], [role=tablist], [role=menu], [role=dialog]";
@@ -32,17 +32,17 @@ export class Instrument {
     this.speed = 1;
     this.playing = false;
     this.isMean = false;
-    this.isPlaced = false; // whether there is a position
+    this.isPlaced = false; // whether a position has been set
     /** @type {Recording | undefined} */
     this.current = undefined;
     /** @type {Recording | undefined} */
     this.drawnAs = undefined;
     this.listening = false; // to the page's events
     this.frame = 0; // the animation frame that is requested
-    this.easing = 0; // milliseconds that the last step takes; 0: it is shown
-    this.began = 0; // when it began
-    this.since = 0; // when the player was at the last step
-    /** @type {string | undefined} the gate that is lit */
+    this.easing = 0; // duration of the animation in progress, in milliseconds; 0 for none
+    this.began = 0; // its start
+    this.since = 0; // time of the player's last step
+    /** @type {string | undefined} the highlighted gate */
     this.lit = undefined;
     this.strip = new Strip(this);
     this.player = new Player(this);
@@ -55,12 +55,12 @@ export class Instrument {
     this.onPoint = this.onPoint.bind(this);
   }
 
-  // Parts ask for it only once there is one.
+  // Parts use it only after the first payload.
   get recording() {
     return /** @type {Recording} */ (this.current);
   }
 
-  // A signal has a strip and a player alone.
+  // A signal has only a strip and a player.
   get parts() {
     const always = [this.strip, this.player, this.cells];
     return this.current?.cell ? [...always, this.drawing, this.gates, this.states] : always;
@@ -93,7 +93,7 @@ export class Instrument {
     document.addEventListener("focusin", this.onPoint);
   }
 
-  // Stops; the instrument keeps what it shows.
+  // Removes the listeners; the parts keep their content.
   detach() {
     this.playing = this.listening = false;
     cancelAnimationFrame(this.frame);
@@ -113,11 +113,11 @@ export class Instrument {
     const recording = new Recording(bytes);
     const before = this.current;
     this.current = recording;
-    // another language or theme leaves it playing
+    // a change of language or theme does not stop playing
     if (before?.version !== recording.version || before.steps !== recording.steps)
       this.playing = false;
     const { colours } = recording;
-    // on the parts and not on the page, which outlives them
+    // on the parts rather than on the page, which outlives them
     for (const { style } of this.parts.map((part) => part.root)) {
       style.setProperty("--rnnviz-ink", colours.ink);
       style.setProperty("--rnnviz-scale-gate", colours.gate.join(", "));
@@ -157,7 +157,7 @@ export class Instrument {
     if (!units.includes(this.unit)) this.unit = units[0];
   }
 
-  // What the reader does
+  // User actions
 
   /** @param {number} t */
   go(t, unit = this.unit) {
@@ -225,7 +225,7 @@ export class Instrument {
     if (!this.strip.root.isConnected) return;
     const between = 1000 / this.speed;
     if (this.playing && now - this.since >= between) {
-      // one step a frame: after a pause, as in another tab, it goes on from where it was
+      // at most one step per frame: after a pause, as in a background tab, it continues where it was
       this.since = now - this.since < 2 * between ? this.since + between : now;
       this.t += 1;
       if (this.t >= this.recording.steps) this.playing = false;
@@ -280,7 +280,7 @@ export class Instrument {
   }
 
   /**
-   * Lights the gate under the pointer, or with the focus, wherever it is on the page.
+   * Highlights the gate under the pointer or with the focus, everywhere on the page.
    *
    * @param {Event} event
    */

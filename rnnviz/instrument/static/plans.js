@@ -1,10 +1,10 @@
-// What the drawing of each kind of cell consists of: wires that carry a value, gates that fill to
-// theirs, signs, and numbers. `v(name)` is a recorded value at this step, `v(name, 1)` at the one
-// before; the mean over units is the mean of what flows in each.
+// The plan of each kind of cell's drawing: wires with a value, gates filled to their value, signs and
+// numbers. `v(name)` is a recorded value at this step, `v(name, 1)` at the step before. The mean over
+// units is the mean of `flow` over units.
 
 /** @import { Plan } from "./types.d.ts" */
 
-// Heights: the state's line, the operations, the top of the gates, the line of h and x.
+// y coordinates: the line of the state, the operations, the line of h and x; GATE: the top of the gates.
 const [TOP, NODE, BUS] = [80, 150, 318];
 export const GATE = 204;
 

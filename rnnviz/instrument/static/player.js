@@ -1,4 +1,4 @@
-// Buttons, the slider of the step, the speed.
+// The player: buttons, a slider for the step, and the speed.
 
 import { drawn, element } from "./elements.js";
 
@@ -36,7 +36,7 @@ export class Player {
     this.speedPlace = element("div", "speed");
     this.speedPlace.append(this.speed);
     this.root.append(...Object.values(this.buttons), this.barPlace, this.count, this.speedPlace);
-    /** @type {boolean | undefined} whether the button says so */
+    /** @type {boolean | undefined} the state that the button shows */
     this.playing = undefined;
   }
 

@@ -1,9 +1,9 @@
-// Plotly.js as far as the scripts use it: its functions, and what it keeps on a figure (versions 3
-// and 4; the names with an underscore are internal to it).
+// The part of Plotly.js that the scripts use: its functions, and the fields of a figure (versions 3
+// and 4; names with an underscore are internal to Plotly).
 
 export type Values = ArrayLike<unknown>;
 
-// An array as JSON carries it: base64, or plain.
+// An array in JSON: base64, or plain.
 export interface Packed {
   bdata: string;
   dtype: string;
@@ -91,7 +91,7 @@ export interface Click {
   points: Point[];
 }
 
-// The element of a figure that is drawn.
+// The element of a drawn figure.
 export interface Plot extends HTMLElement {
   data: Trace[];
   layout: Layout;

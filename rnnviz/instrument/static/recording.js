@@ -1,5 +1,5 @@
-// A trace as Python packs it (payload.py): a line of JSON, then float32 arrays of (step, unit).
-// Nothing is computed here but means and colours.
+// The payload of a trace (payload.py): a line of JSON, then float32 arrays of (step, unit).
+// Only means and colours are computed here.
 
 /** @import { Header, RGB, Row, Scale } from "./types.d.ts" */
 
@@ -30,7 +30,7 @@ export class Recording {
     this.colours = colours;
     this.isDark = Number(`0x${colours.ground.slice(1, 3)}`) < 128;
     this.scales = { gate: shades(colours.gate), signed: shades(colours.signed) };
-    // a copy: the bytes may begin at an address that floats cannot have
+    // a copy, because the bytes may not be aligned for floats
     const all = new Float32Array(body.slice().buffer);
     const size = steps * this.width;
     this.arrays = new Map(rows.map((row, i) => [row.name, all.subarray(i * size, (i + 1) * size)]));
@@ -64,7 +64,7 @@ export class Recording {
   }
 
   /**
-   * A text with its values.
+   * A text with its placeholders filled.
    *
    * @param {string} key
    * @param {Record<string, unknown>} [values]
@@ -88,7 +88,7 @@ export class Recording {
   }
 
   /**
-   * The colour of letters on a value's colour.
+   * The colour of letters on the colour of a value.
    *
    * @param {Scale} scale
    * @param {number} value
@@ -119,7 +119,7 @@ export class Recording {
   }
 
   /**
-   * Means over blocks of steps and units, units in display order: what fits into columns × rows.
+   * Means over columns × rows blocks of steps and units, with units in display order.
    *
    * @param {string} name
    * @param {number} columns
@@ -143,7 +143,7 @@ export class Recording {
 }
 
 /**
- * A message: its header, and the bytes after that.
+ * The header of a payload, and the bytes after it.
  *
  * @param {Uint8Array} bytes
  */
@@ -154,7 +154,7 @@ export function unpack(bytes) {
 }
 
 /**
- * Start and end of block i: `whole` items in so many blocks, none of them empty.
+ * Start and end of block i of `whole` items; no block is empty.
  *
  * @param {number} i
  * @param {number} blocks

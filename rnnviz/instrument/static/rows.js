@@ -1,5 +1,5 @@
-// Heatmaps of unit × step on canvases, which are painted once; the cursor, the row of the selected
-// unit and the bars of the step now move over and beside them.
+// Heatmaps of unit × step on canvases, which are painted once. The cursor, the selected unit's row
+// and the bars of the current step are separate elements over and beside them.
 
 import { closest, element } from "./elements.js";
 import { number } from "./recording.js";
@@ -38,7 +38,7 @@ export class Rows {
     this.frame = 0; // the animation frame that is requested
     // in pixels, as painted
     this.left = 0;
-    this.width = 0; // none: not painted
+    this.width = 0; // 0: not painted
     this.ratio = 0; // device pixels per pixel
     // the cursor as a share of the width: at the step before, now and in between
     /** @type {number | undefined} */
@@ -271,7 +271,7 @@ export class Rows {
 }
 
 /**
- * The row's colours between the values at their ends.
+ * The colour scale of a row, with the values at its ends.
  *
  * @param {Row} row
  */
@@ -287,7 +287,7 @@ function scaleOf({ signed, most, beyond }) {
 }
 
 /**
- * The texts at the ends of a scale; with ≤ and ≥ where values lie beyond it.
+ * The texts at the ends of a scale, with ≤ and ≥ if values are beyond it.
  *
  * @param {boolean} signed
  * @param {number} most

@@ -8,7 +8,7 @@ export class Strip {
   /** @param {InstrumentView} instrument */
   constructor(instrument) {
     this.instrument = instrument;
-    this.unit = -1; // by whose state the characters are coloured
+    this.unit = -1; // the unit whose state colours the characters
     this.note = element("p", "rnnviz-note");
     this.root = element("div", "strip");
     this.root.setAttribute("role", "listbox");
@@ -95,8 +95,8 @@ export class Strip {
     this.reveal();
   }
 
-  // The frame around the character is an element of its own, as a frame on the button would have all
-  // buttons repainted. Places are measured once, as every measurement would cause a layout.
+  // The frame around the character is a separate element, because a frame on the button would repaint
+  // all buttons. Positions are measured once, because every measurement causes a layout.
   reveal() {
     this.places ??= this.cells.map((cell) => [cell.offsetLeft, cell.offsetTop, cell.offsetWidth]);
     this.visible ??= this.root.clientHeight;
@@ -111,7 +111,7 @@ export class Strip {
   forgetPlaces() {
     /** @type {number[][] | undefined} left, top and width of each character */
     this.places = undefined;
-    /** @type {number | undefined} the height that is in sight */
+    /** @type {number | undefined} the visible height */
     this.visible = undefined;
     /** @type {number | undefined} the height of a character */
     this.height = undefined;

@@ -1,22 +1,22 @@
-// The header of a payload (payload.py), and what the parts of the instrument know of it.
+// The types of a payload's header (payload.py), of an instrument and of its parts.
 
 import type { Recording } from "./recording.js";
 
 export type RGB = [number, number, number];
 
-// Colours go from 0 to most, or from −most to most.
+// Colours span 0 to most, or −most to most if signed.
 export interface Scale {
   signed: boolean;
   most: number;
 }
 
-// An array as it is shown; the row of a signal has no label.
+// A displayed array; the row of a signal has no label.
 export interface Row extends Scale {
   name: string;
   kind: "gates" | "states";
   gate: string;
   label?: string;
-  beyond?: boolean; // whether some values are outside of the scale
+  beyond?: boolean; // whether some values are outside the scale
 }
 
 export interface Colours {
@@ -61,15 +61,15 @@ export interface Position {
   speed: number; // steps per second
 }
 
-// What the page around an instrument gives it; all of it can be left out.
+// The options that a host page gives an instrument.
 export interface Host {
-  page?: string; // selects the element in which figures come and go
-  keyed?: string; // selects further elements in which keys have a meaning of their own
-  cards?: string; // selects elements that light the gate which they contain
-  onChange?: () => void; // after every change of the position, and of whether it plays
+  page?: string; // selector of the element in which figures are added and removed
+  keyed?: string; // selector of further elements that handle keys themselves
+  cards?: string; // selector of elements that highlight the gate they contain
+  onChange?: () => void; // called after every change of the position or of playing
 }
 
-// What a drawing asks of an instrument.
+// The instrument as a drawing sees it.
 export interface CellView {
   recording: Recording;
   t: number; // the step, from 1
@@ -81,7 +81,7 @@ export interface CellView {
   average?(isMean: boolean): void;
 }
 
-// What the other parts ask of it.
+// The instrument as the other parts see it.
 export interface InstrumentView extends CellView {
   speed: number; // steps per second
   go(t: number, unit?: number): void;
@@ -90,7 +90,7 @@ export interface InstrumentView extends CellView {
   toggle(): void;
 }
 
-// The value of an array `back` steps before the step now.
+// The value of an array `back` steps before the current step.
 export type Value = (name: string, back?: number) => number;
 
 export interface WirePlan {
@@ -110,7 +110,7 @@ export interface NumberPlan {
   middle?: boolean;
 }
 
-// What a drawing consists of; every `d` is the path of an SVG.
+// The plan of a drawing; every `d` is an SVG path.
 export interface Plan {
   view: string;
   wires: WirePlan[];

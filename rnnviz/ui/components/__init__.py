@@ -1,1 +1,1 @@
-"""Components: a folder entry is html, css and js read as text beside its typed Python wrapper."""
+"""Streamlit components: each is a typed Python wrapper with its js and css beside it."""

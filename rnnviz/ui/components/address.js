@@ -1,13 +1,13 @@
-// What was changed on the page and the server does not know yet, and the address, which has it at once:
-// a reload, a link copied and a step back in the history find it there.
+// Pending changes, which the server does not have yet, and the address, which is updated at once, so that
+// a reload, a copied link and the browser's history have them.
 //
-// The grammar of the address: one query parameter per setting, named as the setting; a setting at its
-// first value is left out. Python alone writes a value (`write_field`, `edit_template`) and orders the
-// settings; here they are put together.
+// The address has one query parameter per setting, with the setting's name; a setting with its default is
+// left out. Values are formatted by Python only (`write_field`, `edit_template`), which also defines the
+// order of the settings; this module composes the query.
 
 // Safari allows a page 100 addresses in 30 seconds.
 const ADDRESSES_AT_ONCE = 20;
-const ADDRESS_EVERY_MS = 400; // beyond these
+const ADDRESS_EVERY_MS = 400; // when these are used up
 
 /**
  * @typedef {object} PageState one per page, for all components
@@ -15,13 +15,13 @@ const ADDRESS_EVERY_MS = 400; // beyond these
  * @property {Set<string>} unrun settings changed since the page was run
  * @property {string[]} names all settings, in the order of the address
  * @property {Set<{collect: () => void, abandon: () => void, isIdle: boolean}>} senders
- * @property {boolean} leaving whether the address is that of another page already
- * @property {number} changes how often a value was changed
- * @property {Map<string, number>} shownAt by a figure's key, the changes that it shows
- * @property {number} pageVersion the changes that the page itself shows
- * @property {number} runs how often the page has caught up
- * @property {number} mayWrite how many addresses may be written at once
- * @property {number} wroteAt when the last one was
+ * @property {boolean} leaving whether the address is already that of another page
+ * @property {number} changes the number of changes so far
+ * @property {Map<string, number>} shownAt by a figure's key, the value of `changes` that it shows
+ * @property {number} pageVersion the value of `changes` that the page itself shows
+ * @property {number} runs how often the page has shown all changes
+ * @property {number} mayWrite the rate limit's tokens when the last address was written
+ * @property {number} wroteAt the time of that
  * @property {number | undefined} writing the timer that will write one
  */
 
@@ -42,7 +42,7 @@ window.rnnvizPage ??= {
 export const page = window.rnnvizPage;
 
 /**
- * Keeps a value until the server has it; the address has it at once, or soon after many others.
+ * Keeps a value until the server has it, and writes it to the address, at once or after the rate limit.
  * @param {string} name
  * @param {string} value
  */
@@ -59,14 +59,14 @@ function spareAddresses() {
 }
 
 /**
- * A setting as it is now: pending, or as the address has it.
+ * The current text of a setting: pending, or from the address.
  * @param {string} name
  */
 export function setting(name) {
   return page.pending.get(name) ?? new URLSearchParams(location.search).get(name) ?? "";
 }
 
-/** The address with all pending values, its settings in the order in which the server writes them. */
+/** The query with all pending values, its settings in the server's order. */
 export function address() {
   const query = new URLSearchParams(location.search);
   for (const [name, value] of page.pending) {
@@ -94,8 +94,8 @@ export function writeAddress() {
 }
 
 /**
- * The server has the value of this setting, if any is named; where the page itself has been run with
- * all of them, its own figures and texts are shown again.
+ * Notes that the server has the value of this setting, if one is given. Once the page has run with all
+ * values, its own figures and texts are shown instead of the live ones.
  * @param {string} [name]
  */
 export function settle(name) {

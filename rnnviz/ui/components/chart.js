@@ -1,7 +1,7 @@
-// A Plotly figure on an element that stays: new figures go through Plotly.react, which redraws in
-// place. What Plotly alone would lose is kept here: the zoom where an axis comes with another range,
-// and the lines hidden in the legend where lines come and go. A figure that is out of sight is drawn
-// when the browser is idle, or when it comes into sight.
+// A Plotly figure on a permanent element: updates go through Plotly.react, which redraws in place. This
+// class keeps what Plotly would lose: the zoom when an axis gets another range, and the hidden lines when
+// lines are added or removed. A figure out of sight is drawn when the browser is idle, or when it comes
+// into sight.
 
 import { library, loaded } from "./library.js";
 import { AXIS, apart, retouch } from "./retouch.js";
@@ -14,12 +14,12 @@ const instances = new WeakMap();
 /** @type {Set<Chart>} charts without a Plotly to draw them */
 const waiting = new Set();
 const PATIENCE = 20000; // milliseconds until it is requested again
-const IDLE = 1500; // milliseconds until what is out of sight is drawn in any case
+const IDLE = 1500; // milliseconds after which a figure out of sight is drawn in any case
 let requested = -Infinity; // when Plotly was requested last
 
 const CONFIG = {
   displaylogo: false,
-  showSendToCloud: false, // Plotly would offer to take the figure to a server of its own
+  showSendToCloud: false, // no upload to Plotly's servers
   modeBarButtonsToRemove: ["select2d", "lasso2d"],
 };
 
@@ -61,11 +61,11 @@ class Chart {
     this.message.hidden = true;
     this.root.append(this.plot, this.message);
     parent.appendChild(this.root);
-    /** @type {Uint8Array | undefined} what came last */
+    /** @type {Uint8Array | undefined} the last data */
     this.bytes = undefined;
     /** @type {string | undefined} the page's own figure, as JSON */
     this.figure = undefined;
-    /** @type {string | undefined} the figure of a slider that is dragged */
+    /** @type {string | undefined} the figure of a live update */
     this.live = undefined;
     /** @type {string | undefined} the figure that is drawn */
     this.drawn = undefined;
@@ -76,8 +76,8 @@ class Chart {
     this.listening = false; // whether Plotly has drawn here
     this.stopped = false;
     /** @type {number | undefined} */
-    this.observed = undefined; // the width there is
-    this.width = 0; // the width as drawn
+    this.observed = undefined; // the available width
+    this.width = 0; // the drawn width
     this.frame = 0; // the animation frame that is requested
     this.idle = 0; // the idle callback that is requested
     /** @type {Map<string, string>} Plotly's ids of traces by name */
@@ -100,7 +100,7 @@ class Chart {
     for (const name of EVENTS) window.addEventListener(name, this.listener);
   }
 
-  // Drops what the reader has changed in the drawing.
+  // Drops the user's zoom and hidden lines.
   forget() {
     /** @type {Map<string | undefined, { visible: Trace["visible"], base: Trace["visible"] }>} */
     this.chosen = new Map(); // by trace; base: what Python had set then
@@ -125,7 +125,7 @@ class Chart {
     this.show();
   }
 
-  // In sight: in turn, or at once; out of sight: when the browser is idle.
+  // Draws the figure: in sight at once or in the queue, out of sight when the browser is idle.
   show({ atOnce = false } = {}) {
     this.root.classList.remove("rnnviz-chart-waits");
     cancelIdle(this.idle);
@@ -136,7 +136,7 @@ class Chart {
     else this.idle = whenIdle(() => this.due && this.draw(), { timeout: IDLE });
   }
 
-  // One drawing is under way at most; the newest figure is drawn next, those in between need not be.
+  // At most one drawing is in progress; the newest figure is drawn next, and older ones are skipped.
   async draw() {
     this.due = true;
     if (this.drawing) return;
@@ -160,14 +160,14 @@ class Chart {
   }
 
   /**
-   * A dragged slider brings figures of its own, until the page's figure is that of its value.
+   * Shows the figure of a live update, until the page's own figure has the same value.
    *
    * @param {LiveEvent} event
    */
   changed({ type, detail }) {
     const figure = detail?.[this.header.key];
     if (type === "rnnviz-live" && figure === undefined) return;
-    // none: the figure shown is not of the value that is dragged
+    // empty: no figure for this value, so the shown one is stale
     if (figure === "") return this.root.classList.add("rnnviz-chart-waits");
     this.live = figure;
     this.show({ atOnce: Boolean(figure) });
@@ -213,7 +213,7 @@ class Chart {
   }
 
   /**
-   * Puts what the reader has changed into a figure that comes from Python.
+   * Applies the user's zoom and hidden lines to a figure from Python.
    *
    * @param {Figure} figure
    */
@@ -225,8 +225,8 @@ class Chart {
       layout[name] ??= {};
       const axis = layout[name];
       const { range, autorange } = axis;
-      if (range === null) delete axis.range; // Plotly would write into it
-      // a copy, as Plotly writes into the figure's own
+      if (range === null) delete axis.range; // Plotly cannot write into null
+      // a copy, because Plotly modifies the figure's
       this.home.set(name, { range: range?.includes(null) ? undefined : range?.slice(), autorange });
       Object.assign(axis, this.zoomed.get(name));
     }
@@ -263,7 +263,7 @@ class Chart {
   }
 
   /**
-   * Plotly writes ids into CSS selectors, so that a name cannot be one.
+   * A trace's id by its name, which cannot be the id itself: Plotly uses ids in CSS selectors.
    *
    * @param {string} name
    */
@@ -273,7 +273,7 @@ class Chart {
     return uid;
   }
 
-  // A double click leads to the ranges that Python set last, not to those it set first.
+  // Makes a double click restore the ranges that Python set last, not those it set first.
   reset() {
     for (const [name, { range, autorange }] of this.home) {
       const axis = this.plot._fullLayout?.[/** @type {"xaxis"} */ (name)];
@@ -304,7 +304,7 @@ class Chart {
     this.send("picked", { curve, x: plain(x), y: plain(y), customdata: plain(customdata) });
   }
 
-  // The width there is. It is observed, as reading it would cause a layout of all that was drawn.
+  // The available width. It is observed, because reading it would force a layout.
   get room() {
     return this.observed ?? this.root.clientWidth;
   }
@@ -348,7 +348,7 @@ class Chart {
 }
 
 /**
- * Whether a live update of the last value is shown, which the page may not have yet.
+ * Whether the shown live update is of the last value, so that the page's figure may be older.
  *
  * @param {string} key
  */
@@ -357,7 +357,7 @@ function isNewest(key) {
   return Boolean(page?.pending.size) && page?.shownAt.get(key) === page?.changes;
 }
 
-// One per task, so that a newer figure of the first need not wait for all others.
+// One drawing per task, so that a newer figure of the first chart need not wait for all others.
 /** @type {Set<Chart>} */
 const queue = new Set();
 let scheduled = false;
@@ -385,7 +385,7 @@ const EVENTS = ["rnnviz-live", "rnnviz-settled"];
 const RANGE = /^([xy]axis\d*)\.(?:auto)?range/;
 
 /**
- * Without Streamlit's copy, one chart asks Python for plotly's own, for all of the page.
+ * Without Streamlit's copy of Plotly, one chart requests plotly's own from Python, for the whole page.
  *
  * @param {Chart} chart
  */

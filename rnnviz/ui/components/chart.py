@@ -1,4 +1,4 @@
-"""Any Plotly figure on a div of its own: an update changes the drawing and never replaces it."""
+"""Any Plotly figure on a permanent element: an update redraws in place."""
 
 import json
 from base64 import b64encode
@@ -17,14 +17,14 @@ from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.components.packing import packed
 
 HERE = Path(__file__).parent
-INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4")  # what plotly.js takes as bytes; none of 64 bits
-HEIGHT = 450  # pixels, where neither the figure nor the caller says
+INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4")  # dtypes that plotly.js takes as bytes
+HEIGHT = 450  # pixels, if neither the figure nor the caller gives a height
 
-# Streamlit ships Plotly in a chunk that its own charts load; to import it puts it on the page.
+# Streamlit ships Plotly in a chunk that its own charts load; importing it defines window.Plotly.
 SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
 CHUNK = next((path.name for path in SCRIPTS.glob("PlotlyChart.*.js")), "")
 
-# Not in a shadow: the cursor through all figures looks for them in the page itself.
+# Not in a shadow root, because the instrument's cursor looks for figures in the page.
 _chart = component(
     "rnnviz_chart",
     css=(HERE / "chart.css").read_text(encoding="utf-8"),
@@ -42,16 +42,16 @@ def show_chart(
     height: int | None = None,
     on_click: Callable[[], None] | None = None,
 ) -> None:
-    """Draws the figure as wide as its place; a click on a point calls ``on_click``.
+    """Draws the figure over the full width; a click on a point calls ``on_click``.
 
-    What was clicked stands in ``st.session_state[key].picked``: {"curve": …, "x": …, "y": …,
-    "customdata": …}; a visitor can send anything there. Zoom, and lines hidden in the legend, stay
-    over updates, those lines by their ``meta`` or else their names, until ``layout.uirevision``
+    The clicked point is in ``st.session_state[key].picked``: {"curve": …, "x": …, "y": …,
+    "customdata": …}; a browser can send anything there. Updates keep the zoom and the lines hidden
+    in the legend, identified by their ``meta`` or else their names, until ``layout.uirevision``
     changes.
 
-    The figure names its own colours: in Streamlit plotly's default template holds none.
-    alt: the text that stands for the figure. failed: what to show where it cannot be drawn, else
-    alt. height: in pixels, else the figure's own.
+    The figure must set its colours: Streamlit's default template for plotly has none.
+    alt: the alternative text. failed: the text shown if the figure cannot be drawn; by default alt.
+    height: in pixels, by default the figure's own.
     """
     header = {
         "key": key,
@@ -68,7 +68,7 @@ def show_chart(
         on_missing_change=_do_nothing,
     )
     if result.missing:
-        # A Streamlit without such a chunk: the page asks once for plotly's own copy.
+        # This Streamlit has no such chunk: the page has requested plotly's own copy.
         _chart(key=f"{key}_plotly", data=packed({"library": True}, get_plotlyjs()))
 
 
@@ -78,20 +78,20 @@ def _height(figure: go.Figure | Drawing) -> Any:
 
 
 def written(figure: go.Figure | Drawing) -> str:
-    """The figure as the browser takes it: JSON in one line, its arrays as bytes."""
+    """The figure as JSON in one line, with arrays in base64."""
     if not isinstance(figure, Drawing):
         return str(figure.to_json(validate=False))
-    # the browser has no default template to be turned off
+    # plotly.js has no default template that must be turned off
     layout = {name: part for name, part in figure.layout.items() if name != "template"}
     parts = {"data": figure.data, "layout": layout}
     try:
         return json.dumps(parts, default=_plain, allow_nan=False, separators=(",", ":"))
-    except ValueError:  # a number outside an array that JSON has no word for
+    except ValueError:  # a non-finite number outside an array
         return written(go.Figure(*figure))
 
 
 def _plain(value: Any) -> Any:
-    """What JSON cannot say by itself: numpy's numbers, and its arrays as plotly.js reads them."""
+    """NumPy's scalars and arrays as JSON values that plotly.js reads."""
     if isinstance(value, np.generic):
         return value.item()
     kind = value.dtype.str[1:]
@@ -110,4 +110,4 @@ def _plain(value: Any) -> Any:
 
 
 def _do_nothing() -> None:
-    """A trigger is known by its callback; the answer to this one is the run that follows."""
+    """Registers the trigger, which needs a callback; the rerun itself is the answer."""

@@ -5,25 +5,25 @@
 //    ▲                   ▲  ▲                  │                             │
 //    │                   │  └──────────────────┘                             │
 //    │                   │   lost: no run of the page for LOST_AFTER_MS,     │
-//    │                   │   doubled at every retry; its clock stands        │
-//    │                   │   still while the page runs or the server is away │
-//    │                   └───────────────────────────────────────────────────┤ something waits
+//    │                   │   doubled at every retry; the clock is            │
+//    │                   │   paused while the page runs or the server is away│
+//    │                   └───────────────────────────────────────────────────┤ if a message waits
 //    └───────────────────────────────────────────────────────────────────────┘ else
 //   answered lasts until the run of the page is over, or for RUN_PATIENCE_MS, where holdsForRun().
 //
-// A message is posted for a place; a newer one for the same place takes over from one that waits.
+// A message is posted for a place and replaces a waiting message for the same place.
 
 import { isAway, runs, watchScript } from "./server.js";
 
 export const REST_MS = 150; // without a change until a value is sent
 const LOST_AFTER_MS = 1000;
-export const RUN_PATIENCE_MS = 2000; // that a run of the page may take before the next message interrupts it
+export const RUN_PATIENCE_MS = 2000; // after which the next message may interrupt a run of the page
 const LOOK_EVERY_MS = 250;
-const MAX_RETRIES = 6; // a page that fails before it comes to the component would be run for ever
+const MAX_RETRIES = 6; // otherwise a page that fails before this component would run forever
 
 /**
  * @template Message
- * @typedef {object} Ports what a component gives its courier
+ * @typedef {object} Ports the callbacks of a courier's component
  * @property {(message: Message, number: number) => void} send
  * @property {() => boolean} [holdsForRun] whether the next message waits for the end of a run
  * @property {() => boolean} [isConnected] whether the component is still on the page
@@ -48,7 +48,7 @@ export class Courier {
     this.clock = undefined;
     this.number = 0; // of the last message sent
     this.retries = 0;
-    /** @type {(() => void) | null} what the debounce is for */
+    /** @type {(() => void) | null} the debounced act */
     this.due = null;
   }
 
@@ -58,7 +58,7 @@ export class Courier {
   }
 
   /**
-   * Sends the message, or has it wait for the answer to the one in flight.
+   * Sends the message, or queues it until the one in flight is answered.
    * @param {Message} message
    */
   post(message, place = "") {
@@ -68,7 +68,7 @@ export class Courier {
   }
 
   /**
-   * Calls act after a pause; a later call, and every message posted, takes the place of this one.
+   * Calls act after a pause, unless another act is debounced or a message is posted before.
    * @param {() => void} act
    */
   debounce(act, delayMs = REST_MS) {
@@ -77,7 +77,7 @@ export class Courier {
     this.timer = setTimeout(() => this.flushNow(), delayMs);
   }
 
-  /** Does at once what the debounce is for. */
+  /** Calls the debounced act at once. */
   flushNow() {
     const act = this.due;
     this.cancel();
@@ -112,7 +112,7 @@ export class Courier {
     this.look();
   }
 
-  /** Whether the message in flight is done with, or lost. */
+  /** Checks whether the message in flight is completed or lost. */
   look() {
     if (!this.isConnected()) return this.stop();
     if (!this.inFlight) return;
@@ -138,7 +138,7 @@ export class Courier {
     this.onFree();
   }
 
-  /** Lets go of everything: another message has brought it, or it is not wanted any more. */
+  /** Drops all messages, which were sent in another way or are no longer needed. */
   abandon() {
     this.cancel();
     this.waiting.clear();

@@ -1,8 +1,8 @@
-"""The server's end of courier.js: messages from a component, each with a number to be answered.
+"""The server side of courier.js: numbered messages from a component, which must be answered.
 
-A message is a mapping with a ``number``, counted up by the browser. The number of the last one read
-goes back with the component's data as ``answered``; until then the browser sends nothing more, and
-what is not answered it sends again. A visitor can send anything.
+A message is a mapping with a ``number``, counted up by the browser. The number of the last message
+read is sent back with the component's data as ``answered``. Until then the browser sends no other
+message, and retries an unanswered one. A browser can send anything.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ import streamlit as st
 
 
 def take(key: str, event: str) -> Mapping[str, Any] | None:
-    """The message that the component of this key has sent; notes its number as read.
+    """The last message of the component with this key; stores its number as answered.
 
-    To be called in the event's callback. None where it is no mapping, or the component is gone.
+    Call it in the event's callback. None if it is not a mapping, or the component was removed.
     """
     sent = st.session_state.get(key)
     message = sent.get(event) if sent else None
@@ -27,7 +27,7 @@ def take(key: str, event: str) -> Mapping[str, Any] | None:
 
 
 def answered(key: str) -> int:
-    """The number of the last message that was read; 0 for none."""
+    """The number of the last message read, or 0."""
     return st.session_state.get(_answered(key), 0)
 
 

@@ -1,7 +1,6 @@
-// A table of numbers, each of which can be dragged sideways, typed over in an input in its cell, nudged by
-// keys and put back. A change is shown at once; its courier sends it. While a number is dragged, what is in
-// sight is updated live (see live_updates.js), and the page runs when it is released. Cells are made once
-// for a shape.
+// A table of numbers. Each can be dragged sideways, typed over in an input in its cell, nudged by keys and
+// reset. A change is shown at once and sent by the courier. During a drag, the parts in sight are updated
+// live (see live_updates.js); the page runs at the release. Cells are created once per shape.
 
 import { page, setPending, setting, settle } from "./address.js";
 import { Courier } from "./courier.js";
@@ -20,7 +19,7 @@ const CLICK_WITHIN_PX = 4; // within which a press is a click
  * @property {string} label
  * @property {number[][]} values
  * @property {string} of the matrix
- * @property {string} template how the address writes a number; "" for not at all
+ * @property {string} template of a number in the address; "" if it has none
  * @property {string[]} changed "row column" of each number that is marked
  * @property {number} answered
  * @property {Reader | null} live of a page with live updates
@@ -55,14 +54,14 @@ class Grid {
     this.root = element("div", "grid");
     const frame = element("div", "frame");
     this.table = element("table");
-    this.alert = element("p", "said");
+    this.alert = element("p", "alert");
     this.hint = element("p", "hint");
-    this.status = element("output", "told");
+    this.status = element("output", "status");
     this.field = element("input");
     set(this.table, { role: "grid", "aria-describedby": "hint" });
-    set(this.alert, { id: "said", role: "alert" });
+    set(this.alert, { id: "alert", role: "alert" });
     set(this.hint, { id: "hint" });
-    // not inputmode=decimal: an iPhone's keys have no minus then
+    // not inputmode=decimal, because an iPhone's decimal keypad has no minus
     set(this.field, {
       enterkeyhint: "done",
       autocomplete: "off",
@@ -180,8 +179,8 @@ class Grid {
   }
 
   /**
-   * What the visitor made of a cell and the server has not shown yet: a number, null to put back the
-   * first one, undefined for nothing.
+   * The user's change of a cell that the server has not shown yet: a number, null for a reset, undefined
+   * for no change.
    * @param {number} index
    */
   own(index) {
@@ -208,7 +207,7 @@ class Grid {
 
   /**
    * @param {number} index
-   * @param {number | null} value null to put the first one back
+   * @param {number | null} value null for a reset
    */
   change(index, value) {
     const { of, live } = /** @type {GridData} */ (this.data);
@@ -226,7 +225,7 @@ class Grid {
   }
 
   /**
-   * All edits with this one, as the address has them.
+   * The edits of the address with this one, as text.
    * @param {Change} change
    */
   edits({ row, column, value }) {
@@ -294,11 +293,11 @@ class Grid {
     const index = this.indexOf(event.target);
     if (index === undefined || !this.act(index, event)) return;
     event.preventDefault();
-    event.stopPropagation(); // the page has shortcuts of its own
+    event.stopPropagation(); // the page has its own shortcuts
   }
 
   /**
-   * Does what a key does on a cell; returns whether it does anything.
+   * Handles a key on a cell; returns whether the key has a function.
    * @param {number} index
    * @param {KeyboardEvent} event
    */
@@ -369,7 +368,7 @@ class Grid {
 
   close() {
     if (!this.typing) return;
-    this.typing = null; // before the input goes: it loses the focus
+    this.typing = null; // before the input is removed, which blurs it
     this.field.remove();
   }
 
@@ -390,7 +389,7 @@ class Grid {
     }
   }
 
-  /** Takes the number that was typed, or shows why it is none; returns whether it is one. */
+  /** Applies the typed number, or shows why the text is not a number; returns whether it is one. */
   take() {
     if (!this.typing) return false;
     const { index, before } = this.typing;
@@ -420,7 +419,7 @@ class Grid {
     this.at = index;
   }
 
-  /** Takes what is typed or dragged. */
+  /** Commits the typed or dragged number. */
   collect() {
     if (this.typing) {
       this.take();
@@ -433,7 +432,7 @@ class Grid {
     return this.courier.isIdle;
   }
 
-  /** Forgets all changes: they have reached the server otherwise. */
+  /** Drops all changes, which were sent to the server in another way. */
   abandon() {
     clearTimeout(this.settling);
     this.updates.detach();

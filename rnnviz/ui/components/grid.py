@@ -1,4 +1,4 @@
-"""A grid of numbers that are dragged or typed over, sent one message at a time."""
+"""A grid of numbers that can be dragged or typed over; changes come one message at a time."""
 
 import math
 from collections.abc import Callable, Collection
@@ -24,10 +24,11 @@ Changed = Callable[[str, int, int, float | None], None]
 
 
 class Numbers(NamedTuple):
-    """What a grid shows.
+    """The content of a grid.
 
-    values: (rows, columns), finite. of: the matrix that they are. changed: the places marked.
-    template: how an address writes one of them, with {row}, {column} and {value}; "" for none.
+    values: (rows, columns), finite. of: the name of the matrix. changed: the marked entries.
+    template: the format of an entry in the address, with {row}, {column} and {value}; "" if it is
+    not in the address.
     """
 
     values: NDArray[np.float64]
@@ -53,12 +54,11 @@ def input_grid(
     live: Live | None = None,
     dark: bool = False,
 ) -> None:
-    """Draws the numbers on signed colours; each can be dragged, typed over and put back.
+    """Draws the numbers on signed colours; each can be dragged, typed over and reset.
 
-    on_change: called before the script runs with ``of`` as it was when the number was changed, row,
-    column and the new number, or None to put the first one back; a visitor can send any ``of``.
-    live: the page whose figures in sight are updated while a number is dragged; the script runs
-    once it is released.
+    on_change: called before the script runs, with the ``of`` of the changed grid, row, column and
+    the new number, or None for a reset; a browser can send any ``of``.
+    live: the page whose figures in sight are updated during a drag; the script runs at the release.
     """
     colours = palette(dark=dark)
     header = {
@@ -105,7 +105,7 @@ def _is_place(came: Any, count: int) -> TypeGuard[int]:
 def _is_finite(came: Any) -> bool:
     try:
         return type(came) in (int, float) and math.isfinite(came)
-    except OverflowError:  # a whole number beyond every float
+    except OverflowError:  # an integer beyond the float range
         return False
 
 

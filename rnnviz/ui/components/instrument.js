@@ -1,6 +1,6 @@
-// The instrument on a Streamlit page: its parts in the places that Streamlit gives them, and its
-// position kept equal to the server's. Its courier sends the position once it rests; the server may
-// have another one meanwhile: what it changes wins.
+// The instrument on a Streamlit page: attaches its parts to the elements that Streamlit provides, and
+// synchronises its position with the server. The courier sends the position after a debounce. If the
+// server changes the position too, the server's change wins.
 
 import { Instrument } from "../../instrument/static/instrument.js";
 import { page, setPending, settle } from "./address.js";
@@ -11,7 +11,7 @@ import { Courier } from "./courier.js";
 /** @import { ComponentArguments } from "./types.d.ts" */
 /**
  * @typedef {Position & { part: PartName, answered: number, first: Position }} PositionData from
- *   Python; first: what the address leaves out
+ *   Python; first: the defaults, which the address leaves out
  */
 
 const FIELDS = /** @type {const} */ (["t", "unit", "gate", "speed"]);
@@ -28,16 +28,16 @@ class InstrumentOnPage {
     this.instrument.player.barPlace.classList.add("st-key-t");
     this.instrument.player.speedPlace.classList.add("st-key-speed");
     /** @type {Partial<Position>} */
-    this.agreed = {}; // with the server: what it was sent, or has sent
+    this.agreed = {}; // the last position sent to or received from the server
     /** @type {Partial<Position>} */
-    this.shown = {}; // by the server's cards
+    this.shown = {}; // the position that the server's cards show
     /** @type {Position | undefined} */
     this.first = undefined;
-    this.mustSend = false; // whether what is pending was not sent before the page went
+    this.mustSend = false; // whether the page was left before the pending position was sent
     /** @type {Uint8Array | undefined} the payload of the text */
     this.bytes = undefined;
     /** @type {Map<HTMLElement, PartName>} */
-    this.places = new Map(); // that Streamlit gave, and the part that each is for
+    this.places = new Map(); // Streamlit's elements, and the part for each
     /** @type {((message: object) => void) | undefined} */
     this.trigger = undefined;
     /** @type {Courier<Position>} */
@@ -61,7 +61,7 @@ class InstrumentOnPage {
     page.senders.add(this);
   }
 
-  // Where a part moves on the page, Streamlit may fill its old place once more before it goes.
+  // When a part moves on the page, Streamlit may update its old element once more before removing it.
   moveParts() {
     for (const [place, part] of this.places) {
       const roots = this.instrument.roots(part);
@@ -79,7 +79,7 @@ class InstrumentOnPage {
     if (!this.instrument.strip.root.isConnected) this.detach();
   }
 
-  // The page was left: the instrument stays as it is, for when the reader comes back.
+  // The page was left; the instrument keeps its state for a return.
   detach() {
     this.instrument.detach();
     this.mustSend = !this.courier.isIdle; // once the server has run the page anew
@@ -98,8 +98,8 @@ class InstrumentOnPage {
   }
 
   /**
-   * Takes the server's position: what differs from the one agreed on was changed there; the rest is
-   * the reader's.
+   * Takes over the fields in which the server's position differs from the agreed one, which the server
+   * has changed; the other fields stay.
    *
    * @param {PositionData} data
    */
@@ -121,7 +121,7 @@ class InstrumentOnPage {
     }
     this.mustSend = false;
     this.instrument.setPosition(changes);
-    this.courier.answer(data.answered); // last, as it sends what waits, which is agreed on then
+    this.courier.answer(data.answered); // last, because it may send a message and so change `agreed`
     this.settle();
     this.instrument.show();
   }
@@ -135,7 +135,7 @@ class InstrumentOnPage {
     else this.keepPending();
   }
 
-  // The address has the position at once, the server once it rests.
+  // Writes the position to the address at once, and debounces the message to the server.
   keepPending() {
     if (!this.instrument.listening) return;
     for (const field of FIELDS) {
@@ -172,13 +172,13 @@ class InstrumentOnPage {
     return this.courier.isIdle;
   }
 
-  // Drops what was not answered: it has reached the server otherwise.
+  // Drops unanswered messages, which were sent to the server in another way.
   abandon() {
     this.instrument.playing = false;
     this.courier.abandon();
   }
 
-  // What the server has is not pending any more.
+  // Clears the pending fields that the server has.
   settle() {
     if (!this.courier.isIdle) return;
     for (const field of FIELDS)
@@ -188,9 +188,9 @@ class InstrumentOnPage {
 
 /** @type {InstrumentOnPage | undefined} */
 let onPage;
-/** @type {WeakMap<HTMLElement, Uint8Array>} by place, what came there last */
+/** @type {WeakMap<HTMLElement, Uint8Array>} by element, its last payload */
 const messages = new WeakMap();
-/** @type {WeakMap<HTMLElement, (message: object) => void>} by place, what sends to the server */
+/** @type {WeakMap<HTMLElement, (message: object) => void>} by element, its trigger function */
 const triggers = new WeakMap();
 
 /** @param {ComponentArguments<Uint8Array | PositionData>} component */
@@ -212,7 +212,7 @@ export default function (component) {
 }
 
 /**
- * Takes a payload where it differs from what the place had.
+ * Takes a payload if it differs from the element's last one.
  *
  * @param {InstrumentOnPage} onPage
  * @param {Uint8Array} bytes
@@ -246,7 +246,7 @@ function assign(position, field, value) {
 }
 
 /**
- * Whether a payload brings several networks' cells, and not an input.
+ * Whether a payload has the cells of several networks, rather than an input.
  *
  * @param {Uint8Array} bytes
  */
@@ -255,7 +255,7 @@ function isOfCells(bytes) {
 }
 
 /**
- * Whether two payloads are the same: the first line holds a digest of all that comes after it.
+ * Whether two payloads are equal, by their first lines, which contain a digest of the rest.
  *
  * @param {Uint8Array | undefined} a
  * @param {Uint8Array} b

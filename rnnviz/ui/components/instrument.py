@@ -1,10 +1,9 @@
-"""The live instrument: the text, a player, the cell as a drawing, and every unit at every step.
+"""The live instrument: the text, a player, the drawing of the cell, and heatmaps of all units.
 
-The browser holds the whole trace and steps without the server. The one component is placed up to
-four times on a page, among Streamlit's own elements: ``show_text`` brings the trace,
-``input_position`` the drawing, ``show_rows`` the heatmaps of the gates and those of the states.
-A page without them has ``show_strip`` and ``input_step``: the input, the player, and the cursor in
-every figure over time.
+The browser has the whole trace and steps without the server. The component is placed up to four
+times on a page, among Streamlit's own elements: ``show_text`` sends the trace, ``input_position``
+shows the drawing, and ``show_rows`` the heatmaps of the gates or of the states. Other pages have
+``show_strip`` and ``input_step``: the input, the player, and the cursor in every figure over time.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components import courier
 
-# Not in a shadow: it lights gates and draws cursors wherever they are on the page.
+# Not in a shadow root, because it highlights gates and draws cursors anywhere on the page.
 _instrument = component(
     "rnnviz_instrument",
     css=STYLES,
@@ -36,7 +35,7 @@ _instrument = component(
 
 
 class Position(NamedTuple):
-    """What is selected. t: the step, from 1; speed: steps per second."""
+    """The selection. t: the step, from 1; speed: steps per second."""
 
     t: int
     unit: int
@@ -54,9 +53,9 @@ def show_text(
     dark: bool,
     key: str,
 ) -> None:
-    """The text as a strip to click and the player; brings the trace for all the other parts.
+    """Shows the text as a clickable strip, and the player; sends the trace for all other parts.
 
-    record: of the text, one layer read. units: the rows of the heatmaps, downwards.
+    record: a trace of the text, of one layer. units: the rows of the heatmaps, from the top.
     """
     message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
     _instrument(key=key, data=message)
@@ -70,10 +69,10 @@ def input_position(
     on_change: Callable[[Position], None],
     key: str,
 ) -> None:
-    """The cell as a drawing; calls ``on_change`` when the position has changed and rests.
+    """Shows the drawing of the cell; calls ``on_change`` with a changed position, debounced.
 
-    first: what the address leaves out. A visitor can send anything: ``on_change`` is given only
-    what this record has.
+    first: the defaults, which the address leaves out. A browser can send anything, but
+    ``on_change`` gets only positions of this record.
     """
     data = {"part": "drawing", **now._asdict(), "first": first._asdict()}
     _instrument(
@@ -84,7 +83,7 @@ def input_position(
 
 
 def show_rows(kind: Kind, *, key: str) -> None:
-    """The heatmaps of the gates, or of the states, with what each holds at the step now."""
+    """Shows the heatmaps of the gates or of the states, with their values at the current step."""
     _instrument(key=key, data={"part": kind})
 
 
@@ -100,11 +99,11 @@ def show_strip(
     dark: bool,
     key: str,
 ) -> None:
-    """An input of no network in particular: a strip coloured by values, (time,), and the player.
+    """Shows an input without a network: a strip coloured by values, (time,), and the player.
 
-    characters: what is read at each step; none: the numbers themselves are, and stand as colours
-    alone. unknown: steps whose character no network knows. note: what the colours say. signed,
-    most: their range.
+    characters: the character read at each step; empty if the input is the numbers, which are shown
+    as colours. unknown: steps whose character is in no vocabulary. note: what the colours mean.
+    signed, most: their range.
     """
     message = pack_signal(
         values,
@@ -128,10 +127,10 @@ def input_step(
     on_change: Callable[[int, int], None],
     key: str,
 ) -> None:
-    """Where the player of ``show_strip`` is; calls ``on_change`` with t and speed when it rests.
+    """The step of ``show_strip``'s player; calls ``on_change`` with t and speed, debounced.
 
-    first: the t and speed that the address leaves out. A visitor can send anything: ``on_change``
-    is given only what the input has.
+    first: the defaults of t and speed, which the address leaves out. A browser can send anything,
+    but ``on_change`` gets only steps of this input.
     """
 
     def take() -> None:
@@ -152,17 +151,17 @@ def show_cells(
     dark: bool,
     key: str,
 ) -> None:
-    """Each network's cell as a drawing, forward, of the unit whose hidden state varies most.
+    """Shows each network's forward cell, for the unit whose hidden state varies most.
 
-    records: by the name that stands above, all of one input. characters: what is read at each step.
-    layer: counted from 0; a network's last where it has fewer.
+    records: by the drawing's title, all of one input. characters: the character read at each step.
+    layer: counted from 0; networks with fewer layers show their last.
     """
     message = pack_cells(records, characters=characters, layer=layer, words=words, dark=dark)
     _instrument(key=key, data=message)
 
 
 def read_position(message: Any, now: Position, record: Trace) -> Position:
-    """The position in a message; what in it this record does not have stays as it was.
+    """The position in a message; fields that are invalid for this record keep their value.
 
     >>> rnn = rnnviz.trace(torch.nn.RNN(1, 2), torch.ones(5, 1))
     >>> message = {"t": 0, "unit": True, "gate": [], "speed": 9}
@@ -182,7 +181,7 @@ def read_position(message: Any, now: Position, record: Trace) -> Position:
 
 
 def read_step(message: Any, t: int, speed: int, steps: int) -> tuple[int, int]:
-    """Step and speed of a message; what is none of this input's stays as it was.
+    """Step and speed of a message; invalid ones keep their value.
 
     >>> read_step({"t": 9, "speed": 2}, 3, 4, 8), read_step(None, 3, 4, 8)
     ((3, 2), (3, 4))

@@ -1,16 +1,16 @@
-// Before the page is left by a link or the browser's Back and Forward, the server gets every pending
-// value, and with the same message what Streamlit's own widgets hold.
+// Before the page is left by a link or the browser's Back and Forward, the server gets every pending value,
+// in a message that also carries the values of Streamlit's own widgets.
 //
-// Streamlit runs another page at once and drops what it has not begun to handle. So the way out is held
-// up until the server has answered: for one message, which interrupts a run of the page. Reload and close
-// need nothing: the address has all.
+// On navigation Streamlit runs the other page at once and drops the messages that it has not begun to
+// handle. So navigation is delayed until the server has answered one message, which interrupts a run of the
+// page. Reloading and closing need nothing, because the address has all values.
 
 import { page, settle, writeAddress } from "./address.js";
 import { Courier } from "./courier.js";
 import { isAway } from "./server.js";
 
-const LEAVE_AFTER_MS = 10000; // at the latest
-const TOUCHED_WITHIN_MS = 1000; // a change by one of Streamlit's widgets may still be on its way
+const LEAVE_AFTER_MS = 10000; // the longest delay
+const TOUCHED_WITHIN_MS = 1000; // in which a change of one of Streamlit's widgets may be in flight
 const LINKS = "a[href], [data-testid=stLogoLink]";
 
 export class Exit {
@@ -35,7 +35,7 @@ export class Exit {
       const write = history[name];
       history[name] = function (...args) {
         write.apply(this, args);
-        writeAddress(); // what Streamlit writes lacks what is pending
+        writeAddress(); // Streamlit's address lacks the pending values
       };
     }
   }
@@ -58,11 +58,11 @@ export class Exit {
   /** @param {PopStateEvent} event */
   popped(event) {
     if (this.isReleased) return;
-    page.leaving = true; // the address is the other one already
+    page.leaving = true; // the address is already that of the other page
     if (!this.hold(event, () => this.navigate())) page.leaving = false;
   }
 
-  /** Has the page run from its address. */
+  /** Makes Streamlit run the page of the address. */
   navigate() {
     const before = this.isReleased;
     this.isReleased = true;
@@ -71,7 +71,7 @@ export class Exit {
   }
 
   /**
-   * Delivers what is pending before going on; returns whether anything may be.
+   * Delays a navigation until pending values are delivered; returns false if there can be none.
    * @param {Event} event
    * @param {() => void} goOn
    */
@@ -87,7 +87,7 @@ export class Exit {
     this.goOn = goOn;
     if (!isFirst) return true;
     this.silence();
-    // after what Streamlit itself sends at the end of this task
+    // after Streamlit's own messages at the end of this task
     setTimeout(() => this.courier.post(Object.fromEntries(page.pending)));
     this.late = setTimeout(() => this.release(), LEAVE_AFTER_MS);
     return true;

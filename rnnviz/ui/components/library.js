@@ -1,4 +1,4 @@
-// Plotly, from where Streamlit has it.
+// Loads Plotly from Streamlit's scripts.
 
 import { served } from "./server.js";
 
@@ -17,9 +17,9 @@ export function loaded() {
 }
 
 /**
- * Plotly as on the page, or imported from Streamlit's scripts.
+ * Plotly from the page, or imported from Streamlit's scripts.
  *
- * @param {string} chunk the script with it; none: Streamlit has no such script
+ * @param {string} chunk the name of the script; "" if Streamlit has none
  * @returns {Plotly | Promise<Plotly | undefined> | undefined}
  */
 export function library(chunk) {

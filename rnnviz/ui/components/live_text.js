@@ -1,4 +1,4 @@
-// A piece of HTML from Python, which live updates replace until the page has been run.
+// HTML from Python, which live updates replace until the page has run.
 
 const instances = new WeakMap();
 const EVENTS = ["rnnviz-live", "rnnviz-settled"];
@@ -45,7 +45,7 @@ class LiveText {
     this.show();
   }
 
-  /** @param {Record<string, string> | null} detail JSON by key, "" for what cannot be had */
+  /** @param {Record<string, string> | null} detail JSON by key, "" for an unavailable part */
   receive(detail) {
     const json = detail?.[this.key];
     if (detail && !json) return;

@@ -1,4 +1,4 @@
-"""A piece of HTML with live updates."""
+"""HTML with live updates."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from streamlit.components.v2 import component
 
 from rnnviz.instrument.modules import join_modules
 
-# Not in a shadow: the page's own styles are to hold.
+# Not in a shadow root, so that the page's styles apply.
 _text = component(
     "rnnviz_live_text",
     js=join_modules(Path(__file__).with_name("live_text.js")),
@@ -15,5 +15,5 @@ _text = component(
 
 
 def show_words(html: str, *, key: str) -> None:
-    """Shows HTML that is the caller's own: whatever came from a visitor is escaped in it."""
+    """Shows HTML; the caller must have escaped everything in it that a visitor has entered."""
     _text(key=key, data={"key": key, "html": html})

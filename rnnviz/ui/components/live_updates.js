@@ -1,23 +1,23 @@
-// Live updates: while a value is dragged, figures and texts that depend on it are asked for over a
-// WebSocket of their own, beside Streamlit and the page's script: those in sight at once, the others when
-// the value has not changed for a while. One question is in flight at most; the next is for the newest
-// value, and is asked before the last answer is drawn.
+// Live updates: while a value is dragged, the figures and texts that depend on it are requested over a
+// separate WebSocket, without a run of the page's script. Those in sight are requested at once, the others
+// when the value has not changed for a while. At most one request is in flight; the next one is for the
+// newest value, and is sent before the last answer is drawn.
 
 import { address, page, setPending } from "./address.js";
 import { REST_MS } from "./courier.js";
 import { isAway, runs, served } from "./server.js";
 
-const SLOW_MS = 50; // from which on the first figure is updated more often than the others
-const SHARE = 4; // how much longer than all of them take it then is alone
-const FAST_MS = 250; // between two changes of a value that changes fast
-const OUT_OF_SIGHT_MS = 1000; // until what is out of sight is updated
-const LOOK_FOR_END_MS = 50; // between looks for the end of a run
-export const SETTLED_MS = 400; // after the end of a run, in which its figures reach their places
+const SLOW_MS = 50; // time for all parts in sight, above which the first figure is updated more often
+const SHARE = 4; // multiple of that time during which only the first figure is updated
+const FAST_MS = 250; // below this interval between two changes, the value changes fast
+const OUT_OF_SIGHT_MS = 1000; // delay until the parts out of sight are updated
+const LOOK_FOR_END_MS = 50; // polling interval for the end of a run
+export const SETTLED_MS = 400; // time after the end of a run until its figures are on the page
 
 /** @typedef {{page: string, language: string, dark: boolean}} Reader whose page it is, as Python gave it */
 
 /**
- * The keys of everything that can be updated and, unless all is true, is in sight.
+ * The keys of all parts that can be updated; only of those in sight, unless all is true.
  * @param {boolean} [all]
  */
 function liveKeys(all) {
@@ -39,21 +39,21 @@ export class LiveUpdates {
   /** @param {() => void} onMissing called when something cannot be updated, so that the page has to run */
   constructor(onMissing) {
     this.onMissing = onMissing;
-    this.tookMs = 0; // all that is in sight, last
+    this.tookMs = 0; // the last time for all parts in sight
     this.cameAt = -Infinity;
     this.changedAt = -Infinity;
     this.isComplete = false;
     this.isAsking = false;
     this.isFilling = false;
     this.isMissing = false;
-    /** @type {number | undefined} the changes of the last value asked for; none once the page takes over */
+    /** @type {number | undefined} `changes` of the last request; undefined once the page runs for it */
     this.version = undefined;
     this.onScroll = () => this.fillAfter(REST_MS);
     addEventListener("scroll", this.onScroll, { capture: true, passive: true });
   }
 
   /**
-   * A setting has another value.
+   * Called when a setting has a new value.
    * @param {string} name
    * @param {string} value
    * @param {Reader} reader
@@ -68,7 +68,7 @@ export class LiveUpdates {
   }
 
   /**
-   * Asks for everything: the settings are others now.
+   * Requests all parts in sight for the new settings.
    * @param {Reader} reader
    */
   renew(reader) {
@@ -81,8 +81,8 @@ export class LiveUpdates {
   }
 
   /**
-   * The page is run for another setting: what is shown lacks that one. By the end of the run the address
-   * has it.
+   * Requests everything again after the end of a run for another setting, which the parts do not show yet.
+   * The address has that setting by then.
    * @param {Reader} reader
    */
   renewAfterRun(reader) {
@@ -93,7 +93,7 @@ export class LiveUpdates {
     );
   }
 
-  /** The page will run: nothing is left to ask for. */
+  /** Cancels further requests, because the page will run. */
   detach() {
     clearTimeout(this.timer);
     clearTimeout(this.ending);
@@ -104,7 +104,7 @@ export class LiveUpdates {
   async ask() {
     this.isAsking = true;
     clearTimeout(this.timer);
-    let showLast = () => {}; // shows the last answer, while the server is at work on the next
+    let showLast = () => {}; // shows the last answer, while the server computes the next
     while (this.isDue) {
       this.isDue = false;
       const begun = performance.now();
@@ -126,7 +126,7 @@ export class LiveUpdates {
   }
 
   /**
-   * Later on, asks for what was left out while the value changed fast, then for what is out of sight.
+   * After a delay, requests the parts skipped while the value changed fast, then those out of sight.
    * @param {number} delayMs
    */
   fillAfter(delayMs) {
@@ -147,7 +147,7 @@ export class LiveUpdates {
     }, delayMs);
   }
 
-  /** Whether something in sight is still on its way. */
+  /** Whether an update of something in sight is outstanding. */
   get isBusy() {
     return this.isAsking || this.isFilling;
   }
@@ -157,7 +157,7 @@ export class LiveUpdates {
   }
 
   /**
-   * Forwards parts to the page as they come, except for the last ones: resolves to what does that.
+   * Forwards parts to the page as they arrive, except the last message; resolves to a function for that.
    * @param {string[]} seen
    * @returns {Promise<() => void>}
    */
@@ -180,7 +180,7 @@ export class LiveUpdates {
       window.dispatchEvent(new CustomEvent("rnnviz-live", { detail }));
     };
     return new Promise((resolve) => {
-      // a server that is away, or that fails: the page says so when it runs
+      // if the server is away or fails, the page shows the error when it runs
       const onEnd = () => {
         this.isMissing ||= left > 0;
         resolve(() => {});
@@ -204,13 +204,13 @@ export class LiveUpdates {
   }
 }
 
-// One connection for all that asks. Answers come in the order of the questions, each in messages of
-// whole lines, the last of them one that is empty.
+// One connection for all LiveUpdates. Answers come in the order of the questions, each as messages of
+// whole lines, the last of which is empty.
 const END = "\n";
 
 class Channel {
   constructor() {
-    /** @type {((text: string) => void)[]} who gets the answers to come, in their order */
+    /** @type {((text: string) => void)[]} the listeners of the outstanding answers, in order */
     this.listeners = [];
     this.socket = new WebSocket(new URL("rnnviz/follow", served()).href.replace("http", "ws"));
     this.opened = new Promise((open) => this.socket.addEventListener("open", open));
@@ -226,7 +226,7 @@ class Channel {
 
   /**
    * @param {string} question
-   * @param {(text: string) => void} listener called with each message, and with END where no more comes
+   * @param {(text: string) => void} listener called with each message, and with END after the last
    */
   ask(question, listener) {
     this.listeners.push(listener);

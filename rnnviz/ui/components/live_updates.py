@@ -1,6 +1,6 @@
 """Live updates: figures and texts that change while a slider or a weight is dragged.
 
-They are asked for over a WebSocket beside Streamlit's own; the page runs once the value rests.
+They are requested over a separate WebSocket; the page runs once the value has stopped changing.
 """
 
 import json
@@ -17,12 +17,12 @@ from rnnviz.ui.components.chart import written
 
 
 class Live(NamedTuple):
-    """A page with live updates, and how its reader sees it; the address holds the rest.
+    """A page with live updates, its language and theme; the address has its settings.
 
-    run: the number of the page's run. alone: the settings that change nothing on the page but live
-    figures and texts. keep: takes over the setting of this name once all of them have been updated;
-    whether the page need not be run for it. write: the text of a setting's value in the address, ""
-    for its default.
+    run: the number of the page's run. alone: the settings on which only live figures and texts
+    depend. keep: called with a setting's name once all live parts have been updated; stores the
+    setting, and returns whether the page need not run for it. write: the text of a setting's value
+    in the address, "" for its default.
     """
 
     page: str
@@ -34,13 +34,13 @@ class Live(NamedTuple):
     write: Callable[[str, Any], str]
 
     def reader(self) -> dict[str, object]:
-        """What the browser sends with every question."""
+        """The fields that the browser sends with every question."""
         return {"page": self.page, "language": self.language, "dark": self.dark}
 
 
 @st.fragment
 def draw_live(key: str, live: Live, draw: Callable[[], None]) -> None:
-    """Draws an input as a fragment; runs the page where live updates were not all it takes."""
+    """Draws an input as a fragment; reruns the page if live updates were not enough."""
     draw()
     updated = st.session_state.pop(_updated(key), None)
     if updated is not None and not (updated and live.keep(key)):
@@ -48,7 +48,7 @@ def draw_live(key: str, live: Live, draw: Callable[[], None]) -> None:
 
 
 def take_updated(key: str, message: Mapping[str, Any]) -> None:
-    """Notes whether everything in sight was updated live for this message."""
+    """Stores whether everything in sight was updated live for this message."""
     st.session_state[_updated(key)] = message.get("updated") is True
 
 
@@ -57,20 +57,19 @@ def _updated(key: str) -> str:
 
 
 class LiveParts(NamedTuple):
-    """The live parts of a page, each made from settings.
+    """Functions that make the live parts of a page.
 
-    figures: by the key of their charts. texts: HTML by the key of ``show_words``. None stands for
-    what cannot be had that fast.
+    figures: by the key of their charts. texts: HTML by the key of ``show_words``. They return None
+    for a part that is too slow for a live update.
     """
 
     figures: Mapping[str, Callable[[], go.Figure | Drawing | None]]
     texts: Mapping[str, Callable[[], str | None]]
 
     def lines(self, seen: list[str]) -> Iterator[str]:
-        """A line for each part in sight, as soon as it is made: its key, and its content.
+        """One line per part in sight, as soon as it is made: its key and its content as JSON.
 
-        That is a figure's JSON, or a text as JSON; nothing for what cannot be had, the reason of
-        which the page itself shows.
+        The content is empty for a part that is not available; the page itself shows the reason.
         """
         for name in dict.fromkeys(seen):
             made = ""

@@ -1,10 +1,10 @@
-// How the grid writes, reads and colours numbers.
+// Formatting, parsing and colouring of the grid's numbers.
 
 /** @typedef {number[]} Colour red, green and blue, from 0 to 255 */
 /** @typedef {[at: number, colour: Colour]} Stop */
 
 /**
- * What a pixel of dragging is worth: 0.01; for numbers from 10 on a unit of their third digit.
+ * The change per dragged pixel: 0.01, or one unit of the third digit for numbers from 10 on.
  *
  * @param {number} value
  */
@@ -24,7 +24,7 @@ export function rounded(value, size) {
 }
 
 /**
- * At most four digits, fewer (but two) where the text would be longer than seven characters.
+ * The number with four digits, or with three or two if the text would exceed seven characters.
  *
  * @param {number} value
  */
@@ -55,7 +55,7 @@ function scientific(value, digits) {
 }
 
 /**
- * Six digits, for typing over.
+ * The number with six digits, for the input.
  *
  * @param {number} value
  */
@@ -64,7 +64,7 @@ export function written(value) {
 }
 
 /**
- * With minus signs for hyphens.
+ * The text with minus signs instead of hyphens.
  *
  * @param {string} text
  */
@@ -75,7 +75,7 @@ export function signed(text) {
 const NUMBER = /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i;
 
 /**
- * The number that a text is, or null; digits and signs may be of full width, as in Korean.
+ * The number of a text, or null if it is none; also full-width digits and signs, as in Korean input.
  *
  * @param {string} text
  */
@@ -110,7 +110,7 @@ export function between(stops, share) {
 }
 
 /**
- * WCAG 2's contrast ratio, from 1 to 21.
+ * The contrast ratio of WCAG 2, from 1 to 21.
  *
  * @param {...Colour} colours two
  */

@@ -1,12 +1,12 @@
-"""What goes to a component: a line of JSON, and after it bodies of a line each."""
+"""The data of a component: a line of JSON, then bodies of one line each."""
 
 import json
 
 
 def packed(header: object, *bodies: str) -> bytes:
-    r"""The message as bytes, for Streamlit writes anything else as JSON twice, and signs it.
+    r"""The data as bytes, because Streamlit serialises anything else as JSON twice, and signs it.
 
-    bodies: without a line break, but for the last.
+    bodies: without line breaks, except for the last.
 
     >>> packed({"key": "norms"}, "[1]", "[2]")
     b'{"key": "norms"}\n[1]\n[2]'

@@ -1,8 +1,8 @@
-// What all pages have in common: reruns the page after a reconnect, delivers what is pending before the
-// page is left, and notes every run of the page. Plotly is loaded while the first run is under way.
+// The script of every page: reruns the page after a reconnect, delivers pending values before the page is
+// left, and notes every run of the page. It also loads Plotly during the first run.
 //
-// A server that is new knows nothing of this page until it runs it, and Streamlit itself waits for the
-// next change. Run as after a step in the history, the page is run from its address as it now is.
+// After a restart the server has no state of this page, and Streamlit would not run it until the next
+// change. A simulated popstate makes Streamlit run the page from its current address.
 
 import { page, settle, writeAddress } from "./address.js";
 import { Exit } from "./leaving.js";
@@ -33,14 +33,14 @@ export default function (component) {
   });
 }
 
-// When the script has ended and its figures have had the time to reach their places: those of the run
-// before may be of settings that have been changed since.
+// Settles once the script has ended and its figures have had time to reach the page; until then, the
+// figures on the page may be those of older settings.
 function settleWhenDone(hasEnded = false) {
   setTimeout(() => {
     if (runs()) settleWhenDone();
     else if (!hasEnded) settleWhenDone(true);
     else {
-      writeAddress(); // the script may have written it without what is pending
+      writeAddress(); // the script may have overwritten the pending values
       settle();
     }
   }, SETTLED_MS);

@@ -1,4 +1,4 @@
-"""Reruns the page after a reconnect, and takes what is pending before a page is left."""
+"""Reruns the page after a reconnect, and takes over pending values before a page is left."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ _connection = component(
 
 
 def connect(run: int, names: Sequence[str]) -> None:
-    """Draws what the browser needs on every page, and answers a message of ``take_leaving``.
+    """Mounts the component that every page needs, and answers the message of ``take_leaving``.
 
     run: the number of the page's run. names: all settings, in the order of the address.
     """
@@ -29,9 +29,9 @@ def connect(run: int, names: Sequence[str]) -> None:
 
 
 def take_leaving() -> Mapping[str, str] | None:
-    """The pending values by setting, as an address has them, where a page is about to be left.
+    """The pending values by setting, as texts of the address, if the page is about to be left.
 
-    This run is for them alone: the next message asks for the other page.
+    The current run only stores them; the next message requests the other page.
     """
     return st.session_state.pop(LEAVING, None)
 

@@ -1,13 +1,13 @@
-// Writes new numbers into a figure that is drawn already. Plotly.react recomputes everything, 10–20
-// ms a figure; here Plotly recalculates and redraws the traces that changed, and its axes and legend
-// where their texts changed. Any other difference is left to Plotly.react.
+// Updates the numbers of a drawn figure. Plotly.react recomputes everything, in 10–20 ms per figure; here
+// Plotly recalculates and redraws only the traces that changed, and the axes and legend whose texts
+// changed. All other differences are left to Plotly.react.
 //
-// This depends on what Plotly keeps on a figure (calcdata, _fullData, _fullLayout) in versions 3 and
-// 4; a browser test compares every figure of the pages with one that is drawn anew.
+// This depends on internals that Plotly stores on a figure (calcdata, _fullData, _fullLayout) in versions 3
+// and 4; a browser test compares every figure of the pages with a newly drawn one.
 
 /** @import { Calculated, Figure, FullTrace, LayoutAxis, Packed, PackedValues, Plot, Plotly } from "../../instrument/static/plotly.d.ts" */
 /**
- * A figure in parts: what may differ, and all the rest as one text.
+ * A figure split into the parts that may change, and the rest as one text.
  *
  * @typedef {object} Parts
  * @property {Record<string, PackedValues>[]} numbers by trace
@@ -53,7 +53,7 @@ export function apart({ data, layout }) {
       ...Object.fromEntries(AXIS_PARTS.map((name) => [name, typeof parts[name]])),
     };
   }
-  // which numbers there are, and of what shape
+  // the names, dtypes and sizes of the arrays
   const shapes = traces.map(({ numbers }) =>
     Object.entries(numbers).map(([name, array]) => [name, array.dtype, sizeOf(array)]),
   );
@@ -106,7 +106,7 @@ export function alike(a, b) {
 }
 
 /**
- * Brings a drawn figure from one state to the next; whether it could.
+ * Updates a drawn figure from one state to the next; returns whether that was possible.
  *
  * @param {Plotly} Plotly
  * @param {Plot} plot
@@ -140,7 +140,7 @@ function retouched(Plotly, plot, before, now) {
   );
   if (named.length) Plotly.update(plot, { name: named.map((k) => now.names[k]) }, layout, named);
   else if (Object.keys(layout).length) Plotly.relayout(plot, layout);
-  // Plotly itself draws the traces where a range changes
+  // if a range changes, Plotly draws the traces itself
   if (!Object.keys(layout).some((key) => key.endsWith(".range"))) drawTraces(plot);
   return plot._fullLayout.legend?._height === legend; // another height needs other margins
 }
@@ -158,7 +158,7 @@ export function changedNumbers(before, now) {
 }
 
 /**
- * What differs in the axes, as Plotly.relayout takes it.
+ * The differences in the axes, as an argument of Plotly.relayout.
  *
  * @param {Parts} before
  * @param {Parts} now
@@ -173,7 +173,7 @@ export function changedLayout(before, now) {
 }
 
 /**
- * Whether Plotly would have to find the range of an axis by the numbers that changed.
+ * Whether an axis without a given range depends on the changed numbers.
  *
  * @param {FullTrace} trace
  * @param {string[]} changed
@@ -205,8 +205,8 @@ function calculate(plot, k, changed, numbers) {
 }
 
 /**
- * Writes a name whose digits alone differ over the one in the legend, where digits are equally wide
- * (chart.css): Plotly would measure all names anew. Whether it could.
+ * Replaces a name in the legend if only its digits differ; digits have equal widths (chart.css), so the
+ * legend need not be measured again, as Plotly would do. Returns whether that was possible.
  *
  * @param {Plot} plot
  * @param {number} k
@@ -226,7 +226,7 @@ function renamed(plot, k, name) {
 }
 
 /**
- * Whether a trace is drawn by its own numbers alone, on scales that are given.
+ * Whether the drawing of a trace depends only on its own numbers and on given scales.
  *
  * @param {FullTrace} trace
  */
@@ -247,7 +247,7 @@ function axisName(id) {
 }
 
 /**
- * An array as Plotly has it: typed, or an array of typed rows.
+ * An array as Plotly stores it: typed, or an array of typed rows.
  *
  * @param {PackedValues} array
  */

@@ -1,17 +1,17 @@
-// A range input over the numbers of its notches. Its courier sends the values: while it is dragged, and
-// the last one once it is released.
+// A range input over the indices of its notches. Its courier sends the values during a drag, and the last
+// one after the release.
 //
-// A slider of a page with live updates (see live_updates.js) has the figures updated meanwhile, and sends
-// its value once that has not changed for a moment, with whether everything in sight has been updated: then
-// the page need not run. Where nothing else of the page depends on it, its value can wait for longer, for
-// the address has it already: many visitors who keep dragging cost half of it then.
+// On a page with live updates (see live_updates.js), the figures are updated during the drag. The slider
+// debounces its value and sends it together with whether everything in sight was updated, in which case
+// the page need not run. If nothing else on the page depends on the value, it is sent later still, because
+// the address has it already: this halves the load of many visitors who keep dragging.
 
 import { page, settle, writeAddress } from "./address.js";
 import { Courier, REST_MS, RUN_PATIENCE_MS } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
 
 const instances = new WeakMap();
-const SEND_ALONE_AFTER_MS = 1500; // that a value waits which the page need not run for
+const SEND_ALONE_AFTER_MS = 1500; // further delay of a value for which the page need not run
 
 /** @import { Reader } from "./live_updates.js" */
 
@@ -21,11 +21,11 @@ const SEND_ALONE_AFTER_MS = 1500; // that a value waits which the page need not 
  * @property {string} label
  * @property {string} help
  * @property {string} texts a line per notch
- * @property {string} [values] the same in the address
+ * @property {string} [values] their texts in the address
  * @property {Reader} [live] of a page with live updates
- * @property {boolean} [alone] whether the page need not run once they are all there
+ * @property {boolean} [alone] whether the page need not run once all live updates are shown
  * @property {number} [run] of the page
- * @property {number} at the notch, or a place between two
+ * @property {number} at the index of the notch, or a fraction between two
  * @property {string} text
  * @property {number} answered
  */
@@ -67,11 +67,11 @@ class Slider {
     /** @type {string[]} */
     this.values = [];
     /** @type {number | undefined} */
-    this.at = undefined; // the notch, or a place between two
-    this.mustSend = false; // whether the last value is still to be posted
+    this.at = undefined; // the index of the notch, or a fraction between two
+    this.mustSend = false; // whether the last value has not been posted yet
     /** @type {(message: object) => void} */
     this.trigger = () => {};
-    /** @type {Set<string>} what holds the thumb: the pointer, keys */
+    /** @type {Set<string>} the pointer and the keys that are pressed on the slider */
     this.activePointers = new Set();
     /** @type {Courier<number>} */
     this.courier = new Courier({
@@ -82,7 +82,7 @@ class Slider {
     });
     this.updates = new LiveUpdates(() => this.setMustSend());
     page.senders.add(this);
-    // whatever is done elsewhere on the page may need this value
+    // an action elsewhere on the page may depend on this value
     this.onElsewhere = (/** @type {Event} */ event) =>
       event.composedPath().includes(this.root) || this.collect();
     this.listen();
@@ -127,7 +127,7 @@ class Slider {
   }
 
   /**
-   * A slider that was here before could not send this value: the server was away.
+   * Takes over the pending value of an earlier slider of this key, sent in vain while the server was away.
    * @param {string} key
    */
   takePending(key) {
@@ -138,18 +138,18 @@ class Slider {
     this.collect();
   }
 
-  /** Whether nothing of this slider is on its way to the server. */
+  /** Whether the server has this slider's last value. */
   get isIdle() {
     return !this.mustSend && this.courier.isIdle;
   }
 
-  /** Whether the page has been run with the last value. */
+  /** Notes whether the page has run with the last value. */
   noteRun() {
     if (this.data && this.isIdle && this.ranWith === this.courier.number)
       page.unrun.delete(this.data.key);
   }
 
-  /** Shows the server's value, unless the visitor's own is newer. */
+  /** Shows the server's value, unless the user's is newer. */
   takeFromServer() {
     if (!this.data || (this.activePointers.size && this.at !== undefined)) return;
     if (!this.isIdle || this.courier.inFlight) return;
@@ -164,7 +164,7 @@ class Slider {
     this.input.step = isNotch ? "1" : "any"; // only a value from the server is between two notches
     if (this.input.valueAsNumber !== this.at) this.input.valueAsNumber = this.at;
     const last = this.texts.length - 1;
-    // where the middle of the thumb is: it stays within the track
+    // the middle of the thumb, which stays within the track
     const share = last > 0 ? this.at / last : 0;
     this.input.style.setProperty(
       "--fill",
@@ -182,7 +182,7 @@ class Slider {
     this.mustSend = true;
     clearTimeout(this.settling);
     const { key, live } = this.data;
-    // first, while nothing on the page is to be laid out anew
+    // first, before changes to the page would force a layout
     if (live) this.updates.change(key, this.values[at], live);
     else this.collect();
     this.show();
@@ -196,7 +196,7 @@ class Slider {
     this.courier.post(this.at);
   }
 
-  /** Forgets it: it has reached the server otherwise. */
+  /** Drops the last value, which was sent to the server in another way. */
   abandon() {
     this.mustSend = false;
     clearTimeout(this.settling);
@@ -209,7 +209,7 @@ class Slider {
     this.sendAfterRest();
   }
 
-  /** @param {number} patienceMs that live updates may still take before the page is to run */
+  /** @param {number} patienceMs time left for live updates before the page must run */
   sendAfterRest(patienceMs = RUN_PATIENCE_MS) {
     this.courier.cancel();
     if (!this.mustSend || this.activePointers.size) return;
@@ -282,7 +282,7 @@ class Slider {
     const to = keys[event.key];
     if (to === undefined) return;
     event.preventDefault();
-    event.stopPropagation(); // the page has shortcuts of its own
+    event.stopPropagation(); // the page has its own shortcuts
     this.activePointers.add(event.key);
     this.move(Math.max(0, Math.min(last, to)));
   }
@@ -308,7 +308,7 @@ class Slider {
     this.updates.stop();
     if (!this.data) return;
     page.unrun.delete(this.data.key);
-    if (isIdle) settle(this.data.key); // else the next slider of this key takes it
+    if (isIdle) settle(this.data.key); // else the next slider of this key takes the value over
   }
 }
 

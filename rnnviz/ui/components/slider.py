@@ -39,13 +39,13 @@ def input_slider(
 ) -> None:
     """Draws the slider; its value is ``st.session_state[key]``, which Python may set as well.
 
-    It has a notch for each of the options, which ascend and of which the first may be None, or
-    else for low, low + step … high. A value from elsewhere between two notches is shown between
-    them, until the visitor moves the slider.
+    It has one notch per option, in ascending order, the first of which may be None; or else the
+    notches low, low + step … high. A value between two notches, as from the address, is shown
+    between them until the visitor moves the slider.
 
     format: the text of a value. help: a plain text. live: the page whose figures and texts in sight
-    are updated while the slider is dragged, ``key`` being the setting's name; the script runs once
-    the value rests. Without it every value runs the script.
+    are updated during a drag, where ``key`` is the setting's name; the script runs once the value
+    has stopped changing. Without it every value runs the script.
     """
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
@@ -81,7 +81,7 @@ def _draw(
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:
-    """low, low + step, …, and high in any case; whole numbers where all three are.
+    """low, low + step, …, always ending with high; integers if all three are.
 
     >>> tick(0.0, 0.3, 0.1), list(tick(2, 8, 3))
     ([0.0, 0.1, 0.2, 0.3], [2, 5, 8])
@@ -96,13 +96,13 @@ def tick(low: float, high: float, step: float) -> Sequence[float]:
 
 
 def _decimals(number: float) -> int:
-    """How many digits it has behind the point."""
+    """The number of decimals."""
     _, _, after = np.format_float_positional(number, trim="-").partition(".")
     return len(after)
 
 
 def place(value: Any, notches: Sequence[Any]) -> float:
-    """The number of the notch, from 0; with a fraction where the value is between two.
+    """The index of a value's notch, from 0; fractional if the value is between two.
 
     >>> place(None, [None, 1, 2]), place(1.5, [None, 1, 2]), place(9, [None, 1, 2])
     (0, 1.5, 2.0)

@@ -1,4 +1,4 @@
-// What Streamlit gives a component's script, and what the scripts of a page share.
+// The arguments of a component's script, and the types that the scripts of a page share.
 
 // The argument of a component's default export. Data are bytes where Python packs them (packing.py).
 export interface ComponentArguments<Data = Uint8Array> {
@@ -23,7 +23,7 @@ export interface LibraryHeader {
   library: true;
 }
 
-// By key: a new figure or text; empty where there is none for the value now.
+// New figures and texts by key; empty if there is none for the current value.
 export type LiveEvent = CustomEvent<Record<string, string> | null>;
 
 declare global {
