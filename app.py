@@ -53,8 +53,8 @@ else:
             gc.enable()
 
     async def follow(channel: WebSocket) -> None:
-        """The WebSocket of live updates: see rnnviz/ui/live_figures.py."""
-        from rnnviz.ui.live_figures import answer
+        """The WebSocket of live updates: see rnnviz/ui/live_server.py."""
+        from rnnviz.ui.live_server import answer
 
         await answer(channel)
 

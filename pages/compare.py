@@ -6,7 +6,7 @@ from rnnviz.ui.compare.cards import follow_step, show_input, write_view
 from rnnviz.ui.compare.controls import input_comparison
 from rnnviz.ui.compare.sections import input_part
 from rnnviz.ui.frame import input_language, open_page, show_part
-from rnnviz.ui.live import live
+from rnnviz.ui.live_context import live
 
 words = open_page("compare")
 settings = input_comparison(words, live("compare", current(ComparePage), write_view))

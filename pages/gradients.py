@@ -10,7 +10,7 @@ from rnnviz.ui.gradients.norms import show_claim, show_contributions, show_norms
 from rnnviz.ui.gradients.scenes import live_fields, show_scenes, write_view
 from rnnviz.ui.gradients.stability import show_stability
 from rnnviz.ui.gradients.weights import show_weights
-from rnnviz.ui.live import live
+from rnnviz.ui.live_context import live
 
 words = open_page("gradients")
 followed = live("gradients", current(GradientsPage), write_view, live_fields)

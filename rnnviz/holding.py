@@ -76,7 +76,7 @@ def holdable(form: Form) -> tuple[str, ...]:
     return HELD[form.cell]._fields
 
 
-def held_arrays(
+def held_for_kernels(
     held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
 ) -> Held | None:
     """The arrays that the kernels read, (time, batch, unit), NaN where free; None without any.
@@ -85,7 +85,7 @@ def held_arrays(
     shape: of time and batch. widths: the number of units by name.
 
     >>> at = np.array([[[np.nan]], [[0.5]]])
-    >>> held = held_arrays({"hidden_state": at}, Form("gru"), (2, 1), {"reset_gate": 1,
+    >>> held = held_for_kernels({"hidden_state": at}, Form("gru"), (2, 1), {"reset_gate": 1,
     ...                    "update_gate": 1, "hidden_candidate": 1})
     >>> held.hidden_state.ravel(), held.reset_gate.ravel()
     (array([nan, 0.5]), array([nan, nan]))
@@ -97,7 +97,7 @@ def held_arrays(
     return HELD[form.cell](*(np.ascontiguousarray({**held, **free}[name], float) for name in names))
 
 
-def read_holds(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
+def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
     """The values held, by name: (layer, direction, time, unit), NaN where free.
 
     hold: by the name of a gate or state; later holds of a name override earlier ones.
@@ -106,7 +106,7 @@ def read_holds(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
     >>> from torch import nn
     >>> from rnnviz.recurrent import read_module
     >>> network = read_module(nn.LSTM(1, 1))
-    >>> read_holds({"forget_gate": Hold(1.0, start=1)}, network, 3)["forget_gate"].ravel()
+    >>> held_values({"forget_gate": Hold(1.0, start=1)}, network, 3)["forget_gate"].ravel()
     array([nan,  1.,  1.])
     """
     found: dict[str, Array] = {}

@@ -17,7 +17,7 @@ from rnnviz.engine.module_run import Loss
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
 from rnnviz.errors import RnnvizError
-from rnnviz.holding import Holds, read_holds
+from rnnviz.holding import Holds, held_values
 from rnnviz.recurrent import read_module
 from rnnviz.storage import read_stored, write_dataset
 from rnnviz.trace_check import check_record
@@ -319,7 +319,7 @@ def _run(
 ) -> Trace:
     network = read_module(module)
     sequence = read_sequence(network, inputs, state, lengths)
-    held = read_holds(hold or {}, network, len(sequence.x))
+    held = held_values(hold or {}, network, len(sequence.x))
     run = record_run(network, sequence, held, loss, by_module=by_module)
     return Trace(
         form=network.form,
@@ -339,9 +339,10 @@ def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     """The trace that ``Trace.save`` wrote to a .nc or .npz file, equal to the one saved.
 
     No code of a file runs, no link is followed, and names, shapes, types and the checksum are
-    checked; only HDF5 itself may never return from a .nc that was forged to that end. max_bytes: memory that its arrays may take; None for
-    256 MiB and 64 times the file's size. RnnvizError for another ending, a file that is missing,
-    damaged, too large or no trace, or one that a later release wrote in a newer format.
+    checked; only HDF5 itself may never return from a .nc that was forged to that end.
+    max_bytes: memory that its arrays may take; None for 256 MiB and 64 times the file's size.
+    RnnvizError for another ending, a file that is missing, damaged, too large or no trace, or one
+    that a later release wrote in a newer format.
     """
     contents = read_contents(read_stored(path, max_bytes), Path(path).name)
     lengths, output_grad = contents["lengths"], contents["output_grad"]

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.engine.layers import flip_valid_time
+from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.errors import RnnvizError, whole_number
-from rnnviz.holding import Held, held_arrays, holdable
+from rnnviz.holding import Held, held_for_kernels, holdable
 from rnnviz.torch_names import parameter_suffix
 from rnnviz.trace import Trace
 
@@ -156,7 +156,7 @@ class TracePart:
             own = values[self.layer, self.direction_number][:, None]
             rows[name] = self.reorder(np.repeat(own, trace.batch, axis=1))
         widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
-        return held_arrays(rows, trace.form, (trace.steps, trace.batch), widths)
+        return held_for_kernels(rows, trace.form, (trace.steps, trace.batch), widths)
 
     def candidate_recurrence(self) -> Floats:
         """U_n h_{t−1} + b_hn of a reset-after GRU, (time, batch, unit), in order, for ALL."""

@@ -7,10 +7,10 @@ from streamlit.starlette import App
 
 from rnnviz.experiment import GradientsPage
 from rnnviz.ui import pages
-from rnnviz.ui.live_figures import PAGES, Makers, answer
+from rnnviz.ui.live_server import LIVE_PARTS, Makers, answer
 from tests.live_page import lines
 
-PAGES["waves"] = Makers(
+LIVE_PARTS["waves"] = Makers(
     {"lines": lambda settings, _: lines(settings.gain)},
     {"said": lambda settings, _: f"<b>{settings.gain!r}</b>"},
 )

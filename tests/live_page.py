@@ -65,7 +65,7 @@ def _followed() -> Live:
     """With ?live=alone the page need not be run for the slider."""
     alone = st.query_params["live"] == "alone"
     names = ("gain",) if alone else ()
-    runs, write = st.session_state.runs, GradientsPage.write_field
+    runs, write = st.session_state.runs, GradientsPage.field_text
     return Live("waves", "en", is_dark(), runs, names, names.__contains__, write)
 
 

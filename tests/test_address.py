@@ -12,10 +12,10 @@ from pydantic import Field
 from streamlit.testing.v1 import AppTest
 
 from rnnviz.experiment import FIRST_TEXT, ComparePage, GradientsPage, PageSettings, limits_of
-from rnnviz.experiment.settings import SignalRun
-from rnnviz.ui import address, live_figures
+from rnnviz.experiment.settings import SizeAndSignal
+from rnnviz.ui import address, live_server
 from rnnviz.ui.compare.controls import BUDGET_DIGITS
-from rnnviz.ui.components.reconnect import LEAVING
+from rnnviz.ui.components.connection import LEAVING
 from rnnviz.ui.components.slider import tick
 from rnnviz.ui.pages import PAGES, Page, default_values
 from rnnviz.ui.scales import round_numbers
@@ -130,7 +130,7 @@ def test_what_is_no_setting_has_a_prefix():
 # A page more
 
 
-class TrainPage(PageSettings, SignalRun):
+class TrainPage(PageSettings, SizeAndSignal):
     rate: Annotated[float, Field(ge=0, le=1)] = 0.25
 
 
@@ -167,9 +167,9 @@ def test_a_page_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch):
     page.slider(key="hidden").set_value(256)
     assert settings_of(run(page)) == {"rate": "0.5", "hidden": "256"}
     words: dict[str, Any] = {"rate_text": lambda settings, _words: f"{settings.rate:.3f}"}
-    monkeypatch.setitem(live_figures.PAGES, "train", live_figures.Makers({}, words))
+    monkeypatch.setitem(live_server.LIVE_PARTS, "train", live_server.Makers({}, words))
     asked = {"page": "train", "query": {"rate": "0.75"}, "language": "en", "dark": False}
-    question = live_figures.Question.model_validate(asked | {"seen": ["rate_text"]})
+    question = live_server.Question.model_validate(asked | {"seen": ["rate_text"]})
     assert list(question.lines()) == ['rate_text "0.750"\n']
 
 

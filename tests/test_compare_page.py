@@ -18,7 +18,7 @@ from rnnviz.locale import LANGUAGES, labels
 from rnnviz.plots.matching import ROWS, matched, nearest_part
 from rnnviz.trace import Trace
 from rnnviz.ui.cache import character_model
-from rnnviz.ui.compare.sections import PARTS
+from rnnviz.ui.compare.sections import SECTIONS
 from rnnviz.ui.components.instrument import read_step
 from tests.test_gradients_page import decoded, figures, line, protos
 from tests.test_page import KEY, ROOT, choice, errors_of, run, settings_of, shown, told
@@ -267,4 +267,4 @@ def test_what_a_visitor_tells_of_the_step(message: Any, taken: tuple[int, int]):
 
 def test_every_part_has_a_name():
     for language in LANGUAGES:
-        assert {f"part.{part}" for part in PARTS} <= set(labels(language))
+        assert {f"part.{part}" for part in SECTIONS} <= set(labels(language))

@@ -23,7 +23,7 @@ from rnnviz.experiment.comparison import (
     compared_input,
     run_compared,
 )
-from rnnviz.experiment.comparison_sizes import MOST_SECONDS, check_limits, seconds_of, sizes_of
+from rnnviz.experiment.comparison_limits import MOST_SECONDS, check_limits, seconds_of, sizes_of
 from rnnviz.experiment.network_spec import (
     DEFAULT_NETWORKS,
     FormName,

@@ -55,7 +55,7 @@ def test_a_setting_is_written_as_the_address_has_it():
     pages = GradientsPage(gain=1.25, hidden=4, forget_bias=-1.0, clip=0.002), StepPage(t=7)
     for settings in pages:
         for name, value in settings:
-            assert settings.write_field(name, value) == settings.to_query().get(name, ""), name
+            assert settings.field_text(name, value) == settings.to_query().get(name, ""), name
 
 
 def test_an_edit_put_together_from_its_template_is_read():

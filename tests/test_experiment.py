@@ -44,8 +44,8 @@ from rnnviz.experiment.settings import (
     OLD_NAMES,
     CellChoice,
     Settings,
-    SignalRun,
-    write_value,
+    SizeAndSignal,
+    value_text,
 )
 from rnnviz.explain.unit_order import ORDERS
 from rnnviz.inputs.signals import SIGNALS
@@ -474,7 +474,7 @@ def test_a_bad_value_is_told_and_the_others_survive(
     assert [str(problem) for problem in problems] == [message]
     assert getattr(settings, field) == shown
     wanted = {name: value for name, value in settings if name in others}
-    assert {name: write_value(value) for name, value in wanted.items()} == others
+    assert {name: value_text(value) for name, value in wanted.items()} == others
 
 
 def test_every_bad_value_is_told():
@@ -554,7 +554,7 @@ def test_a_value_beyond_its_limits_is_refused_in_words(
 
 def test_a_setting_that_there_is_not_is_refused():
     with pytest.raises(RnnvizError) as caught:
-        SignalRun(hiden=3)  # pyright: ignore[reportCallIssue]  # that is the point
+        SizeAndSignal(hiden=3)  # pyright: ignore[reportCallIssue]  # that is the point
     assert str(caught.value) == (
         "There is no setting hiden; expected one of hidden, length, seed, signal, loss. "
         "Correct the name."

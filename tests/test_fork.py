@@ -45,7 +45,7 @@ CALLS = {
         "float(np.abs(rnnviz.jacobians(trace)).sum())",
     ),
     "answers": (
-        "import asyncio\nfrom rnnviz.ui.live_figures import Question, _made\n"
+        "import asyncio\nfrom rnnviz.ui.live_server import Question, _made\n"
         "question = Question(page='gradients', query={}, language='en', dark=False,"
         " seen=['verdicts'])\n"
         "async def answered():\n"

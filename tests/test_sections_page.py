@@ -13,7 +13,7 @@ from rnnviz import Hold, gradient_norms
 from rnnviz.counting import count_parameters, read_size
 from rnnviz.experiment import ComparePage, ComparisonSettings, run_compared, run_held
 from rnnviz.experiment.comparison import bits_of
-from rnnviz.experiment.comparison_sizes import sizes_of
+from rnnviz.experiment.comparison_limits import sizes_of
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.plots.matching import matched, nearest_part
 from rnnviz.trace import Trace

@@ -9,7 +9,7 @@ from socket import socket
 
 from playwright.sync_api import Browser, Error, Page, WebSocket
 
-from rnnviz.ui.live_figures import END
+from rnnviz.ui.live_server import END
 from tests.browser import DONE
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from benchmarks.ui.visit import Visit
-from rnnviz.ui.live_figures import END
+from rnnviz.ui.live_server import END
 
 GAINS = itertools.count(1)  # in units of 10⁻⁴, each used once, so that none is cached
 

@@ -7,7 +7,7 @@ from rnnviz.counting.gates import count_parameters
 from rnnviz.counting.size import Size
 from rnnviz.errors import RnnvizError
 
-MOST_HIDDEN = 1_000_000  # the largest hidden size that ``fit_hidden`` returns
+SEARCH_UP_TO = 1_000_000  # the largest hidden size that ``fit_hidden`` returns
 
 
 def fit_hidden(
@@ -19,7 +19,7 @@ def fit_hidden(
     directions: int = 1,
     biases: int = 2,
     least: int = 1,
-    most: int = MOST_HIDDEN,
+    most: int = SEARCH_UP_TO,
 ) -> int:
     """The largest hidden size in [least, most] with at most budget parameters.
 

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
 from rnnviz.engine import autograd_step
-from rnnviz.engine.backward_pass import backward_pass
 from rnnviz.engine.device import on_cpu
 from rnnviz.engine.equations_run import run_equations
+from rnnviz.engine.kernel_gradients import backward_pass
 from rnnviz.engine.replay import replay_gates, with_states
 from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.steps import Gradients, Steps
-from rnnviz.holding import Held, held_arrays
+from rnnviz.engine.time_order import flip_valid_time
+from rnnviz.holding import Held, held_for_kernels
 from rnnviz.recurrent import Network, Weights
 
 Array = NDArray[Any]
@@ -48,7 +49,7 @@ def record_layers(
 
     network: on the CPU. outputs: what each layer computed, (time, batch, directions · unit), None
     where only its steps tell; or None altogether to run the network by its equations.
-    held: as ``read_holds`` returns it; only for such a run.
+    held: as ``held_values`` returns it; only for such a run.
     """
     cells = network.cells
     if outputs is None and all(_has_kernel(cell) for layer in cells or () for cell in layer):
@@ -113,30 +114,13 @@ def _held(
     for name, values in held.items():
         whole = torch.from_numpy(values[place])[:, None].expand(-1, x.shape[1], -1)
         arrays[name] = flip_valid_time(whole, place[1], lengths).numpy()
-    return held_arrays(arrays, network.form, x.shape[:2], network.widths)
+    return held_for_kernels(arrays, network.form, x.shape[:2], network.widths)
 
 
 def layer_output(layer: LayerRun, lengths: Tensor | None) -> Tensor:
     """What a layer passes to the next, (time, batch, directions · unit)."""
     outputs = [flip_valid_time(run.steps.hidden, d, lengths) for d, run in enumerate(layer)]
     return torch.cat(outputs, dim=-1)
-
-
-def flip_valid_time(values: Any, direction: int, lengths: Tensor | None) -> Any:
-    """Converts between the order of the input and that of a direction; its own inverse.
-
-    The valid steps of a sequence are reversed, its padding stays at the end.
-    """
-    if direction == 0:
-        return values
-    if lengths is None:
-        return values.flip(0) if isinstance(values, Tensor) else values[::-1]
-    steps = torch.arange(len(values))[:, None]
-    index = torch.where(steps < lengths, lengths - 1 - steps, steps)
-    batch = torch.arange(len(lengths))
-    if isinstance(values, Tensor):
-        return values[index, batch]
-    return values[index.numpy(), batch.numpy()]
 
 
 def differentiate_layers(

@@ -13,7 +13,7 @@ from rnnviz.cells import Form, make_cell
 from rnnviz.engine.module_run import Loss
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment.characters import CharacterModel
-from rnnviz.experiment.comparison_sizes import check_limits
+from rnnviz.experiment.comparison_limits import check_limits
 from rnnviz.experiment.network_spec import FORMS, NetworkSpec, keys_of
 from rnnviz.experiment.networks import GRU, LSTM, RNN
 from rnnviz.experiment.settings import ComparisonSettings

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.engine.backward_pass import pass_back
+from rnnviz.engine.kernel_gradients import pass_back
 from rnnviz.engine.steps import GRUStates, LSTMStates, LSTMWeights, RNNStates, Scaling, States
 from rnnviz.errors import RnnvizError
 from rnnviz.trace import Trace

@@ -154,7 +154,7 @@ def pack_signal(
     return _pack([values], header, words=words, dark=dark)
 
 
-def pack_cells(
+def pack_compared_cells(
     records: Mapping[str, Trace],
     *,
     characters: Sequence[str],

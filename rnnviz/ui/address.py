@@ -4,7 +4,7 @@ The address is read when the reader asks for it: at the first run, after Back or
 a link that has ``LINK`` in its query. Then all fields of the page are as the address says; a bare
 address asks for the page's defaults. With any other message Streamlit sends an address that it has
 had before, or none, and the page keeps what the session holds. The browser writes a change into the
-address at once (``components/address.js``), so that a reload or a link has it.
+address at once (``components/pending.js``), so that a reload or a link has it.
 """
 
 from contextlib import suppress
@@ -16,7 +16,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from rnnviz.experiment import LanguageName, PageSettings
 from rnnviz.experiment.settings import TextInput, check_text
-from rnnviz.ui.components.reconnect import take_leaving
+from rnnviz.ui.components.connection import take_leaving
 from rnnviz.ui.pages import PAGES, default_values
 from rnnviz.ui.session import session
 

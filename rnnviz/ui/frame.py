@@ -20,7 +20,7 @@ from rnnviz.ui.address import (
     take_pending,
 )
 from rnnviz.ui.cache import ASSETS
-from rnnviz.ui.components.reconnect import connect
+from rnnviz.ui.components.connection import connect
 from rnnviz.ui.pages import PAGES
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark

@@ -8,9 +8,9 @@ from rnnviz.experiment import SCENES, ComparePage, NetworkSettings, PageSettings
 from rnnviz.locale import labels
 from rnnviz.ui.cache import measured
 
-PARTS = (
+MODULES = (
     "frame",
-    "live_figures",
+    "live_server",
     "step.cards",
     "step.controls",
     "gradients.controls",
@@ -35,19 +35,19 @@ COMPARED: tuple[dict[str, str], ...] = (
 def make_ready() -> None:
     """Imports the pages' modules, and loads compiled code by computing the first view."""
     sys.setswitchinterval(SWITCH_INTERVAL)
-    for part in PARTS:
+    for part in MODULES:
         import_module(f"rnnviz.ui.{part}")
     measured(NetworkSettings())
 
 
 def compile_ahead() -> None:
     """Compiles everything that the pages use into the disk cache; ``make app`` runs it once."""
-    from rnnviz.ui.live_figures import PAGES
+    from rnnviz.ui.live_server import LIVE_PARTS
     from rnnviz.ui.theme import seen_by
 
     with seen_by(dark=False):
         for page, settings in _views():
-            makers = PAGES[page].of(settings, labels("en"))
+            makers = LIVE_PARTS[page].of(settings, labels("en"))
             for _ in makers.lines([*makers.figures, *makers.texts]):
                 pass
 

@@ -1,16 +1,16 @@
 """One frozen class of settings per page, composed of the parts that pages share."""
 
-from rnnviz.experiment.settings.address import OLD_NAMES, PageSettings
-from rnnviz.experiment.settings.base import Settings, choices_of, limits_of, write_value
+from rnnviz.experiment.settings.base import Settings, choices_of, limits_of, value_text
 from rnnviz.experiment.settings.compare import ComparePage, ComparisonSettings
 from rnnviz.experiment.settings.gradients import GradientsPage, NetworkSettings
+from rnnviz.experiment.settings.page import OLD_NAMES, PageSettings
 from rnnviz.experiment.settings.shared import (
     FASTEST,
     FIRST_TEXT,
     MOST_CHARACTERS,
     CellChoice,
     Player,
-    SignalRun,
+    SizeAndSignal,
     TextInput,
     check_text,
 )
@@ -29,11 +29,11 @@ __all__ = [
     "PageSettings",
     "Player",
     "Settings",
-    "SignalRun",
+    "SizeAndSignal",
     "StepPage",
     "TextInput",
     "check_text",
     "choices_of",
     "limits_of",
-    "write_value",
+    "value_text",
 ]

@@ -109,7 +109,7 @@ def read_value(settings: type[Settings], field: str, text: str) -> Any:
     return _adapter(settings, field).validate_python(text)
 
 
-def write_value(value: Any) -> str:
+def value_text(value: Any) -> str:
     """The text of a value in an address; "" for None, which an address leaves out."""
     if value is None:
         return ""
@@ -132,13 +132,13 @@ def report_value(settings: Settings, field: str, parameter: Parameter) -> Rnnviz
     shown = getattr(settings, field)
     choices = choices_of(kind, field)
     if choices:
-        return not_among(name, text, choices, write_value(shown))
+        return not_among(name, text, choices, value_text(shown))
     low, high = limits_of(kind, field)
     limits = {"field": name, "came": text[:LONGEST], "low": low, "high": high}
     if shown is None:
         return RnnvizError("error.query_as_drawn", **limits)
     key = "error.query_whole" if isinstance(shown, int) else "error.query_range"
-    return RnnvizError(key, **limits, shown=write_value(shown))
+    return RnnvizError(key, **limits, shown=value_text(shown))
 
 
 def _message(settings: type[Settings], field: str) -> Message | None:
@@ -154,7 +154,7 @@ def _rejection(
     if field not in settings.model_fields:
         expected = ", ".join(settings.model_fields)
         return RnnvizError("error.setting_name", came=field, expected=expected)
-    text = write_value(values[field])[:LONGEST]
+    text = value_text(values[field])[:LONGEST]
     expected = _expected(settings, field)
     return RnnvizError("error.setting_value", field=field, came=text, expected=expected)
 

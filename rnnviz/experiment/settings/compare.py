@@ -24,9 +24,9 @@ from rnnviz.experiment.network_spec import (
     keys_of,
     read_networks,
 )
-from rnnviz.experiment.settings.address import Given, PageSettings, Rule
 from rnnviz.experiment.settings.base import LONGEST, Message, Settings, not_among
-from rnnviz.experiment.settings.shared import Player, SignalRun, Step, TextInput, last_step
+from rnnviz.experiment.settings.page import Given, PageSettings, Rule
+from rnnviz.experiment.settings.shared import Player, SizeAndSignal, Step, TextInput, last_step
 
 
 def _report_networks(_settings: Settings, _name: str, text: str) -> RnnvizError:
@@ -54,7 +54,7 @@ def read_units(value: Any) -> tuple[Any, ...]:
     return tuple(map(int, value.split(","))) if isinstance(value, str) else tuple(value)
 
 
-class ComparisonSettings(TextInput, SignalRun):
+class ComparisonSettings(TextInput, SizeAndSignal):
     """What two to four compared networks and their input depend on.
 
     input_source: "text" for the shipped models on a text, "signal" for untrained networks. equal:

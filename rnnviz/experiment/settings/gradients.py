@@ -7,16 +7,16 @@ from pydantic import BeforeValidator, Field
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment.choices import InitName, NonlinearityName
 from rnnviz.experiment.edits import MOST_EDITED, Edit, read_edits
-from rnnviz.experiment.settings.address import Given, PageSettings, Rule
-from rnnviz.experiment.settings.base import LONGEST, Message, Settings, write_value
-from rnnviz.experiment.settings.shared import CellChoice, SignalRun, gate_of_cell
+from rnnviz.experiment.settings.base import LONGEST, Message, Settings, value_text
+from rnnviz.experiment.settings.page import Given, PageSettings, Rule
+from rnnviz.experiment.settings.shared import CellChoice, SizeAndSignal, gate_of_cell
 
 
 def _report_edit(_settings: Settings, _name: str, text: str) -> RnnvizError:
     return RnnvizError("error.query_edit", came=text[:LONGEST])
 
 
-class NetworkSettings(SignalRun):
+class NetworkSettings(SizeAndSignal):
     """What an RNN, an LSTM and a GRU on the same input depend on.
 
     init: the initialisation; then every gate's U is scaled to spectral_radius, and multiplied by
@@ -47,7 +47,7 @@ def _edits_of_weights(
     left_out = tuple(edit for edit in settings.edit if edit not in fitting)
     problem = RnnvizError(
         "error.query_edit_place",
-        came=write_value(left_out)[: 2 * LONGEST],
+        came=value_text(left_out)[: 2 * LONGEST],
         most=MOST_EDITED,
         last=min(settings.hidden, MOST_EDITED) - 1,
     )

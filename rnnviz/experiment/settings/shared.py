@@ -78,7 +78,7 @@ class CellChoice(Settings):
         return self.model_copy(update={"gate": None}) if is_first else self
 
 
-class SignalRun(Settings):
+class SizeAndSignal(Settings):
     """The size, the input signal, the loss and the seed of untrained networks."""
 
     hidden: Annotated[int, Field(ge=2, le=256)] = 16

@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import NonNegativeInt
 
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.settings.address import Given, PageSettings, Rule
 from rnnviz.experiment.settings.base import LONGEST, Message, Settings
+from rnnviz.experiment.settings.page import Given, PageSettings, Rule
 from rnnviz.experiment.settings.shared import (
     CellChoice,
     Player,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnviz.experiment import ComparePage
 from rnnviz.experiment.comparison import compared_input
-from rnnviz.experiment.comparison_sizes import seconds_of
+from rnnviz.experiment.comparison_limits import seconds_of
 from rnnviz.experiment.network_spec import MAX_LAYERS, keys_of
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
@@ -34,8 +34,7 @@ from rnnviz.ui.cache import (
 )
 from rnnviz.ui.cards import heading, note, show_figure
 from rnnviz.ui.compare.networks import labels_of
-from rnnviz.ui.components.instrument import input_step, show_strip
-from rnnviz.ui.components.instrument import show_cells as draw_cells
+from rnnviz.ui.components.instrument import input_step, show_compared_cells, show_strip
 from rnnviz.ui.theme import is_dark
 
 MOST_BITS = 8.0  # the end of the strip's colour scale
@@ -217,7 +216,7 @@ def show_cells(settings: ComparePage, words: Labels) -> None:
     with st.container(key="card_cells"):
         heading(words["card.cells"])
         note(words["card.cells_note"])
-        draw_cells(
+        show_compared_cells(
             labelled(settings, words),
             characters=characters,
             layer=settings.layer - 1,
@@ -249,7 +248,7 @@ def _while_live(make: Callable[[ComparePage, Labels], Drawing]) -> LiveFigure:
     return made
 
 
-FIGURES: dict[str, LiveFigure] = {
+LIVE_FIGURES: dict[str, LiveFigure] = {
     "comparison": _while_live(_comparison),
     "comparison_lines": _while_live(_lines),
     "gradient_norms": _while_live(_gradients),

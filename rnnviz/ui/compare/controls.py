@@ -7,7 +7,7 @@ import streamlit as st
 
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment import ComparePage, EqualName, InputName, LossName, limits_of
-from rnnviz.experiment.comparison_sizes import MOST_SECONDS, seconds_of
+from rnnviz.experiment.comparison_limits import MOST_SECONDS, seconds_of
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.address import current

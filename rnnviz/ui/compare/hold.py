@@ -209,5 +209,5 @@ def _effects(settings: ComparePage, words: Labels) -> str:
     return f"<div class='rnnviz-note rnnviz-rows'>{text}</div>"
 
 
-FIGURES = {"hold_lines": _lines, "hold_difference": _difference, "hold_gradients": _gradients}
-WORDS = {"hold_words": _effects}
+LIVE_FIGURES = {"hold_lines": _lines, "hold_difference": _difference, "hold_gradients": _gradients}
+LIVE_TEXTS = {"hold_words": _effects}

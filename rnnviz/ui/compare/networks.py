@@ -5,7 +5,7 @@ import streamlit as st
 from rnnviz.counting import count_parameters
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment import ComparePage
-from rnnviz.experiment.comparison_sizes import sizes_of
+from rnnviz.experiment.comparison_limits import sizes_of
 from rnnviz.experiment.network_spec import (
     DEFAULT_NETWORKS,
     FORMS,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from rnnviz.counting import Size, read_size
 from rnnviz.experiment import ComparePage, keys_of
-from rnnviz.experiment.comparison_sizes import sizes_of
+from rnnviz.experiment.comparison_limits import sizes_of
 from rnnviz.locale import Labels
 from rnnviz.ui.cache import character_model, compared
 from rnnviz.ui.compare import cards
@@ -16,7 +16,7 @@ from rnnviz.ui.compare.cost import show_cost
 from rnnviz.ui.compare.hold import live_fields, show_hold
 from rnnviz.ui.compare.keras import show_keras
 from rnnviz.ui.compare.networks import labels_of
-from rnnviz.ui.live import live
+from rnnviz.ui.live_context import live
 
 Part = Callable[[ComparePage, Labels], None]
 
@@ -24,17 +24,17 @@ Part = Callable[[ComparePage, Labels], None]
 def input_part(words: Labels) -> Part:
     """Draws the choice of the section; returns the section."""
     state = st.session_state
-    if state.part not in PARTS:
-        state.part = next(iter(PARTS))
+    if state.part not in SECTIONS:
+        state.part = next(iter(SECTIONS))
     st.segmented_control(
         words["control.part"],
-        tuple(PARTS),
+        tuple(SECTIONS),
         format_func=lambda part: words[f"part.{part}"],
         key="part",
         required=True,
         label_visibility="collapsed",
     )
-    return PARTS[state.part]
+    return SECTIONS[state.part]
 
 
 def _show_cost(settings: ComparePage, words: Labels) -> None:
@@ -62,7 +62,7 @@ def _show_hold(settings: ComparePage, words: Labels) -> None:
     show_hold(settings, words, live("compare", settings, cards.write_view, live_fields))
 
 
-PARTS: dict[str, Part] = {
+SECTIONS: dict[str, Part] = {
     "gates": cards.show_gates,
     "cells": cards.show_cells,
     "memory": cards.show_memory,

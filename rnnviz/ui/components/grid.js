@@ -2,10 +2,10 @@
 // reset. A change is shown at once and sent by the courier. During a drag, the parts in sight are updated
 // live (see live_updates.js); the page runs at the release. Cells are created once per shape.
 
-import { page, setPending, setting, settle } from "./address.js";
 import { Courier } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
 import { between, brief, contrast, read, rgb, rounded, step, written } from "./numbers.js";
+import { page, setPending, setting, settle } from "./pending.js";
 
 const instances = new WeakMap();
 /** @type {Map<string, Change>} by place, of a grid that went while the server was away */

@@ -3,8 +3,8 @@
 // server changes the position too, the server's change wins.
 
 import { Instrument } from "../../instrument/static/instrument.js";
-import { page, setPending, settle } from "./address.js";
 import { Courier } from "./courier.js";
+import { page, setPending, settle } from "./pending.js";
 
 /** @import { PartName } from "../../instrument/static/instrument.js" */
 /** @import { Position } from "../../instrument/static/types.d.ts" */

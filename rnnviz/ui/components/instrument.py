@@ -20,7 +20,7 @@ from rnnviz.experiment import FASTEST
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.instrument import STYLES
 from rnnviz.instrument.modules import join_modules
-from rnnviz.instrument.payload import Kind, pack_cells, pack_signal, pack_trace
+from rnnviz.instrument.payload import Kind, pack_compared_cells, pack_signal, pack_trace
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components import courier
@@ -142,7 +142,7 @@ def input_step(
     _instrument(key=key, data=data, on_position_change=take)
 
 
-def show_cells(
+def show_compared_cells(
     records: Mapping[str, Trace],
     *,
     characters: Sequence[str],
@@ -156,7 +156,9 @@ def show_cells(
     records: by the drawing's title, all of one input. characters: the character read at each step.
     layer: counted from 0; networks with fewer layers show their last.
     """
-    message = pack_cells(records, characters=characters, layer=layer, words=words, dark=dark)
+    message = pack_compared_cells(
+        records, characters=characters, layer=layer, words=words, dark=dark
+    )
     _instrument(key=key, data=message)
 
 

@@ -5,8 +5,8 @@
 // handle. So navigation is delayed until the server has answered one message, which interrupts a run of the
 // page. Reloading and closing need nothing, because the address has all values.
 
-import { page, settle, writeAddress } from "./address.js";
 import { Courier } from "./courier.js";
+import { page, settle, writeAddress } from "./pending.js";
 import { isAway } from "./server.js";
 
 const LEAVE_AFTER_MS = 10000; // the longest delay

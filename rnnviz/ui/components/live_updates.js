@@ -3,8 +3,8 @@
 // when the value has not changed for a while. At most one request is in flight; the next one is for the
 // newest value, and is sent before the last answer is drawn.
 
-import { address, page, setPending } from "./address.js";
 import { REST_MS } from "./courier.js";
+import { address, page, setPending } from "./pending.js";
 import { isAway, runs, served } from "./server.js";
 
 const SLOW_MS = 50; // time for all parts in sight, above which the first figure is updated more often

@@ -6,9 +6,9 @@
 // the page need not run. If nothing else on the page depends on the value, it is sent later still, because
 // the address has it already: this halves the load of many visitors who keep dragging.
 
-import { page, settle, writeAddress } from "./address.js";
 import { Courier, REST_MS, RUN_PATIENCE_MS } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
+import { page, settle, writeAddress } from "./pending.js";
 
 const instances = new WeakMap();
 const SEND_ALONE_AFTER_MS = 1500; // further delay of a value for which the page need not run

@@ -28,7 +28,7 @@ export type LiveEvent = CustomEvent<Record<string, string> | null>;
 
 declare global {
   interface Window {
-    rnnvizPage?: import("./address.js").PageState;
+    rnnvizPage?: import("./pending.js").PageState;
   }
   interface WindowEventMap {
     "rnnviz-live": LiveEvent;

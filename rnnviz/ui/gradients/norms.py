@@ -210,5 +210,9 @@ def show_claim(settings: GradientsPage, words: Labels) -> None:
             note(words["card.claim_says"])
 
 
-FIGURES = {"gradient_norms": _norms, "weight_gradients": _contributions, "saturation": _saturation}
-WORDS = {"verdicts": _verdicts, "clipping": _clipping}
+LIVE_FIGURES = {
+    "gradient_norms": _norms,
+    "weight_gradients": _contributions,
+    "saturation": _saturation,
+}
+LIVE_TEXTS = {"verdicts": _verdicts, "clipping": _clipping}

@@ -64,4 +64,4 @@ def _scenes() -> dict[str, tuple[NetworkSettings, bool]]:
     return {name: (scene.network(), scene.claim) for name, scene in SCENES.items()}
 
 
-WORDS = {"scene_words": _scene_text}
+LIVE_TEXTS = {"scene_words": _scene_text}

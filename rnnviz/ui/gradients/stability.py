@@ -151,5 +151,8 @@ def _while_live(
     return made
 
 
-FIGURES = {"jacobian_norms": _while_live(_norms), "lyapunov": _while_live(_exponents)}
-WORDS = {"norms_note": _while_live(_norms_note), "exponents_note": _while_live(_exponents_note)}
+LIVE_FIGURES = {"jacobian_norms": _while_live(_norms), "lyapunov": _while_live(_exponents)}
+LIVE_TEXTS = {
+    "norms_note": _while_live(_norms_note),
+    "exponents_note": _while_live(_exponents_note),
+}

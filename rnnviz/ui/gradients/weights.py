@@ -124,5 +124,5 @@ def _reset() -> None:
     st.session_state.edit = ()
 
 
-FIGURES = {"weights": _weights, "eigenvalues": _eigenvalues}
-WORDS = {"bound": _bound_note}
+LIVE_FIGURES = {"weights": _weights, "eigenvalues": _eigenvalues}
+LIVE_TEXTS = {"bound": _bound_note}

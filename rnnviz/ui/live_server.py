@@ -24,7 +24,7 @@ from rnnviz.locale import Labels, labels
 from rnnviz.ui.compare import cards, hold
 from rnnviz.ui.components.live_updates import LiveParts
 from rnnviz.ui.gradients import norms, scenes, stability, weights
-from rnnviz.ui.pages import PAGES as ALL_PAGES
+from rnnviz.ui.pages import PAGES
 from rnnviz.ui.theme import seen_by
 
 MAX_CHARACTERS = 100_000  # per question
@@ -54,12 +54,12 @@ class Makers(NamedTuple):
         )
 
 
-PAGES = {
+LIVE_PARTS = {
     "gradients": Makers(
-        norms.FIGURES | weights.FIGURES | stability.FIGURES,
-        scenes.WORDS | norms.WORDS | weights.WORDS | stability.WORDS,
+        norms.LIVE_FIGURES | weights.LIVE_FIGURES | stability.LIVE_FIGURES,
+        scenes.LIVE_TEXTS | norms.LIVE_TEXTS | weights.LIVE_TEXTS | stability.LIVE_TEXTS,
     ),
-    "compare": Makers(cards.FIGURES | hold.FIGURES, hold.WORDS),
+    "compare": Makers(cards.LIVE_FIGURES | hold.LIVE_FIGURES, hold.LIVE_TEXTS),
 }
 
 
@@ -76,13 +76,13 @@ class Question(BaseModel):
 
     def lines(self) -> Iterator[str]:
         """One line per part; none for an unknown page or invalid settings."""
-        if self.page not in PAGES:
+        if self.page not in LIVE_PARTS:
             return iter(())
-        page = ALL_PAGES[self.page].settings
+        page = PAGES[self.page].settings
         settings, problems = page.from_query(self.query, self.language)
         if problems:
             return iter(())
-        return PAGES[self.page].of(settings, labels(settings.language)).lines(self.seen)
+        return LIVE_PARTS[self.page].of(settings, labels(settings.language)).lines(self.seen)
 
 
 async def answer(channel: WebSocket) -> None:

@@ -2,7 +2,7 @@
 // a reload, a copied link and the browser's history have them.
 //
 // The address has one query parameter per setting, with the setting's name; a setting with its default is
-// left out. Values are formatted by Python only (`write_field`, `edit_template`), which also defines the
+// left out. Values are formatted by Python only (`field_text`, `edit_template`), which also defines the
 // order of the settings; this module composes the query.
 
 // Safari allows a page 100 addresses in 30 seconds.

@@ -24,7 +24,7 @@ from rnnviz.experiment.settings.base import (
     Settings,
     read_value,
     report_value,
-    write_value,
+    value_text,
 )
 
 # What links from earlier versions call a field.
@@ -83,24 +83,24 @@ class PageSettings(Settings):
         """
         default = type(self)(language=language)
         return {
-            name: write_value(value)
+            name: value_text(value)
             for name, value in self
             if value is not None and value != getattr(default, name)
         }
 
     @classmethod
-    def write_field(cls, field: str, value: Any) -> str:
+    def field_text(cls, field: str, value: Any) -> str:
         """The text of one field in the address; "" for its default, which an address leaves out.
 
         >>> from rnnviz.experiment import GradientsPage
-        >>> GradientsPage.write_field("gain", 1.5), GradientsPage.write_field("gain", 1.0)
+        >>> GradientsPage.field_text("gain", 1.5), GradientsPage.field_text("gain", 1.0)
         ('1.5', '')
         """
-        return "" if value == cls.model_fields[field].default else write_value(value)
+        return "" if value == cls.model_fields[field].default else value_text(value)
 
     @classmethod
     def read_field(cls, field: str, text: str) -> Any:
-        """The value of one field, from what ``write_field`` wrote; ValidationError for other texts.
+        """The value of one field, from what ``field_text`` wrote; ValidationError for other texts.
 
         >>> from rnnviz.experiment import GradientsPage
         >>> GradientsPage.read_field("gain", "1.5"), GradientsPage.read_field("gain", "")

@@ -15,7 +15,7 @@ KEY = "connection"
 LEAVING = "rnnviz.leaving"
 
 _connection = component(
-    "rnnviz_connection", js=join_modules(Path(__file__).with_name("reconnect.js"))
+    "rnnviz_connection", js=join_modules(Path(__file__).with_name("connection.js"))
 )
 
 

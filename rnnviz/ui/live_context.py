@@ -39,5 +39,5 @@ def live(
         write(now)
         return True
 
-    write_field = type(settings).write_field
-    return Live(page, st.session_state.language, is_dark(), session.run, fields, keep, write_field)
+    field_text = type(settings).field_text
+    return Live(page, st.session_state.language, is_dark(), session.run, fields, keep, field_text)

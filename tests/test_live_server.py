@@ -19,11 +19,11 @@ from rnnviz.experiment import GradientsPage
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
-from rnnviz.ui import live_figures
+from rnnviz.ui import live_server
 from rnnviz.ui.cache import networks
 from rnnviz.ui.components.chart import written
 from rnnviz.ui.components.live_updates import LiveParts
-from rnnviz.ui.live_figures import END, MAX_CHARACTERS, PAGES, Makers, answer, worker
+from rnnviz.ui.live_server import END, LIVE_PARTS, MAX_CHARACTERS, Makers, answer, worker
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -107,9 +107,9 @@ def test_a_weight_under_the_hand_is_the_networks_own():
     assert figure["data"][0]["zmax"] == 7.0
 
 
-@pytest.mark.parametrize("page", list(PAGES))
+@pytest.mark.parametrize("page", list(LIVE_PARTS))
 def test_every_part_of_a_page_can_follow(page: str):
-    makers = PAGES[page]
+    makers = LIVE_PARTS[page]
     seen = [*(f"figure_{name}" for name in makers.figures), *makers.texts]
     query = {"input_source": "signal", "length": "12", "hidden": "4"}
     found = parts(QUESTION | {"page": page, "query": query, "seen": seen})
@@ -191,7 +191,7 @@ def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
     assert talk(asked, host="a.org", origin="https://a.org") == here
     for origin in ("https://b.org", "https://a.org:81", "https://a.org.b.org", "null", ""):
         assert talk(asked, host="a.org", origin=origin) == ([], 1008), origin
-    monkeypatch.setattr(live_figures, "get_option", lambda name: name != "server.enableCORS")
+    monkeypatch.setattr(live_server, "get_option", lambda name: name != "server.enableCORS")
     assert talk(asked, host="a.org", origin="https://b.org") == here, "as of Streamlit's own"
 
 
@@ -213,7 +213,7 @@ def test_who_has_left_is_not_answered_on(monkeypatch: pytest.MonkeyPatch):
 
     names = [f"part{k}" for k in range(20)]
     parts = {name: partial(_slow, make, name) for name in names}
-    monkeypatch.setitem(PAGES, "gradients", Makers({}, parts))
+    monkeypatch.setitem(LIVE_PARTS, "gradients", Makers({}, parts))
     question = {
         "type": "websocket.receive",
         "text": json.dumps(QUESTION | {"query": {}, "seen": names}),
@@ -258,8 +258,8 @@ import sys
 from rnnviz.locale import labels
 from rnnviz.ui.cache import reading
 from rnnviz.ui.warm_up import compile_ahead
-from rnnviz.ui.live_figures import PAGES
-from rnnviz.ui.pages import PAGES as ALL_PAGES
+from rnnviz.ui.live_server import LIVE_PARTS
+from rnnviz.ui.pages import PAGES
 from rnnviz.ui.theme import seen_by
 
 def signatures():
@@ -287,9 +287,9 @@ VIEWS = [
 ]
 with seen_by(dark=True):
     for page, query in VIEWS:
-        settings, problems = ALL_PAGES[page].settings.from_query(query)
+        settings, problems = PAGES[page].settings.from_query(query)
         assert not problems, problems
-        makers = PAGES[page].of(settings, labels("ko"))
+        makers = LIVE_PARTS[page].of(settings, labels("ko"))
         for _ in makers.lines([*makers.figures, *makers.texts]):
             pass
 for cell in ("rnn", "lstm", "gru"):

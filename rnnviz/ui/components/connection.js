@@ -4,10 +4,10 @@
 // After a restart the server has no state of this page, and Streamlit would not run it until the next
 // change. A simulated popstate makes Streamlit run the page from its current address.
 
-import { page, settle, writeAddress } from "./address.js";
 import { Exit } from "./leaving.js";
 import { library } from "./library.js";
 import { SETTLED_MS } from "./live_updates.js";
+import { page, settle, writeAddress } from "./pending.js";
 import { CONNECTION_STATE, isAway, runs, watchAttribute } from "./server.js";
 
 /** @type {number | undefined} */
