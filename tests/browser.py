@@ -1,4 +1,4 @@
-"""The app on a port of its own, and a real browser that takes nothing amiss lightly."""
+"""A server of the app on a free port, and a real browser in which every error fails the test."""
 
 import os
 import re
@@ -44,22 +44,22 @@ FLAGS = (
     "--process-per-site",
 )
 DONE = "[data-test-script-state=notRunning]"
-# Six looks, 50 ms apart: more than the 150 ms for which a value may rest. A value that
-# was changed is pending until the server has it.
+# Polled every 50 ms, the page must be idle more than six times in a row, which is longer than the
+# 150 ms debounce of a value. A changed value is pending until the server has it.
 STILL = f"""() => {{
     const done = document.querySelector("{DONE}") && !document.querySelector("[data-stale=true]")
         && !window.rnnvizPage?.pending.size;
     window.still = done ? (window.still ?? 0) + 1 : 0;
     return window.still > 6;
 }}"""
-# Opened at a page's own address, Streamlit tries below it first where its server answers.
+# On a page other than the first, Streamlit first looks for its server below that page's address.
 LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
 expect.set_options(timeout=PATIENCE)
 
 
 class Server:
-    """A server of the app, or of another script, that can go away and come back at its address."""
+    """A server of the app or of another script, which can be restarted on the same port."""
 
     def __init__(self, script: str, log: IO[bytes]) -> None:
         with socket() as free:
@@ -77,7 +77,7 @@ class Server:
             cwd=ROOT,
             stdout=self.log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},  # of a script that is not beside rnnviz
+            env=os.environ | {"PYTHONPATH": str(ROOT)},  # for scripts in other folders
         )
         until = time.monotonic() + 60
         while time.monotonic() < until and self.process.poll() is None:
@@ -97,7 +97,7 @@ class Server:
 
 @contextmanager
 def serving(script: str = "app.py") -> Iterator[Server]:
-    """A fresh server; it ends with the block, and may have met no exception."""
+    """A fresh server that is stopped after the block; its log must have no traceback."""
     with TemporaryFile() as log:
         server = Server(script, log)
         try:
@@ -106,8 +106,8 @@ def serving(script: str = "app.py") -> Iterator[Server]:
         finally:
             server.stop()
         log.seek(0)
-        said = log.read().decode()
-    assert "Traceback" not in said, said
+        output = log.read().decode()
+    assert "Traceback" not in output, output
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def launched() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """A page of the app in the browser; whatever goes wrong in it is kept in ``wrong``."""
+    """A page of the app in the browser; ``wrong`` collects its errors."""
 
     page: Page
     address: str
@@ -150,7 +150,7 @@ class Visit:
             self.wrong.append(f"console: {message.text}")
 
     def _failed(self, request: Request) -> None:
-        # a reload gives up what is still under way; the browser says so of itself
+        # a reload aborts the requests in flight, and the browser reports each of them
         if request.failure != "net::ERR_ABORTED":
             self.wrong.append(f"failed: {request.url} {request.failure}")
 
@@ -174,18 +174,18 @@ class Visit:
         return self.settle()
 
     def settle(self) -> "Visit":
-        """Waits until the server is done and the page has been still for a moment."""
+        """Waits until the server is done and the page has been idle for a moment."""
         try:
             self.page.evaluate("() => { window.still = 0; }")
             self.page.wait_for_function(STILL, polling=50)
         except TimeoutError as error:
-            raise AssertionError("The page does not come to rest.") from error
+            raise AssertionError("The page does not become idle.") from error
         return self
 
     def until(self, wanted: str, expression: str) -> None:
-        """Waits for a condition in the page, JavaScript; ``wanted`` says it in words.
+        """Waits until a JavaScript function returns true; ``wanted`` describes the condition.
 
-        What the condition reads may not be there yet: where it throws, it does not hold.
+        The function may throw while elements are missing; that counts as false.
         """
         try:
             self.page.wait_for_function(
@@ -195,7 +195,7 @@ class Visit:
             raise AssertionError(f"{wanted}: {expression}") from error
 
     def check(self) -> None:
-        """Nothing went wrong so far, and no exception stands on the page."""
+        """Asserts that there was no error so far and that the page shows no exception."""
         boxes = self.page.locator("[data-testid=stException], .katex-error").all_inner_texts()
         assert not self.wrong + boxes, "\n".join(self.wrong + boxes)
 
@@ -209,7 +209,7 @@ class Visit:
 
     @property
     def messages(self) -> list[str]:
-        """What stands in the boxes of warnings and errors, without their icons' names."""
+        """The texts of the warning and error boxes, without the names of their icons."""
         boxes = self.page.get_by_test_id("stAlert").all_inner_texts()
         return [box.splitlines()[-1] for box in boxes]
 
@@ -222,7 +222,7 @@ class Visit:
         return self.page.locator(f".st-key-{name}")
 
     def choose_cell(self, cell: str) -> None:
-        """Chooses the network that reads the text and waits until the page shows it."""
+        """Selects the network that reads the text and waits until the page shows it."""
         name = cell.upper()
         self.key("cell").get_by_role("radio", name=name, exact=True).or_(
             self.key("cell").get_by_role("button", name=name, exact=True)
@@ -243,19 +243,19 @@ class Visit:
         self.settle()
 
     def read(self, text: str) -> None:
-        """Types a text as a reader would and waits until it is read."""
+        """Types a text, submits it, and waits until the page shows it."""
         area = self.key("text").locator("textarea")
         area.fill(text)
         area.press("Control+Enter")
         self.settle()
 
 
-def on_stream(page: Page, **heard: Callable[[str | bytes], object]) -> None:
-    """Has the frames of Streamlit's own WebSocket heard, by event; another is for what follows."""
+def on_stream(page: Page, **listeners: Callable[[str | bytes], object]) -> None:
+    """Adds listeners, by event, to Streamlit's WebSocket; not to that of live updates."""
 
     def opened(wire: WebSocket) -> None:
         if wire.url.endswith("/_stcore/stream"):
-            for event, hear in heard.items():
+            for event, hear in listeners.items():
                 wire.on(event, hear)  # pyright: ignore[reportArgumentType, reportCallIssue]  # its events are literals
 
     page.on("websocket", opened)
@@ -265,10 +265,10 @@ def on_stream(page: Page, **heard: Callable[[str | bytes], object]) -> None:
 def windows(
     browser: Browser, address: str | None = None, **options: object
 ) -> Iterator[BrowserContext]:
-    """Windows that share what the browser keeps, as those of one reader do.
+    """A browser context, whose pages share storage and cache like the windows of one user.
 
-    With an address, one of them stays open at it. Its process is the others' too, and holds what
-    was compiled of Streamlit's scripts: a page opens in half the time.
+    With an address, one page stays open at it. All pages share its process and so Streamlit's
+    compiled scripts, which halves the time in which a page opens.
     """
     settings: dict[str, object] = {"viewport": {"width": 1440, "height": 1500}, "locale": "en-GB"}
     context = browser.new_context(**settings | options)  # pyright: ignore[reportArgumentType]  # Playwright's own options
@@ -280,7 +280,7 @@ def windows(
 
 @contextmanager
 def visiting(context: BrowserContext, address: str) -> Iterator[Visit]:
-    """A visit in a new window; at its end nothing may have gone wrong."""
+    """A visit in a new window; at its end there must have been no error."""
     page = context.new_page()
     try:
         visit = Visit(page, address)

@@ -1,4 +1,4 @@
-"""Recurrent modules and inputs of every kind, drawn at random, beside what they should give."""
+"""Random recurrent modules and inputs of every kind, with their expected results."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,8 +18,8 @@ from rnnviz.trace import trace_equations
 from tests import reference
 
 STACKS = {"tanh": nn.RNN, "relu": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-OWN_FORMS = ("sigmoid", "identity")  # of this project's cells alone, with the weights of an nn.RNN
-VARIANTS = {  # of this project's cells alone, with weights of their own
+OWN_FORMS = ("sigmoid", "identity")  # only in this project's cells, with an nn.RNN's weights
+VARIANTS = {  # only in this project's cells, with weights that no torch module has
     "peephole": Form("lstm", peephole=True),
     "coupled": Form("lstm", coupled=True),
     "coupled peephole": Form("lstm", peephole=True, coupled=True),
@@ -35,7 +35,7 @@ class Case:
     way: "stack", "torch cell", "own cell" or "recurrent". batch: 0 for no batch dimension.
     padding: "none", "lengths", "packed" or "packed, longest first".
     loss: "none", "last", "all" or "readout", a callable whose derivative is nowhere 0.
-    by_module: run by the module, or else by its equations alone; nothing is held then.
+    by_module: whether the module's forward runs, or else the equations, with nothing held.
     """
 
     form: str
@@ -113,7 +113,7 @@ class Case:
 
     @cached_property
     def module(self) -> nn.Module:
-        """The network in the way it is asked for, with the weights of ``stack``."""
+        """The network built in the requested way, with the weights of ``stack``."""
         if self.form in VARIANTS:
             return self.variant if self.way == "recurrent" else self.variant.cells[0][0]
         if self.way == "stack":
@@ -134,12 +134,12 @@ class Case:
         return recurrent if self.way == "recurrent" else recurrent.cells[0][0]
 
     def parameters(self) -> dict[str, Tensor]:
-        """The weights by the names that a stack gives them."""
+        """The weights by their names in a stack."""
         source = self.variant if self.form in VARIANTS else self.stack
         return read_module(source).parameters()
 
     def written_with(self, parameters: Mapping[str, Tensor], x: Tensor) -> reference.Run:
-        """The network written out, in float64."""
+        """The run of the reference loop, in float64."""
         initial = {name: h.double() for name, h in self.initial.items()}
         held = {
             name: self.held_rows(name, holds, self.layers, self.directions)
@@ -149,7 +149,7 @@ class Case:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """Valid steps of every sequence; the longest is whole."""
+        """Valid steps of every sequence; the longest has no padding."""
         if self.padding == "none":
             return [self.steps] * max(self.batch, 1)
         draw = torch.randint(1, self.steps + 1, (self.batch,), generator=self._generator(1))
@@ -189,7 +189,7 @@ class Case:
         return loss
 
     def laid_out(self, values: Tensor) -> Any:
-        """(time, batch, unit) → as the module takes and returns it."""
+        """From (time, batch, unit) to the module's own layout."""
         if self.padding.startswith("packed"):
             return pack_padded_sequence(
                 values, torch.tensor(self.lengths), enforce_sorted="longest" in self.padding
@@ -218,13 +218,13 @@ class Case:
 
     @cached_property
     def written(self) -> reference.Run:
-        """The same network written out, in float64."""
+        """The reference loop's run of the same network, in float64."""
         return self.written_with(
             {n: p.double() for n, p in self.parameters().items()}, self.x.double()
         )
 
     def held_rows(self, name: str, holds: Any, layers: int, directions: int) -> Any:
-        """What is held, written out: (layer, direction, time, unit), NaN where free."""
+        """The held values, (layer, direction, time, unit); NaN where nothing is held."""
         width = self.initial[name].shape[-1] if name in self.initial else self.hidden_size
         rows = np.full((layers, directions, self.steps, width), np.nan)
         for hold in holds if isinstance(holds, list) else [holds]:
@@ -253,7 +253,7 @@ class Case:
 
 
 def plain_case(form: str, way: str = "stack", **changed: Any) -> Case:
-    """A case of everyday sizes, with the fields named changed."""
+    """A case of typical sizes, with the given fields changed."""
     case = Case(
         form=form,
         way=way,

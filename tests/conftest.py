@@ -1,4 +1,4 @@
-"""A browser and a server of the app for all browser tests, and windows for each file of them."""
+"""Browser tests share one browser and one server of the app; each file has its own context."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser import Visit, launched, served, visiting, windows
 
-collect_ignore = ["live_app.py"]  # a server's script, which adds a page to the app's own
+collect_ignore = ["live_app.py"]  # the script of a server, which adds a page to the app's
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
-"""Cost, conventions and Keras's words alone: what tests/test_conventions_page.py drives.
+"""The sections cost, conventions and Keras outputs alone, for tests/test_conventions_page.py.
 
-It is no part of the app.
+It is not part of the app.
 """
 
 import streamlit as st

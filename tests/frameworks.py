@@ -1,4 +1,4 @@
-"""Networks run by Keras and ONNX, which know nothing of this project: what its cells must give."""
+"""Networks run by Keras and ONNX, as independent references for this project's cells."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from rnnviz.cells import Form
 from rnnviz.conventions import KERAS, KERAS_RESET_BEFORE, ONNX, pack
 
-# Keras reads both when it is imported; it would otherwise write to the home folder.
+# Keras reads both on import; without them it would write to the home folder.
 os.environ.setdefault("KERAS_BACKEND", "torch")
 os.environ.setdefault("KERAS_HOME", str(Path(tempfile.gettempdir()) / "rnnviz-keras"))
 
@@ -34,10 +34,10 @@ STATES = {"rnn": 1, "lstm": 2, "gru": 1}
 
 
 def in_float64() -> AbstractContextManager[Any]:
-    """A while in which Keras keeps float64.
+    """A context in which Keras computes in float64.
 
-    Its torch backend takes every product of two float64 tensors for a float32 one, whatever the
-    layer's dtype and floatx, by this table (keras 3.15.1).
+    By this table (keras 3.15.1), its torch backend gives products of two float64 tensors the type
+    float32, whatever the layer's dtype and floatx.
     """
     return patch.dict(dtypes.BIT64_TO_BIT32_DTYPE, float64="float64")
 
@@ -52,7 +52,7 @@ def run_keras(
     return_sequences: bool = False,
     return_state: bool = False,
 ) -> list[Array]:
-    """What a Keras layer returns, in float64. x: batch first. state: as Keras takes it."""
+    """The outputs of a Keras layer, in float64. x: batch first. state: in Keras's layout."""
     layer = keras_layer(
         form, directions, return_sequences=return_sequences, return_state=return_state
     )
@@ -95,7 +95,7 @@ def keras_layer(
 
 
 def keras_weights(parameters: Parameters, form: Form) -> list[Array]:
-    """In the order in which a Keras layer takes them."""
+    """The weights in the order of a Keras layer's ``set_weights``."""
     before = form.cell == "gru" and not form.reset_after
     packed = pack(parameters, form, KERAS_RESET_BEFORE if before else KERAS)
     return [packed[name] for name in ("kernel", "recurrent_kernel", "bias") if name in packed]
@@ -112,7 +112,7 @@ def run_onnx(
 ) -> list[Array]:
     """Y, Y_h (and Y_c) of an ONNX node, by its "reference" evaluator or by onnx"runtime".
 
-    x: (time, batch, input), whose dtype all has. state: each (direction, batch, hidden).
+    x: (time, batch, input); its dtype is the node's. state: each (direction, batch, hidden).
     """
     model, feeds = onnx_model(form, directions, x, state, input_forget=input_forget)
     if by == "reference":
@@ -129,13 +129,13 @@ def onnx_model(
     *,
     input_forget: int = 0,
 ) -> tuple[Any, dict[str, Array]]:
-    """One node with its weights, and what it is fed."""
+    """A model of one node with its weights, and its inputs."""
     operator = OPERATORS[form.cell]
     each = [pack(part, form, ONNX) for part in directions]
     weights = {name: np.concatenate([part[name] for part in each]) for name in each[0]}
     if form.coupled:
         forget = slice(2 * weights["R"].shape[2], 3 * weights["R"].shape[2])
-        if input_forget:  # it is not to read this block
+        if input_forget:  # the node must not read this block
             weights["W"][:, forget] = np.nan
     weights = {name: array.astype(x.dtype) for name, array in weights.items()}
     starts = dict(zip(("initial_h", "initial_c"), state, strict=False))

@@ -1,4 +1,4 @@
-"""A grid alone: the page that tests/test_weights_browser.py drives. It is no part of the app."""
+"""A page with a grid alone, for tests/test_weights_browser.py. It is not part of the app."""
 
 import time
 from html import escape
@@ -36,7 +36,7 @@ def main() -> None:
     numbers = Numbers(values, of, own)
     input_grid("N", numbers, words, key="grid", on_change=take, dark=is_dark())
     time.sleep(float(asked.get("slow", 0)))
-    state.runs = state.get("runs", 0) + 1  # that came so far
+    state.runs = state.get("runs", 0) + 1  # runs that got this far
     st.html("<div style='height: 900px'></div>")
     st.html(f"<p class='rnnviz-count'>{escape(repr(state.numbers))} run {state.runs}</p>")
 

@@ -1,8 +1,8 @@
-"""A Chromium for the browser tests: found, or else installed.
+"""Finds or installs a Chromium for the browser tests.
 
     python tests/install_chromium.py
 
-Prints its path. Exits with 1, naming what was tried, where none can be had.
+Prints its path. If none can be installed, prints what was tried and exits with status 1.
 """
 
 import os
@@ -22,18 +22,18 @@ with sync_playwright() as playwright:
 
 
 def find_chromium() -> str | None:
-    """Path of a Chromium that starts: one on PATH, else Playwright's own; None without one."""
+    """Path of a Chromium that starts: from PATH, else Playwright's; None if there is none."""
     for name in NAMES:
         path = shutil.which(name)
         if path and starts(path):
             return path
-    # In a process of its own, for Playwright refuses to start twice in one.
+    # In a new process, because Playwright's sync API cannot be started twice in one.
     path = run([sys.executable, "-c", PLAYWRIGHT_PATH]).stdout.strip()
     return path if path and starts(path) else None
 
 
 def starts(path: str) -> bool:
-    # A name alone proves nothing: Ubuntu's chromium-browser may only point to a snap.
+    # The file may exist without a browser: Ubuntu's chromium-browser may only refer to a snap.
     try:
         return run([path, "--version"], timeout=60).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
@@ -52,13 +52,13 @@ def run(command: list[str], timeout: float | None = None) -> subprocess.Complete
 
 
 def attempt(*command: str) -> str | None:
-    """What went wrong, as one line without addresses; None when the command succeeded."""
+    """The error as one line without URLs; None if the command succeeded."""
     result = run(list(command))
     if not result.returncode:
         return None
-    said = (result.stderr or result.stdout).strip().splitlines() or ["it says nothing"]
-    telling = [line for line in said if re.match(r"E:|.*\berror\b", line, re.IGNORECASE)]
-    reason = re.sub(r"\w+://\S+", "<address>", (telling or said)[-1].strip())
+    lines = (result.stderr or result.stdout).strip().splitlines() or ["it says nothing"]
+    errors = [line for line in lines if re.match(r"E:|.*\berror\b", line, re.IGNORECASE)]
+    reason = re.sub(r"\w+://\S+", "<address>", (errors or lines)[-1].strip())
     shown = " ".join("python" if word == sys.executable else word for word in command)
     return f"{shown}: exit {result.returncode}: {reason}"
 
@@ -69,12 +69,12 @@ def can_use_apt() -> bool:
 
 def apt_install(packages: tuple[str, ...]) -> str | None:
     apt = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
-    run([*apt, "update"])  # one source out of reach need not matter to these packages
+    run([*apt, "update"])  # may fail for a source that these packages do not need
     return attempt(*apt, "install", "-y", "--no-install-recommends", *packages)
 
 
 def install_chromium() -> tuple[str | None, list[str]]:
-    """Path of an installed Chromium or None, and what was tried in vain."""
+    """Path of an installed Chromium or None, and the attempts that failed."""
     tried: list[str] = []
     if can_use_apt():
         print("Installing Chromium by apt-get ...", file=sys.stderr)
@@ -82,7 +82,7 @@ def install_chromium() -> tuple[str | None, list[str]]:
         if path := find_chromium():
             return path, tried
         tried.append(failure or "apt-get install chromium: it does not start")
-        playwright_options = ["--with-deps"]  # the libraries of the system that it needs
+        playwright_options = ["--with-deps"]  # installs the system libraries that it needs
     else:
         tried.append("apt-get: needs root and Debian or Ubuntu")
         playwright_options = []

@@ -1,4 +1,4 @@
-"""A chart driven by a slider: tests/test_live.py drives it, served by tests/live_app.py."""
+"""A page with charts and sliders, for tests/test_live.py; served by tests/live_app.py."""
 
 import time
 from functools import partial
@@ -25,7 +25,7 @@ FAILED = "This figure cannot be drawn here."
 
 
 def waves(gain: float) -> dict[str, NDArray[np.float64]]:
-    """The lines by their names; one of them is there only for a small gain."""
+    """The lines by name; one of them exists only for a small gain."""
     found = {
         "sine": gain * np.sin(STEPS / 8),
         "between": gain * np.sin(STEPS / 8) / 2,
@@ -62,7 +62,7 @@ def reset(gain: float) -> None:
 
 
 def _followed() -> Live:
-    """With ?live=alone the page need not be run for the slider."""
+    """Live updates; with ?live=alone the page need not run for the slider."""
     alone = st.query_params["live"] == "alone"
     names = ("gain",) if alone else ()
     runs, write = st.session_state.runs, GradientsPage.field_text
@@ -107,8 +107,8 @@ def main() -> None:
     if state.with_heatmap:
         show_chart(heatmap(state.gain), key="figure_map", alt="A grid.", height=200)
     show_words(f"<b>{state.gain!r}</b>", key="said")
-    said = f"{state.gain!r} {state.clip!r} {state.figure_lines.picked} run {state.runs}"
-    st.html(f"<p class='rnnviz-count'>{escape(said)}</p>")
+    output = f"{state.gain!r} {state.clip!r} {state.figure_lines.picked} run {state.runs}"
+    st.html(f"<p class='rnnviz-count'>{escape(output)}</p>")
 
 
 if __name__ == "__main__":

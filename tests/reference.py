@@ -1,7 +1,7 @@
 """Recurrent networks written out as loops over layers, directions, sequences and time steps.
 
-Only torch operations and autograd, in the type of the weights, and nothing of rnnviz: what its
-numbers are compared with.
+The reference for rnnviz's numbers. It uses only torch operations and autograd, in the dtype of the
+weights, and nothing of rnnviz.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ Step = Callable[[Mapping[str, Tensor], Tensor, Nodes, Hold], Nodes]
 
 
 class Run(NamedTuple):
-    """Every quantity as a node of the graph, by name and (layer, direction, time, batch).
+    """Every quantity as a node of autograd's graph, by name and (layer, direction, time, batch).
 
     initial: by name and (layer, direction, batch). output: (time, batch, directions · unit),
     0 where padded.
@@ -117,12 +117,12 @@ STEPS: dict[str, Step] = {
 
 
 def free(_name: str, value: Tensor) -> Tensor:
-    """Nothing is held."""
+    """The value unchanged: a ``Hold`` that holds nothing."""
     return value
 
 
 def weights_of(parameters: Mapping[str, Tensor], suffix: str) -> dict[str, Tensor]:
-    """One layer's and direction's weights by names without suffix; missing biases are 0."""
+    """The weights of one layer and direction, by name without suffix; missing biases are 0."""
     ends = {name: p for name, p in parameters.items() if name.endswith(suffix)}
     found = {name.removesuffix(suffix): p for name, p in ends.items()}
     rows = len(found["weight_ih"])
@@ -138,11 +138,11 @@ def run(
     lengths: list[int],
     held: Mapping[str, Array] | None = None,
 ) -> Run:
-    """A network of ``form``, a name in STEPS, over padded inputs.
+    """Runs a network of ``form``, a name in STEPS, over padded inputs.
 
     parameters: by torch's names of a stack. x: (time, batch, feature). initial: hidden_state and
-    cell_state, (layer, direction, batch, unit). held: by name the values that are held,
-    (layer, direction, time, unit), NaN where free.
+    cell_state, (layer, direction, batch, unit). held: the held values by name,
+    (layer, direction, time, unit), NaN where nothing is held.
     """
     layers, directions, batch = initial["hidden_state"].shape[:3]
     starts = {
@@ -192,7 +192,7 @@ def arrays(written: Run) -> dict[str, Array]:
 
 
 def gradients(written: Run, loss: Tensor) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Total derivatives of the loss by every quantity that is no gate, and by the initial state."""
+    """Total derivatives of the loss by every quantity but the gates, and by the initial states."""
     wanted = {
         name: nodes
         for name, nodes in written.nodes.items()
@@ -217,7 +217,7 @@ def step_back(
 ) -> dict[str, Array]:
     """Derivatives of the sum of the last hidden state, (time, unit), one step at a time.
 
-    Every step starts from a recorded state; zero is the first. x: (time, feature).
+    Every step starts from a recorded state, the first from zero. x: (time, feature).
     """
     weights = weights_of(parameters, "_l0")
     after = {name: torch.zeros(values.shape[1]).double() for name, values in states.items()}

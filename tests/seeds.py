@@ -1,4 +1,4 @@
-"""Seeds by name: what a test draws depends on its own name and on nothing that ran before it."""
+"""Seeds by name: a test's random numbers depend on its own name, not on what ran before it."""
 
 import random
 import zlib
@@ -20,7 +20,7 @@ def seed_by(name: str) -> None:
 
 @contextmanager
 def seeded_by(name: str) -> Iterator[None]:
-    """Seeds the global generators inside the block; afterwards they continue as before it."""
+    """Seeds the global generators inside the block, and restores their states after it."""
     before = states()
     seed_by(name)
     try:

@@ -1,4 +1,4 @@
-"""The address as the source of a page's settings, the session's keys, and limits written once."""
+"""Settings from the address, session keys, adding a page, and limits declared once."""
 
 import re
 import shutil
@@ -20,22 +20,22 @@ from rnnviz.ui.components.slider import tick
 from rnnviz.ui.pages import PAGES, Page, default_values
 from rnnviz.ui.scales import round_numbers
 from rnnviz.ui.session import Entry, Session
-from tests.test_page import ROOT, choice, opened, run, settings_of, told
+from tests.test_page import ROOT, choice, messages_of, opened, run, settings_of
 
 pytestmark = [
     pytest.mark.slow,
-    # Streamlit's own: its event loop is made in a thread that has none.
+    # Streamlit itself triggers it: it creates its event loop in a thread without one.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
 ]
 UI = ROOT / "rnnviz" / "ui"
 
 
 def go_to(page: AppTest, *, by_history: bool = True, **query: str) -> AppTest:
-    """The same page at another address, as after Back and Forward, or with a late message."""
+    """The page at another address, as after Back and Forward; or from a late message."""
     page.query_params.clear()
     for name, value in query.items():
         page.query_params[name] = value
-    # the driver would run the page's script alone, and app.py reads the address
+    # AppTest would run the page's script alone, but app.py reads the address
     page._finished_page_script_hash = ""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(address, "_is_history_navigation", lambda: by_history)
@@ -45,7 +45,7 @@ def go_to(page: AppTest, *, by_history: bool = True, **query: str) -> AppTest:
 # The address is the source
 
 
-def test_back_to_a_bare_address_is_the_first_view():
+def test_back_to_an_empty_query_restores_the_defaults():
     page = opened()
     first = page.session_state.unit
     choice(page, "cell").set_value("gru")
@@ -77,16 +77,16 @@ def test_back_and_forward_change_the_language():
     assert go_to(page, language="ko").session_state.language == "ko"
 
 
-def test_a_change_sent_before_the_address_came_is_kept():
+def test_a_change_sent_before_the_address_changed_is_kept():
     page = opened(order="index")
     choice(page, "cell").set_value("gru")
     assert settings_of(run(page)) == {"cell": "gru", "order": "index"}
     page.selectbox(key="unit").set_value(7)
-    go_to(page, by_history=False, order="index")  # the browser's address of before
+    go_to(page, by_history=False, order="index")  # the browser's earlier address
     assert settings_of(page) == {"cell": "gru", "order": "index", "unit": "7"}
 
 
-def test_a_link_is_followed_whatever_was_changed_with_it():
+def test_a_link_overrides_a_change_made_at_the_same_time():
     page = opened()
     page.selectbox(key="unit").set_value(7)
     go_to(page, by_history=False, cell="rnn", order="index", **{address.LINK: "any"})
@@ -94,7 +94,7 @@ def test_a_link_is_followed_whatever_was_changed_with_it():
     assert page.session_state.unit == 0
 
 
-def test_what_is_delivered_before_leaving_is_taken_value_by_value():
+def test_values_delivered_before_leaving_are_taken_one_by_one():
     page = opened(order="index", t="21")
     page.session_state[LEAVING] = {"t": "", "speed": "7", "order": "none", "gain": "2"}
     state = go_to(page, by_history=False, order="index", t="21").session_state
@@ -102,17 +102,17 @@ def test_what_is_delivered_before_leaving_is_taken_value_by_value():
     assert state.gain == 1.0, "a setting of another page"
 
 
-def test_a_page_reads_no_setting_of_another_page():
+def test_a_page_ignores_settings_of_other_pages():
     page = opened(gain="99", part="nothing")
-    assert told(page.warning) == []
+    assert messages_of(page.warning) == []
     assert settings_of(page) == {}
 
 
 # The session's keys
 
 
-def test_what_is_no_setting_has_a_prefix():
-    """So no widget, whose key is a query parameter, can have the same key."""
+def test_session_keys_other_than_settings_have_a_prefix():
+    """A widget's key is a query parameter, so the prefix rules out a collision."""
     entries = {name: part for name, part in vars(Session).items() if isinstance(part, Entry)}
     assert len(entries) > 8
     assert {part.key for part in entries.values()} == {f"rnnviz.{name}" for name in entries}
@@ -127,7 +127,7 @@ def test_what_is_no_setting_has_a_prefix():
     assert [part for part in used if part[1] not in {*fields, *methods}] == []
 
 
-# A page more
+# Adding a page
 
 
 class TrainPage(PageSettings, SizeAndSignal):
@@ -159,7 +159,7 @@ def test_a_page_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch):
     page.query_params["rate"] = "0.5"
     page.query_params["hidden"] = "999"
     run(page)
-    assert told(page.warning) == [
+    assert messages_of(page.warning) == [
         "The link asks for hidden=999, which must be an integer from 2 to 256. The page shows "
         "16 instead."
     ]
@@ -207,7 +207,7 @@ print(b"\\\\n299\\\\n300" in data, b"\\\\n301" in data)
 """
 
 
-def test_a_limit_is_widened_at_one_place(tmp_path: Path):
+def test_one_declaration_changes_a_limit_everywhere(tmp_path: Path):
     """The limit of ``hidden``, in a copy of the app: its control, its errors and its runs."""
     for folder in ("rnnviz", "pages"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
@@ -244,13 +244,13 @@ LIMITS = [
 ]
 
 
-def test_no_limit_is_written_in_a_control():
+def test_controls_contain_no_literal_limits():
     for path in UI.rglob("*.py"):
         for limit in LIMITS:
             assert re.search(limit, path.read_text("utf-8")) is None, f"{path.name}: {limit}"
 
 
-def test_the_values_of_sliders_reach_from_limit_to_limit():
+def test_slider_values_cover_the_limits():
     def values(field: str, step: float) -> list[float]:
         low, high = map(float, limits_of(GradientsPage, field))
         return list(tick(low, high, step))

@@ -1,4 +1,4 @@
-"""Whatever cannot be traced is refused with what came, what was expected and what to do."""
+"""Invalid input raises an error with what came, what was expected and what to do."""
 
 import math
 import re
@@ -56,7 +56,7 @@ class Wrapped(nn.Module):
 
 
 class Shifted(nn.RNN):
-    """No longer what its weights say."""
+    """A module whose output differs from what its weights compute."""
 
     def forward(self, *arguments: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's is overloaded
         output, state = super().forward(*arguments)
@@ -330,7 +330,7 @@ TABLES = {
 }
 
 
-def assert_refused(act: Callable[[], Any], text: str) -> None:
+def assert_raises_text(act: Callable[[], Any], text: str) -> None:
     with pytest.raises(rnnviz.RnnvizError) as caught:
         act()
     assert str(caught.value) == text
@@ -347,12 +347,12 @@ def assert_refused(act: Callable[[], Any], text: str) -> None:
         for name, (act, text) in rows.items()
     ],
 )
-def test_it_is_refused(act: Callable[[], Any], text: str):
-    assert_refused(act, text)
+def test_invalid_input_raises(act: Callable[[], Any], text: str):
+    assert_raises_text(act, text)
 
 
-def test_a_derivative_that_is_infinite_at_padded_steps_alone_is_none():
-    """√(y − y₀) has none at the padded step, where y = y₀ = 0, and everywhere else a finite one."""
+def test_an_infinite_derivative_at_padded_steps_only_is_ignored():
+    """√(y − y₀) has an infinite derivative only at the padded step, where y = y₀ = 0."""
     shift = torch.ones(5, 2, 1)
     shift[4, 1] = 0
 
@@ -366,9 +366,9 @@ def test_a_derivative_that_is_infinite_at_padded_steps_alone_is_none():
     assert np.isnan(gradient[4, 1]).all()
 
 
-def test_a_name_that_a_trace_does_not_have():
+def test_an_unknown_trace_name_raises():
     found = rnnviz.trace(nn.GRU(3, 4), X)
-    assert_refused(
+    assert_raises_text(
         lambda: found["forget_gate"],
         'The trace has nothing named "forget_gate"; it has input, reset_gate, update_gate, '
         "hidden_candidate, reset_gate_preactivation, update_gate_preactivation, "
@@ -378,20 +378,20 @@ def test_a_name_that_a_trace_does_not_have():
 
 
 @pytest.mark.parametrize("name", ["trace.txt", "trace", "trace.NC"])
-def test_another_ending(name: str, tmp_path: Path):
+def test_an_unknown_file_ending_raises(name: str, tmp_path: Path):
     found = rnnviz.trace(RNN, X)
     text = (
         'The file name "{}" has an unknown extension; it must end in one of {}. Use one of these '
         "extensions."
     )
-    assert_refused(lambda: found.save(tmp_path / name), text.format(name, ".nc, .npz, .csv"))
-    assert_refused(lambda: rnnviz.load_trace(tmp_path / name), text.format(name, ".nc, .npz"))
+    assert_raises_text(lambda: found.save(tmp_path / name), text.format(name, ".nc, .npz, .csv"))
+    assert_raises_text(lambda: rnnviz.load_trace(tmp_path / name), text.format(name, ".nc, .npz"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_table_is_written_but_not_read(tmp_path: Path):
+def test_loading_csv_raises(tmp_path: Path):
     rnnviz.trace(RNN, X).save(tmp_path / "trace.csv")
-    assert_refused(
+    assert_raises_text(
         lambda: rnnviz.load_trace(tmp_path / "trace.csv"),
         (
             'The file name "trace.csv" has an unknown extension; it must end in one of .nc, .npz. '
@@ -401,15 +401,15 @@ def test_a_table_is_written_but_not_read(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["missing.nc", "missing.npz"])
-def test_a_file_that_is_not_there(name: str, tmp_path: Path):
+def test_loading_a_missing_file_raises(name: str, tmp_path: Path):
     text = f'There is no file "{name}". Check its name and folder.'
-    assert_refused(lambda: rnnviz.load_trace(tmp_path / name), text)
+    assert_raises_text(lambda: rnnviz.load_trace(tmp_path / name), text)
     (tmp_path / name).mkdir()
-    assert_refused(lambda: rnnviz.load_trace(str(tmp_path / name)), text)
+    assert_raises_text(lambda: rnnviz.load_trace(str(tmp_path / name)), text)
 
 
 class Trap:
-    """A pickle that leaves a mark where it is unpacked."""
+    """A pickle that creates a file when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -464,12 +464,12 @@ def write_damaged(kind: str, path: Path) -> None:
         "pickles inside",
     ],
 )
-def test_a_damaged_file(kind: str, ending: str, tmp_path: Path):
+def test_loading_a_damaged_file_raises(kind: str, ending: str, tmp_path: Path):
     path = tmp_path / f"damaged{ending}"
     write_damaged(kind, path)
     if not path.exists():  # np.savez adds its own ending
         path.with_suffix(".nc.npz").rename(path)
-    assert_refused(
+    assert_raises_text(
         lambda: rnnviz.load_trace(path),
         f'"damaged{ending}" is not a trace, or it is damaged; expected a file written by '
         "Trace.save. Save the trace again.",

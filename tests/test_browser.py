@@ -1,4 +1,4 @@
-"""What a person does with the app, in a real browser."""
+"""The app in a real browser, used as a person would."""
 
 import json
 import re
@@ -49,7 +49,7 @@ PIXELS = """([array, columns, rows]) => {
 def assert_drawn(
     visit: Visit, name: str, values: NDArray[Any], most: float, *, dark: bool = False
 ) -> None:
-    """A heatmap's pixels have the colours of the values, (unit, time), in the page's order."""
+    """Asserts that a heatmap's pixels have the colours of the values, (unit, time)."""
     signed = not name.endswith("_gate")
     scale = palette(dark=dark).signed if signed else palette(dark=dark).gate
     stops = np.array([hex_to_rgb(colour) for _, colour in scale])
@@ -58,7 +58,7 @@ def assert_drawn(
     wanted = np.stack([np.interp(share, at, stops[:, k]) for k in range(3)], axis=-1)
     found = visit.page.evaluate(PIXELS, [name, values.shape[1], values.shape[0]])
     max_diff = np.abs(np.array(found).reshape(wanted.shape) - wanted).max()
-    assert max_diff <= 2, f"{name}: {max_diff=}"  # of 255; 256 colours are told apart
+    assert max_diff <= 2, f"{name}: {max_diff=}"  # of 255; the scale has 256 colours
 
 
 def assert_all_drawn(visit: Visit, cell: str, text: str, order: str, *, dark: bool = False) -> None:
@@ -93,12 +93,12 @@ def do(visit: Visit, name: str) -> None:
 
 
 def equation_text(visit: Visit) -> str:
-    """The equations as they are drawn, without the markup for screen readers."""
+    """The visible text of the equations, without the markup for screen readers."""
     drawn = visit.key("card_equations").locator(".katex-html").all_inner_texts()
     return re.sub(r"\s|\u200b", "", "".join(drawn)).replace("−", "-")
 
 
-# First sight
+# The first view
 
 
 def test_the_first_view_is_a_trained_lstm_on_a_line_of_code(visit: Visit):
@@ -126,7 +126,7 @@ def test_the_equations_drawn_hold_the_librarys_numbers(visit: Visit):
         lines = equations(character_model(cell).read(FIRST_TEXT), 5, 19)
         drawn = equation_text(visit)
         wanted = [n for line in lines.values() for n in numbers(line.numbers + line.value)]
-        # KaTeX draws the parts of a line in their order: rules hold no number with a point
+        # KaTeX keeps the order of a line; the equations without values have no decimals
         shown = numbers(drawn)
         assert sorted(shown) == sorted(numbers("".join(f"{n} " for n in wanted)))
         for line in lines.values():
@@ -153,7 +153,7 @@ def test_stepping_by_strip_keys_and_buttons(visit: Visit):
     visit.page.keyboard.press("Home")
     visit.wait_for_step(1)
     visit.page.locator(".rnnviz-title").click()
-    visit.page.keyboard.press("ArrowRight")  # nothing has it
+    visit.page.keyboard.press("ArrowRight")  # no element has the focus
     visit.wait_for_step(2)
     visit.page.keyboard.press("ArrowLeft")
     visit.wait_for_step(1)
@@ -195,7 +195,7 @@ def test_playing_ends_at_the_end(visit: Visit):
 
 
 def place_of(visit: Visit, array: str, t: int, row: int) -> tuple[float, float]:
-    """Where on the screen the middle of a heatmap's cell lies; t counts from 1."""
+    """The screen position of the middle of a heatmap's cell; t counts from 1."""
     x, y = visit.page.evaluate(
         """([array, t, row, steps, units]) => {
             const map = document.querySelector(`[data-array=${array}] .map`);
@@ -249,7 +249,7 @@ CURSOR = """figure => {
 
 
 def assert_cursor(visit: Visit, figure: str, t: int, row: int) -> None:
-    """The frame stands over step t in every heatmap, and the lines over the unit's row."""
+    """Asserts that the frame is over step t in every heatmap, and the lines at the unit's row."""
     found = visit.page.evaluate(CURSOR, figure)
     left, top, width, height = found["maps"][0]
     column = found["column"]
@@ -280,7 +280,7 @@ def test_the_cursor_stands_over_its_step(visit: Visit):
     assert_all_drawn(visit, "lstm", FIRST_TEXT, "index")
 
 
-# What is read
+# The text
 
 
 def test_typing_another_text(visit: Visit):
@@ -319,7 +319,7 @@ def test_a_text_never_becomes_anything_but_text(visit: Visit):
     note = visit.page.locator(".rnnviz-note", has_text="Not in the vocabulary").inner_text()
     for character in "안녕😀ש":
         assert character in note
-    for t in (1, 54, len(ODD)):  # each of them in the figures and the equations too
+    for t in (1, 54, len(ODD)):  # the figures and equations show these characters too
         visit.cells.nth(t - 1).click()
         visit.wait_for_step(t)
     assert visit.page.locator("img[src=x]").count() == 0

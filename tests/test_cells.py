@@ -39,7 +39,7 @@ def largest_difference(found: Any, expected: Any) -> float:
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_cell_takes_torchs_step(name: str, bias: bool):
+def test_a_cells_step_is_torchs(name: str, bias: bool):
     own_type, torch_type, options = PAIRS[name]
     torch.manual_seed(0)
     own = own_type(3, 4, bias=bias, **options).double()
@@ -60,7 +60,7 @@ def test_a_cell_takes_torchs_step(name: str, bias: bool):
     ("nonlinearity", "expected"),
     [("sigmoid", [0.4502, 0.6225]), ("identity", [-0.2, 0.5]), ("relu", [0.0, 0.5])],
 )
-def test_an_elman_step_takes_its_nonlinearity(nonlinearity: str, expected: list[float]):
+def test_an_elman_cell_applies_its_nonlinearity(nonlinearity: str, expected: list[float]):
     cell = ElmanCell(1, 2, nonlinearity).double()
     with torch.no_grad():
         cell.weight_ih.copy_(torch.tensor([[1.0], [0.0]]))
@@ -74,7 +74,7 @@ def test_an_elman_step_takes_its_nonlinearity(nonlinearity: str, expected: list[
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_cell_starts_from_torchs_random_weights(name: str):
+def test_a_cell_is_initialised_as_torchs(name: str):
     own_type, torch_type, options = PAIRS[name]
     torch.manual_seed(0)
     own = own_type(3, 50, **options)
@@ -86,7 +86,7 @@ def test_a_cell_starts_from_torchs_random_weights(name: str):
     assert 0.99 / 50**0.5 < largest <= 1 / 50**0.5
 
 
-def test_a_projection_starts_between_torchs_bounds():
+def test_a_projection_is_initialised_within_torchs_bounds():
     torch.manual_seed(0)
     weight = LSTMCell(3, 64, proj_size=32).weight_hr
     assert weight is not None
@@ -137,7 +137,7 @@ def test_recurrent_shares_its_weights_and_draws_no_random_numbers():
     assert {id(p) for p in own.parameters()} == shared
 
 
-def test_recurrent_learns_through_its_layers():
+def test_recurrent_gives_gradients_to_all_layers():
     torch.manual_seed(2)
     module = nn.GRU(2, 3, 2, bidirectional=True).double()
     own = rnnviz.Recurrent.of(module)
@@ -160,7 +160,7 @@ def refusal(build: Any) -> str:
 @pytest.mark.parametrize(
     ("sizes", "projection"), [((0, 3), 0), ((2, 0), 0), ((2, 3), 3), ((2, 3), -1)]
 )
-def test_a_cell_of_impossible_sizes_is_refused(sizes: tuple[int, int], projection: int):
+def test_invalid_cell_sizes_raise(sizes: tuple[int, int], projection: int):
     assert refusal(lambda: LSTMCell(*sizes, proj_size=projection)) == (
         f"The cell has input size {sizes[0]}, hidden size {sizes[1]} and projection size "
         f"{projection}; input and hidden size must be at least 1, and the projection size 0 "
@@ -168,14 +168,14 @@ def test_a_cell_of_impossible_sizes_is_refused(sizes: tuple[int, int], projectio
     )
 
 
-def test_an_unknown_nonlinearity_is_refused():
+def test_an_unknown_nonlinearity_raises():
     assert refusal(lambda: ElmanCell(2, 3, "sinus")) == (
         'The nonlinearity is "sinus"; it must be one of tanh, relu, sigmoid, identity. '
         "Choose one of these."
     )
 
 
-def test_a_cell_without_equations_is_refused():
+def test_a_cell_without_equations_raises():
     class Blank(Cell[Tensor]):
         pass
 
@@ -189,7 +189,7 @@ def test_a_cell_without_equations_is_refused():
 
 
 @pytest.mark.parametrize("cells", [[], [[]], [[GRUCell(2, 3), GRUCell(2, 3), GRUCell(2, 3)]]])
-def test_layers_without_cells_are_refused(cells: list[list[Cell[Any]]]):
+def test_layers_without_cells_raise(cells: list[list[Cell[Any]]]):
     assert refusal(lambda: rnnviz.Recurrent(cells)) == (
         "Recurrent got no layers, or a layer with neither one nor two cells; each layer is a list "
         "of one cell (forward) or two (forward, backward). Pass cells such as [[first], [second]]."
@@ -206,7 +206,7 @@ def test_layers_without_cells_are_refused(cells: list[list[Cell[Any]]]):
         ([[GRUCell(2, 3), GRUCell(4, 3)]], "GRUCell(4, 3)", 2),
     ],
 )
-def test_layers_that_do_not_fit_together_are_refused(
+def test_layers_of_incompatible_sizes_raise(
     cells: list[list[Cell[Any]]], wrong: str, expected: int
 ):
     assert refusal(lambda: rnnviz.Recurrent(cells)) == (

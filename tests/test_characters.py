@@ -1,4 +1,4 @@
-"""The shipped character models, against torch by itself, and files that are broken."""
+"""The shipped character models against plain torch, and the errors of broken files."""
 
 import json
 import math
@@ -60,7 +60,7 @@ def expected(cell: str, text: str, dtype: torch.dtype) -> tuple[torch.Tensor, to
 
 
 @CELLS
-def test_a_shipped_model_is_what_its_notes_say(cell: str):
+def test_a_shipped_model_matches_its_metadata(cell: str):
     shipped, path = model(cell), ASSETS / f"characters_{cell}.safetensors"
     notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     assert shipped.notes == notes
@@ -85,7 +85,7 @@ def test_a_shipped_model_is_what_its_notes_say(cell: str):
     assert all(bool(w.isfinite().all()) for w in load_file(path).values())
 
 
-def test_the_shipped_models_are_alike():
+def test_the_shipped_models_share_their_settings():
     sizes = {model(cell).notes["hidden_size"] for cell in ROWS}
     characters = {model(cell).vocabulary.characters for cell in ROWS}
     assert (len(sizes), len(characters)) == (1, 1)
@@ -148,8 +148,8 @@ def test_a_shipped_model_knows_python(cell: str, before: str, then: str, least: 
 
 
 @CELLS
-def test_a_shipped_model_reads_unseen_source_better_than_pairs_of_letters_tell(cell: str):
-    """A file of this project, which no model was trained on, beside the notes' 2-gram."""
+def test_a_shipped_model_beats_bigrams_on_unseen_source(cell: str):
+    """On a file of this project, which is not training data, against the metadata's 2-gram."""
     text = (Path(__file__).parent / "data" / "unseen_source.txt").read_text(encoding="utf-8")
     shipped = model(cell)
     probabilities = shipped.next_character(shipped.read(text))
@@ -161,7 +161,7 @@ def test_a_shipped_model_reads_unseen_source_better_than_pairs_of_letters_tell(c
     assert bits < shipped.notes["baseline_bits_per_character"]["2"]
 
 
-def test_an_empty_text():
+def test_an_empty_text_raises():
     with pytest.raises(RnnvizError) as caught:
         model("lstm").read("")
     assert str(caught.value) == (
@@ -183,7 +183,7 @@ NOTES = {"cell": "lstm", "hidden_size": 2, "vocabulary": "ab"}
 
 
 def written(folder: Path, notes: Any = NOTES, **shapes: tuple[int, ...] | None) -> Path:
-    """A small model's file; shapes by the last part of a name, None to leave one out."""
+    """Writes a small model; shapes by the last part of a name, None leaves one out."""
     path = folder / "m.safetensors"
     wanted = {name: shapes.get(name.partition(".")[2], shape) for name, shape in SMALL.items()}
     save_file({name: torch.zeros(shape) for name, shape in wanted.items() if shape}, path)
@@ -195,7 +195,7 @@ def error_of(path: Path) -> str:
     with pytest.raises(RnnvizError) as caught:
         load_character_model(path)
     assert caught.value.message("ko") != str(caught.value)
-    assert str(path.parent) not in str(caught.value)  # a page shows it: no folder of the server
+    assert str(path.parent) not in str(caught.value)  # pages show it: no paths of the server
     return str(caught.value)
 
 
@@ -212,13 +212,13 @@ def test_a_small_model_loads(tmp_path: Path):
 
 
 @pytest.mark.parametrize("missing", [".safetensors", ".json"])
-def test_a_missing_file(tmp_path: Path, missing: str):
+def test_a_missing_file_raises(tmp_path: Path, missing: str):
     path = written(tmp_path)
     path.with_suffix(missing).unlink()
     assert error_of(path) == f'There is no file "m{missing}". Check its name and folder.'
 
 
-def test_weights_that_do_not_fit_the_notes(tmp_path: Path):
+def test_weights_that_contradict_the_metadata_raise(tmp_path: Path):
     path = written(tmp_path, weight_hh_l0=(6, 2))
     message = error_of(path)
     assert message.startswith('The character model "m.safetensors" cannot be read: ')
@@ -227,24 +227,24 @@ def test_weights_that_do_not_fit_the_notes(tmp_path: Path):
     assert "torch.Size([8, 2])" in message
 
 
-def test_weights_that_are_missing(tmp_path: Path):
+def test_missing_weights_raise(tmp_path: Path):
     message = error_of(written(tmp_path, bias_ih_l0=None))
     assert 'Missing key(s) in state_dict: "bias_ih_l0"' in message
 
 
-def test_a_readout_of_another_size(tmp_path: Path):
+def test_a_readout_of_the_wrong_size_raises(tmp_path: Path):
     message = error_of(written(tmp_path, weight=(4, 2)))
     assert "size mismatch for weight" in message
 
 
 @pytest.mark.parametrize("kept", [0, 7, 100, -4])
-def test_a_truncated_file(tmp_path: Path, kept: int):
+def test_a_truncated_file_raises(tmp_path: Path, kept: int):
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:kept])
     assert error_of(path).startswith('The character model "m.safetensors" cannot be read: ')
 
 
-def test_a_pickled_file_is_not_run(tmp_path: Path):
+def test_a_pickle_is_not_executed(tmp_path: Path):
     ran = tmp_path / "ran"
 
     class Trap:
@@ -272,23 +272,23 @@ def test_a_pickled_file_is_not_run(tmp_path: Path):
         ),
     ],
 )
-def test_notes_that_say_too_little(tmp_path: Path, notes: dict[str, Any], why: str):
+def test_incomplete_metadata_raises(tmp_path: Path, notes: dict[str, Any], why: str):
     assert error_of(written(tmp_path, notes)) == sentence(why)
 
 
 @pytest.mark.parametrize("notes", [["lstm"], None, "lstm", 3, {**NOTES, "hidden_size": None}])
-def test_notes_of_another_kind(tmp_path: Path, notes: Any):
+def test_metadata_of_another_type_raises(tmp_path: Path, notes: Any):
     message = error_of(written(tmp_path, notes))
     assert message.startswith('The character model "m.safetensors" cannot be read: ')
 
 
 @pytest.mark.parametrize("size", [0, -2])
-def test_notes_of_an_impossible_size(tmp_path: Path, size: int):
+def test_an_invalid_size_in_the_metadata_raises(tmp_path: Path, size: int):
     message = error_of(written(tmp_path, {**NOTES, "hidden_size": size}))
     assert message.startswith('The character model "m.safetensors" cannot be read: ')
 
 
-def test_notes_that_are_no_json(tmp_path: Path):
+def test_metadata_that_is_not_json_raises(tmp_path: Path):
     path = written(tmp_path)
     path.with_suffix(".json").write_text("{", encoding="utf-8")
     why = "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
@@ -297,7 +297,7 @@ def test_notes_that_are_no_json(tmp_path: Path):
     assert error_of(path).startswith('The character model "m.safetensors" cannot be read: ')
 
 
-def test_notes_of_another_model(tmp_path: Path):
+def test_metadata_of_another_model_raises(tmp_path: Path):
     path = tmp_path / "m.safetensors"
     shutil.copy(ASSETS / "characters_lstm.safetensors", path)
     shutil.copy(ASSETS / "characters_gru.json", tmp_path / "m.json")

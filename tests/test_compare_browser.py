@@ -1,4 +1,4 @@
-"""The comparison page in a real browser: the cursor in every subplot, and what a person changes."""
+"""The comparison page in a real browser: the cursor in every subplot, and changed settings."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.browser import Visit
 
 pytestmark = pytest.mark.browser
 
-# Where the cursor stands in a figure, and where its axes say that the step is.
+# The cursor's place in a figure, and the step's place by the figure's axes.
 CURSORS = """(name) => {
     const figure = document.querySelector(`.st-key-figure_${name} .js-plotly-plot`);
     const overlay = figure.parentElement.querySelector(".rnnviz-cursor");
@@ -22,8 +22,8 @@ CURSORS = """(name) => {
     });
     const names = figure._fullLayout.meta?.time ?? ["x"];
     const axes = names.map((id) => figure._fullLayout[`${id[0]}axis${id.slice(1)}`]);
-    const told = ({ _id, _offset, _length, range }) => ({ _id, _offset, _length, range });
-    return { boxes, axes: axes.map(told) };
+    const parts = ({ _id, _offset, _length, range }) => ({ _id, _offset, _length, range });
+    return { boxes, axes: axes.map(parts) };
 }"""
 DRAWN = "document.querySelector('.st-key-figure_{} .js-plotly-plot')?._fullData"
 
@@ -35,13 +35,13 @@ def compare(visit: Visit, **query: object) -> Visit:
 
 
 def wait_for_figure(visit: Visit, name: str, holds: str) -> None:
-    """Waits until what a figure draws is as wanted."""
+    """Waits until a condition on a figure's data holds."""
     visit.until(f"{name}: {holds}", f"() => ({holds})({DRAWN.format(name)})")
     visit.settle()
 
 
 def check_cursor(visit: Visit, name: str, t: int) -> list[list[float]]:
-    """In a figure there is one box an axis of time, over the whole of it, at the step."""
+    """Asserts that each time axis has one box, across all its plots, at the step."""
     found: dict[str, Any] = visit.page.evaluate(CURSORS, name)
     assert len(found["boxes"]) == len(found["axes"])
     for box, axis in zip(found["boxes"], found["axes"], strict=True):
@@ -62,7 +62,7 @@ def test_the_cursor_is_in_every_subplot_and_plays(visit: Visit, language: str):
         visit.settle()
         boxes = check_cursor(visit, name, 5)
         assert len(boxes) == (3 if name == "comparison" else 1)
-    # of seven rows each column has the cursor in those that show something
+    # of the seven rows, each column has the cursor only in those with data
     clips = visit.page.locator(".st-key-figure_comparison .rnnviz-cursor div")
     shapes: list[str] = clips.evaluate_all("all => all.map((box) => box.style.clipPath)")
     assert [shape.count("M") for shape in shapes] == [6, 5, 2]
@@ -128,7 +128,7 @@ def test_a_network_is_changed_and_the_input_is_another(visit: Visit):
     check_cursor(visit, "comparison", 37)
     visit.key("input_source").get_by_text("text", exact=True).click()
     wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 61)")
-    # the widgets of a signal are gone; what they held is not
+    # the widgets of a signal are gone, but their values are kept
     visit.page.locator("[data-do=on]").click()
     visit.wait_for_step(38)
     assert visit.query == {"t": "38"}

@@ -1,4 +1,4 @@
-"""The comparison page under Streamlit's own test driver: its parts, both languages, every limit."""
+"""The comparison page in Streamlit's AppTest: its parts, both languages, every limit."""
 
 import json
 from html import escape
@@ -21,11 +21,11 @@ from rnnviz.ui.cache import character_model
 from rnnviz.ui.compare.sections import SECTIONS
 from rnnviz.ui.components.instrument import read_step
 from tests.test_gradients_page import decoded, figures, line, protos
-from tests.test_page import KEY, ROOT, choice, errors_of, run, settings_of, shown, told
+from tests.test_page import KEY, ROOT, choice, errors_of, messages_of, run, settings_of, shown
 
 pytestmark = [
     pytest.mark.slow,
-    # Streamlit's own: its event loop is made in a thread that has none.
+    # Streamlit itself triggers it: it creates its event loop in a thread without one.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
 ]
 
@@ -42,14 +42,14 @@ def compare_page(**query: str) -> AppTest:
 
 
 def strip(page: AppTest) -> tuple[dict[str, Any], np.ndarray]:
-    """The input as it is sent: what is said of it, and its numbers."""
+    """The input as it is sent to the browser: its header and its numbers."""
     (found,) = (proto for proto in protos(page, "rnnviz_instrument") if proto.bytes)
     header, _, body = found.bytes.partition(b"\n")
     return json.loads(header), np.frombuffer(body, "<f4")
 
 
 def check_heatmaps(figure: dict[str, Any], traces: dict[str, Trace]) -> None:
-    """Each network's arrays stand under its label, and nothing else does."""
+    """Asserts that each network's arrays are drawn under its label, and nothing else is."""
     found = {(m["name"].partition(": ")[0], m["meta"]): m for m in figure["data"] if "meta" in m}
     for (label, record), row in product(traces.items(), ROWS):
         values = matched(nearest_part(record), row)
@@ -63,12 +63,12 @@ def check_heatmaps(figure: dict[str, Any], traces: dict[str, Trace]) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_first_view(language: str):
     page = compare_page(language=language)
-    words, said = labels(language), shown(page)
-    assert [text for text in said if KEY.fullmatch(text)] == []
+    words, page_texts = labels(language), shown(page)
+    assert [text for text in page_texts if KEY.fullmatch(text)] == []
     assert not page.error
     assert not page.warning
     for key in ("card.comparison", "card.comparison_lines"):
-        assert any(escape(words[key]) in text for text in said), key
+        assert any(escape(words[key]) in text for text in page_texts), key
     traces = {n.upper(): t for n, t in run_compared(ComparisonSettings(), character_model).items()}
     drawn = figures(page)
     assert set(drawn) == {"comparison", "comparison_lines", "gradient_norms"}
@@ -88,9 +88,9 @@ def test_the_first_view(language: str):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_four_networks_of_other_forms(language: str):
     page = compare_page(networks=VARIANTS, language=language)
-    words, said = labels(language), shown(page)
+    words, page_texts = labels(language), shown(page)
     assert not page.error
-    assert [text for text in said if KEY.fullmatch(text)] == []
+    assert [text for text in page_texts if KEY.fullmatch(text)] == []
     names = {key: words[f"form.{key}"] for key in ("lstm_peephole", "rnn_relu", "lstm_coupled")}
     gru = words("form.with_layers", form=words["form.gru_reset_before"], layers=2)
     names["gru_reset_before.2.both"] = words("form.with_both", form=gru)
@@ -116,7 +116,7 @@ def test_four_networks_of_other_forms(language: str):
     assert (decoded(maps[0]["z"]) == h.T.astype(np.float32)).all()
 
 
-def test_a_network_is_changed_added_and_taken_away():
+def test_a_network_can_be_changed_added_and_removed():
     page = compare_page(input_source="signal")
     page.selectbox(key="form_1").set_value("gru_reset_before")
     run(page)
@@ -137,7 +137,7 @@ def test_a_network_is_changed_added_and_taken_away():
     assert not page.error
 
 
-def test_from_a_signal_to_a_text_and_back():
+def test_switching_from_a_signal_to_a_text_and_back():
     page = compare_page(networks="gru_reset_before,lstm_coupled.2")
     choice(page, "input_source").set_value("text")
     run(page)
@@ -155,7 +155,7 @@ def test_from_a_signal_to_a_text_and_back():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_budget_too_small_for_any_size(language: str):
+def test_a_budget_too_small_for_any_network_is_reported(language: str):
     page = compare_page(input_source="signal", equal="parameters", budget="30", language=language)
     words = labels(language)
     assert errors_of(page) == [words("error.compared_budget", budget=30, hidden=2, smallest=40)]
@@ -168,12 +168,12 @@ def test_a_budget_too_small_for_any_size(language: str):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_more_than_the_page_takes_on(language: str):
+def test_a_comparison_that_is_too_large_is_reported(language: str):
     query = {"networks": "lstm_peephole.4.both,lstm", "length": "2000"}
     page = compare_page(**query, language=language)
-    (said,) = errors_of(page)
+    (message,) = errors_of(page)
     words = labels(language)
-    assert said == words("error.compared_limit", seconds=2.5, most=2.0)
+    assert message == words("error.compared_limit", seconds=2.5, most=2.0)
     assert any(words("control.compared_work", seconds=2.5, most=2.0) in t for t in shown(page))
     assert figures(page) == {}
     page.session_state["length"] = 50
@@ -181,9 +181,9 @@ def test_more_than_the_page_takes_on(language: str):
     assert not page.error
 
 
-def test_what_an_address_gets_wrong_is_told():
+def test_problems_of_an_address_are_reported():
     page = compare_page(networks="lstm", input_source="voice", budget="1", part="x", layer="5")
-    messages = told(page.warning)
+    messages = messages_of(page.warning)
     assert len(messages) == 5
     for name, value in (
         ("networks", "lstm"),
@@ -197,7 +197,7 @@ def test_what_an_address_gets_wrong_is_told():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_minus_the_first(language: str):
+def test_differences_from_the_first_network(language: str):
     page = compare_page(networks="gru,gru_reset_before,rnn", difference="true", language=language)
     words = labels(language)
     settings = ComparePage.from_query({"networks": "gru,gru_reset_before,rnn"})[0].comparison()
@@ -214,7 +214,7 @@ def test_each_minus_the_first(language: str):
     assert any(words("card.comparison_lines_difference", first="GRU") in t for t in shown(page))
 
 
-def test_units_without_a_counterpart():
+def test_networks_without_matching_units_have_no_differences():
     page = compare_page(difference="true")
     assert "comparison" not in figures(page)
     assert any(labels("en")("card.comparison_alone", first="LSTM") in text for text in shown(page))
@@ -231,7 +231,7 @@ def test_a_text_of_one_character_has_no_gradient():
     assert any(labels("en")["card.compared_no_gradients"] in text for text in shown(page))
 
 
-def test_memory_is_what_the_library_says():
+def test_the_memory_figure_shows_the_librarys_numbers():
     page = compare_page(input_source="signal", length="9", part="memory")
     (found,) = figures(page).values()
     assert [part["name"] for part in found["data"]] == ["LSTM", "GRU", "RNN"]
@@ -261,10 +261,10 @@ def test_memory_is_what_the_library_says():
         (None, (3, 4)),
     ],
 )
-def test_what_a_visitor_tells_of_the_step(message: Any, taken: tuple[int, int]):
+def test_the_step_is_taken_from_valid_messages_only(message: Any, taken: tuple[int, int]):
     assert read_step(message, 3, 4, 10) == taken
 
 
-def test_every_part_has_a_name():
+def test_every_section_has_a_name():
     for language in LANGUAGES:
         assert {f"part.{part}" for part in SECTIONS} <= set(labels(language))

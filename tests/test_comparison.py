@@ -1,4 +1,4 @@
-"""Networks side by side: their address, how they are built and run, and what the figures show."""
+"""Network comparisons: their address, how networks are built and run, and the figures."""
 
 import math
 from dataclasses import replace
@@ -84,7 +84,7 @@ def test_networks_come_back_from_their_address(found: list[NetworkSpec]):
         "a,b",
     ],
 )
-def test_an_address_of_no_networks_is_told(came: str):
+def test_an_invalid_networks_parameter_is_reported(came: str):
     settings, problems = ComparePage.from_query({"networks": came})
     assert settings.networks == DEFAULT_NETWORKS
     assert [str(problem) for problem in problems] == [
@@ -95,7 +95,7 @@ def test_an_address_of_no_networks_is_told(came: str):
     ]
 
 
-def test_a_text_asks_for_trained_networks():
+def test_a_text_needs_trained_networks():
     untrained = {"networks": "lstm,gru.2"}
     settings, problems = ComparePage.from_query(untrained)
     assert (settings.input_source, problems) == ("signal", [])
@@ -107,7 +107,7 @@ def test_a_text_asks_for_trained_networks():
     ]
 
 
-def test_the_step_is_one_of_the_input_that_is_read():
+def test_the_step_is_within_the_input():
     assert ComparePage.from_query({"input_source": "signal", "t": "100"})[0].t == 100
     settings, problems = ComparePage.from_query(
         {"input_source": "signal", "length": "20", "t": "21"}
@@ -119,7 +119,7 @@ def test_the_step_is_one_of_the_input_that_is_read():
     )
 
 
-def test_what_the_networks_do_not_depend_on_is_left_out():
+def test_the_run_has_only_the_settings_that_affect_it():
     one = ComparePage(t=3, seed=5, part="memory", difference=True)
     assert one.comparison() == ComparePage().comparison()
     assert one.comparison().text == FIRST_TEXT
@@ -128,21 +128,21 @@ def test_what_the_networks_do_not_depend_on_is_left_out():
     assert ComparePage(input_source="signal", seed=1).comparison() != signal
 
 
-def test_networks_cannot_be_made_wrong():
+def test_invalid_networks_raise():
     for wrong in (
         ("lstm", "gru"),
         (NetworkSpec("lstm"),),
         (NetworkSpec("lstm", 5), NetworkSpec("gru")),
     ):
         with pytest.raises(RnnvizError, match=r"expected form\.layers\.both, …"):
-            ComparisonSettings(networks=wrong)  # pyright: ignore[reportArgumentType]  # that is the point
+            ComparisonSettings(networks=wrong)  # pyright: ignore[reportArgumentType]  # the error under test
 
 
 # Sizes
 
 
 @pytest.mark.parametrize("form", get_args(FormName))
-def test_parameters_are_counted_as_they_are(form: FormName):
+def test_parameter_counts_match_the_modules(form: FormName):
     for layers, both, hidden in product((1, 2), (False, True), (2, 5)):
         network = NetworkSpec(form, layers, both)
         settings = fresh(f"{network},rnn", hidden=hidden)
@@ -152,7 +152,7 @@ def test_parameters_are_counted_as_they_are(form: FormName):
 
 
 @given(st.lists(networks, min_size=2, max_size=4), st.integers(10, 60_000))
-def test_the_budget_gives_the_largest_size_within_it(found: list[NetworkSpec], budget: int):
+def test_a_budget_selects_the_largest_size_within_it(found: list[NetworkSpec], budget: int):
     settings = fresh(",".join(map(str, found)), equal="parameters", budget=budget)
     written = ",".join(map(str, found))
     smallest = max(map(count_parameters, sizes_of(fresh(written, hidden=2)).values()))
@@ -171,7 +171,7 @@ def test_the_budget_gives_the_largest_size_within_it(found: list[NetworkSpec], b
         assert count_parameters(larger) > budget or size.hidden_size == 256
 
 
-def test_what_takes_too_long_is_refused():
+def test_too_expensive_settings_raise():
     settings = fresh("lstm_peephole.4.both,gru", length=2000)
     seconds = seconds_of(settings)
     assert seconds > MOST_SECONDS
@@ -196,7 +196,7 @@ def test_what_takes_too_long_is_refused():
         ("rnn_relu.3", nn.RNN(1, 5, num_layers=3, nonlinearity="relu")),
     ],
 )
-def test_torchs_forms_are_torchs_modules(came: str, stock: nn.RNNBase):
+def test_torchs_forms_are_built_as_torchs_modules(came: str, stock: nn.RNNBase):
     settings = fresh(f"{came},rnn", hidden=5, length=12, seed=7, signal="sine")
     stock = stock.double()
     initialise.torch_default(stock, seed=7)
@@ -215,7 +215,7 @@ def test_torchs_forms_are_torchs_modules(came: str, stock: nn.RNNBase):
 
 
 @pytest.mark.parametrize("form", [name for name, form in FORMS.items() if not form.is_stock])
-def test_the_other_forms_are_this_projects_cells(form: str):
+def test_other_forms_are_built_from_this_projects_cells(form: str):
     settings = fresh(f"{form}.2.both,rnn", hidden=4, length=8)
     module = build_compared(settings)[f"{form}.2.both"]
     assert isinstance(module, Recurrent)
@@ -229,7 +229,7 @@ def test_the_other_forms_are_this_projects_cells(form: str):
     assert run.array("hidden_state").dtype == np.float64
 
 
-def test_the_same_gates_get_the_same_weights():
+def test_corresponding_gates_have_the_same_weights():
     found = build_compared(fresh("gru,gru_reset_before,rnn,rnn_relu", hidden=4))
     stock, own = found["gru"], found["gru_reset_before"]
     for (name, a), (_, b) in zip(stock.named_parameters(), own.named_parameters(), strict=True):
@@ -256,7 +256,7 @@ def test_a_text_is_read_by_the_shipped_models():
     assert [run.loss for run in alone.values()] == [None] * 3
 
 
-def test_a_text_without_trained_models_is_refused():
+def test_a_text_without_trained_models_raises():
     networks = (NetworkSpec("gru", 2), NetworkSpec("lstm"))
     with pytest.raises(RnnvizError) as caught:
         run_compared(ComparisonSettings(networks=networks), character_model)
@@ -266,7 +266,7 @@ def test_a_text_without_trained_models_is_refused():
     )
 
 
-def test_two_marks_with_a_gap_between():
+def test_the_gap_signal_has_two_marks():
     for length in (2, 3, 7, 100):
         values = make_signal("gap", length).ravel()
         assert values.nonzero().ravel().tolist() == [0, 3 * length // 4]
@@ -312,7 +312,7 @@ def test_every_heatmap_is_the_traces_array(traces: dict[str, Trace], direction: 
     assert drawn(figure, "rnn_relu", "candidate").name == "rnn_relu: ReLU(a) = h"
 
 
-def test_one_scale_a_row_one_time_axis_and_empty_places(traces: dict[str, Trace]):
+def test_rows_share_a_scale_and_all_share_the_time_axis(traces: dict[str, Trace]):
     figure = plot_comparison(traces)
     full = figure.to_dict()
     layout = full["layout"]
@@ -323,18 +323,18 @@ def test_one_scale_a_row_one_time_axis_and_empty_places(traces: dict[str, Trace]
     assert (layout["coloraxis"]["cmin"], layout["coloraxis"]["cmax"]) == (0, 1)
     cell = layout[scales["cell_state"]]
     assert cell["cmin"] == -cell["cmax"]
-    said = [note["text"] for note in layout["annotations"]]
-    assert said.count("no reset gate") == 3
-    assert said.count("no keep gate") == 1
+    annotations = [note["text"] for note in layout["annotations"]]
+    assert annotations.count("no reset gate") == 3
+    assert annotations.count("no keep gate") == 1
     assert len(layout["shapes"]) == 3 * 1 + 2 * 2 + 2  # reset; output and cell state; keeps, writes
 
 
-def test_a_row_that_no_network_has_is_left_out():
+def test_rows_of_no_network_are_left_out():
     figure = plot_comparison(run_compared(fresh("rnn,rnn_relu", hidden=4, length=5)))
     assert {m.meta for m in figure.data} == {"candidate", "hidden_state"}
 
 
-def test_a_layer_by_number_or_the_last_there_is(traces: dict[str, Trace]):
+def test_a_missing_layer_is_replaced_by_the_last(traces: dict[str, Trace]):
     gru = traces["gru_reset_before.2.both"]
     first = matched(nearest_part(gru, layer=0), "hidden_state")
     last = matched(nearest_part(gru, layer=3), "hidden_state")
@@ -345,7 +345,7 @@ def test_a_layer_by_number_or_the_last_there_is(traces: dict[str, Trace]):
     assert (last == matched(nearest_part(gru), "hidden_state")).all()
 
 
-def test_more_than_there_is_room_for_is_pooled():
+def test_large_heatmaps_are_pooled():
     values = np.random.default_rng(0).normal(size=(2000, 300))
     z, wide, high = pool(values, 320, MOST_ROWS)
     assert (wide, high) == (7, 3)
@@ -359,7 +359,7 @@ def test_more_than_there_is_room_for_is_pooled():
     assert "about step" in figure.data[0].hovertemplate
 
 
-def test_differences_unit_by_unit_of_networks_alike():
+def test_differences_of_networks_of_the_same_form():
     traces = run_compared(fresh("gru,gru_reset_before,lstm,gru.2", hidden=5, length=9))
     assert comparable(traces) == ["gru_reset_before", "gru.2"]
     figure = plot_comparison(traces, difference=True)
@@ -380,7 +380,7 @@ def test_differences_unit_by_unit_of_networks_alike():
 
 
 @pytest.mark.parametrize("difference", [False, True])
-def test_lines_are_means(traces: dict[str, Trace], difference: bool):
+def test_lines_are_means_over_units(traces: dict[str, Trace], difference: bool):
     outputs = output_norms(traces)
     figure = plot_comparison_lines(traces, outputs=outputs, difference=difference)
     found = iter(figure.data)
@@ -423,7 +423,7 @@ def test_gradients_and_their_differences_in_decades(traces: dict[str, Trace]):
     assert [part.name for part in apart.data] == [n for n in traces if n != "lstm"]
 
 
-def test_two_of_a_kind_do_not_look_alike():
+def test_networks_of_one_cell_have_distinct_lines():
     cells = {"a": "lstm", "b": "gru", "c": "lstm", "d": "lstm"}
     looks = looks_of(cells, palette())
     assert looks["a"] == {"color": palette().cells["lstm"], "dash": "solid", "width": 2}
@@ -440,7 +440,7 @@ def made_up(steps: int, sources: range) -> xarray.DataArray:
     )
 
 
-def test_sensitivities_are_drawn_as_they_are():
+def test_sensitivities_are_the_traces():
     found = {"a": made_up(40, range(40)), "b": 20 * made_up(40, range(0, 40, 4))}
     figure = plot_sensitivity(found)
     for heatmap, (label, array) in zip(figure.data, found.items(), strict=True):
@@ -457,19 +457,19 @@ def test_sensitivities_are_drawn_as_they_are():
     assert long.y.tolist() == list(range(1, 2001, 5))
 
 
-def test_a_network_that_passes_nothing_on_is_drawn():
+def test_a_network_with_zero_sensitivities_is_drawn():
     nothing = xarray.DataArray(np.full((3, 3), -np.inf), dims=("time", "source"))
     assert np.isnan(plot_sensitivity({"a": nothing}).data[0].z).all()
 
 
-def test_sources_are_as_many_as_can_be_worked_out():
+def test_the_number_of_sources_is_limited_by_cost():
     traces = run_compared(fresh("lstm,gru", hidden=4, length=600))
     found = sensitivities_of(traces)
     assert list(found) == ["lstm", "gru"]
     for key, norms in found.items():
         assert norms["source"].values.tolist() == list(range(0, 600, 3))
         some = sensitivity_norms(traces[key], sources=[0, 300])
-        # other products at a time: other roundings
+        # products in another order, so other rounding errors
         chosen = norms.sel(source=[0, 300]).values
         np.testing.assert_allclose(chosen, some.values, atol=1e-11)
     wide = trace(nn.LSTM(97, 128), torch.zeros(2000, 97))
@@ -481,13 +481,13 @@ def test_sources_are_as_many_as_can_be_worked_out():
     )
 
 
-def test_every_gate_has_its_row():
+def test_every_gate_has_a_row():
     shown = {(cell, name) for cells in ROWS.values() for cell, name in cells.items()}
     gates = {(cell, g) for cell, gates in GATES_AS_READ.items() for g in gates if cell != "rnn"}
     assert gates <= shown
 
 
-def test_models_of_other_vocabularies_are_not_compared():
+def test_models_of_different_vocabularies_raise():
     shipped = {cell: character_model(cell) for cell in ("lstm", "gru", "rnn")}
     other = replace(shipped["gru"], vocabulary=Vocabulary(shipped["gru"].vocabulary.characters[2:]))
     with pytest.raises(RnnvizError) as caught:

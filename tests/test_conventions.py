@@ -52,7 +52,7 @@ def inputs() -> Array:
 
 
 def run_cell(form: Form, parameters: dict[str, Array], state: Any = None) -> Array:
-    """The hidden states as this project's own cell gives them."""
+    """The hidden states by this project's cell."""
     projection = len(parameters.get("weight_hr", ()))
     cell = make_cell(
         form, INPUTS, UNITS, bias="bias_ih" in parameters, proj_size=projection
@@ -67,8 +67,8 @@ def blocks(values: Array, count: int) -> list[Array]:
     return np.split(values, count)
 
 
-def test_the_orders_of_the_gates():
-    """As facts.md and the frameworks' own documents have them."""
+def test_gate_orders():
+    """As in the frameworks' documentation."""
     i, f, g, o = "input_gate", "forget_gate", "cell_candidate", "output_gate"
     r, z, n = "reset_gate", "update_gate", "hidden_candidate"
     assert TORCH.order(LSTM) == KERAS.order(LSTM) == (i, f, g, o)
@@ -84,7 +84,7 @@ def test_the_orders_of_the_gates():
     assert [TORCH.bias_vectors(LSTM), KERAS.bias_vectors(LSTM), ONNX.bias_vectors(RNN)] == [2, 1, 2]
 
 
-def test_where_the_blocks_go():
+def test_block_positions():
     assert [move[1:] for move in moves(LSTM, PROJECT, ONNX)] == [
         (0, 0, False),
         (3, 1, False),
@@ -110,7 +110,7 @@ def test_where_the_blocks_go():
     ]
 
 
-def test_keras_has_columns_and_its_own_order():
+def test_keras_packs_gates_as_columns_in_its_order():
     own = drawn(GRU)
     packed = pack(own, GRU, KERAS)
     r, z, n = blocks(own["weight_ih"], 3)
@@ -125,7 +125,7 @@ def test_keras_has_columns_and_its_own_order():
     assert np.array_equal(merged, lstm["bias_ih"] + lstm["bias_hh"])
 
 
-def test_onnx_has_halves_and_peepholes_i_o_f():
+def test_onnx_packs_two_biases_and_peepholes_i_o_f():
     own = drawn(PEEPHOLE)
     packed = pack(own, PEEPHOLE, ONNX)
     assert {name: array.shape for name, array in packed.items()} == {
@@ -143,7 +143,7 @@ def test_onnx_has_halves_and_peepholes_i_o_f():
     assert np.array_equal(packed["P"][0], np.concatenate([p_i, p_o, p_f]))
 
 
-def test_a_coupled_lstm_is_written_out_with_negated_rows():
+def test_a_coupled_lstm_is_packed_with_negated_rows():
     own = drawn(BOTH)
     packed = pack(own, BOTH, ONNX)
     f, g, o = blocks(own["weight_ih"], 3)
@@ -166,7 +166,7 @@ MERGED = [
 
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("form", "convention"), [*EXACT, *MERGED])
-def test_there_and_back_is_exact(form: Form, convention: Convention, bias: bool):
+def test_packing_and_unpacking_is_exact(form: Form, convention: Convention, bias: bool):
     own = drawn(form, bias=bias)
     packed = pack(own, form, convention)
     back = unpack(packed, form, convention)
@@ -181,8 +181,10 @@ def test_there_and_back_is_exact(form: Form, convention: Convention, bias: bool)
 
 @pytest.mark.parametrize("started", [True, False])
 @pytest.mark.parametrize(("form", "convention"), [*EXACT, *MERGED])
-def test_each_convention_gives_the_cells_numbers(form: Form, convention: Convention, started: bool):
-    """Its own equations on its own packed weights."""
+def test_each_convention_computes_the_cells_states(
+    form: Form, convention: Convention, started: bool
+):
+    """The convention's equations on its packed weights."""
     own, random = drawn(form), np.random.default_rng(2)
     h, c = random.normal(size=(2, BATCH, UNITS))
     state: Any = ((h, c) if form.cell == "lstm" else h) if started else None
@@ -199,7 +201,7 @@ def test_each_convention_gives_the_cells_numbers(form: Form, convention: Convent
     "module",
     [nn.RNN, nn.GRU, nn.LSTM, "relu", "projection"],
 )
-def test_plain_numpy_gives_torchs_numbers(module: Any):
+def test_run_packed_computes_torchs_states(module: Any):
     torch.manual_seed(0)
     options: dict[str, Any] = {}
     if module == "relu":
@@ -217,8 +219,8 @@ def test_plain_numpy_gives_torchs_numbers(module: Any):
 
 
 @pytest.mark.parametrize("form", [RNN, GRU, BEFORE, LSTM, PEEPHOLE, COUPLED, BOTH])
-def test_flipping_z_and_merging_change_nothing(form: Form):
-    """But for the candidate of a GRU with reset after the product."""
+def test_flipping_z_and_merging_biases_keep_the_states(form: Form):
+    """Except for the candidate's biases in a GRU with reset after the product."""
     own = drawn(form)
     flipped = difference(form, own, inputs(), flip_update=True, reset_after=form.reset_after)
     assert flipped.stays
@@ -228,11 +230,11 @@ def test_flipping_z_and_merging_change_nothing(form: Form):
     if form == GRU:
         assert merged.largest > 0.01
         candidate = slice(2 * UNITS, None)
-        own["bias_hh"][candidate] = 0  # only b_hn stands in the way
+        own["bias_hh"][candidate] = 0  # only b_hn prevents the merge
         assert difference(form, own, inputs(), one_bias=True).stays
 
 
-def test_moving_the_reset_changes_the_numbers_by_what_the_cells_differ():
+def test_moving_the_reset_changes_the_states_by_the_cells_difference():
     own = drawn(GRU)
     found = difference(GRU, own, inputs(), reset_after=False)
     apart = np.abs(run_cell(GRU, own) - run_cell(BEFORE, own))
@@ -245,14 +247,14 @@ def test_moving_the_reset_changes_the_numbers_by_what_the_cells_differ():
     assert difference(LSTM, drawn(LSTM), inputs(), reset_after=False).largest == 0
 
 
-def test_merging_changes_the_numbers_by_what_the_cells_differ():
+def test_merging_changes_the_states_by_the_cells_difference():
     own = drawn(GRU)
     found = difference(GRU, own, inputs(), one_bias=True)
     apart = np.abs(run_cell(GRU, own) - run_cell(GRU, merge_biases(own)))
     assert np.abs(found.by_step - apart.max(axis=(1, 2))).max() < 1e-12
 
 
-def test_the_weights_given_are_left_alone():
+def test_the_given_weights_are_not_modified():
     own = drawn(GRU)
     before = {name: array.copy() for name, array in own.items()}
     difference(GRU, own, inputs(), flip_update=True, reset_after=False, one_bias=True)
@@ -302,7 +304,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("form", "convention", "english", "korean"), ERRORS)
-def test_what_has_no_place_is_told(form: Form, convention: Convention, english: str, korean: str):
+def test_unsupported_forms_raise(form: Form, convention: Convention, english: str, korean: str):
     for call in (
         lambda: pack(drawn(form), form, convention),
         lambda: unpack({}, form, convention),
@@ -313,7 +315,7 @@ def test_what_has_no_place_is_told(form: Form, convention: Convention, english: 
         assert caught.value.message("ko") == korean
 
 
-def test_the_candidates_biases_cannot_be_merged():
+def test_merging_the_candidates_biases_raises():
     one = replace(KERAS, gru_biases=1, title="one bias")
     own = drawn(GRU)
     own["bias_hh"][-1] = -2.5
@@ -334,7 +336,7 @@ def test_the_candidates_biases_cannot_be_merged():
     assert np.abs(came - run_cell(GRU, own)).max() < 1e-12
 
 
-def test_a_projection_or_a_missing_array_is_told():
+def test_a_projection_or_a_missing_array_raises():
     own = drawn(LSTM, projection=2)
     with pytest.raises(RnnvizError) as caught:
         pack(own, LSTM, ONNX)

@@ -1,4 +1,4 @@
-"""Cost, conventions and Keras's words on a page of their own, by Streamlit's test driver."""
+"""The sections cost, conventions and Keras outputs on their own page, in Streamlit's AppTest."""
 
 import re
 from html import escape
@@ -22,7 +22,7 @@ from tests.test_page import KEY, ROOT, choice, run, shown
 
 pytestmark = [
     pytest.mark.slow,
-    # Streamlit's own: its event loop is made in a thread that has none.
+    # Streamlit itself triggers it: it creates its event loop in a thread without one.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
 ]
 
@@ -55,7 +55,7 @@ def formulas(page: AppTest) -> list[str]:
 
 
 def stays(page: AppTest, key: str, words: Labels) -> bool:
-    """Whether the page says of a switch that only rounding differs, by so little."""
+    """Whether the page says that a switch changes the states only by rounding."""
     before, after = words(f"stays.{key}", largest="#", steps=50).split("#")
     number = "(0|\\d\u00a0×\u00a010⁻¹[⁵⁶⁷⁸⁹])"
     line = f"<p class='rnnviz-effect'>{re.escape(before)}{number}{re.escape(after)}</p>"
@@ -64,13 +64,13 @@ def stays(page: AppTest, key: str, words: Labels) -> bool:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("large", [False, True])
-def test_every_gate_has_its_formula_and_its_numbers(language: str, large: bool):
+def test_every_gate_has_a_formula_and_its_counts(language: str, large: bool):
     words = labels(language)
-    said = html(opened(language=language, **({"large": "1"} if large else {})))
+    page_html = html(opened(language=language, **({"large": "1"} if large else {})))
     for name, size in (LARGE if large else SIZES).items():
-        start = said.index(f"<caption><b>{escape(name)}</b>")
-        table = said[start : said.index("</table>", start)]
-        assert name == escape(name) or name not in said
+        start = page_html.index(f"<caption><b>{escape(name)}</b>")
+        table = page_html[start : page_html.index("</table>", start)]
+        assert name == escape(name) or name not in page_html
         rows = count_by_gate(size)
         for row in rows:
             assert (
@@ -87,7 +87,7 @@ def test_every_gate_has_its_formula_and_its_numbers(language: str, large: bool):
         assert f"{count_multiply_adds(size):,}" in table
 
 
-def test_three_quarters_are_told_where_they_hold():
+def test_the_gru_to_lstm_ratio_is_shown_where_it_is_three_quarters():
     words = labels("ko")
     ratio = words("cost.three_quarters", gru="GRU", lstm="LSTM", gru_count=1008, lstm_count=1344)
     assert ratio.endswith("1,008 / 1,344 = 3/4입니다.")
@@ -96,8 +96,8 @@ def test_three_quarters_are_told_where_they_hold():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_choice_stands(language: str):
-    """No exception, no key in place of its text, all equations."""
+def test_every_choice_is_shown_without_error(language: str):
+    """No exception, no untranslated key, all equations."""
     page, lines = opened(language=language), {"lstm": 6, "gru": 4, "rnn": 1}
     switch(page, "one_bias")
     for cell, count in lines.items():
@@ -112,7 +112,7 @@ def test_every_choice_stands(language: str):
     assert not page.toggle(key="flip_update").disabled
 
 
-def test_the_formula_follows_the_switches():
+def test_the_formula_depends_on_the_switches():
     page = pick(opened(), "convention_cell", "gru")
     assert formulas(page) == [
         r"r = \sigma(W_r x_t + b_{ir} + U_r h_{t-1} + b_{hr})",
@@ -135,14 +135,14 @@ def test_the_formula_follows_the_switches():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_numbers_say_what_stays_and_what_changes(language: str):
+def test_the_page_shows_whether_a_switch_changes_the_states(language: str):
     words, form = labels(language), Form("gru")
     own, x = small_network("gru")
     page = pick(opened(language=language), "convention_cell", "gru")
     switch(page, "flip_update", "one_bias")
     merged = difference(form, own, x, one_bias=True).largest
-    told = words("changes.one_bias", largest=f"{merged:.2g}")
-    assert f"<p class='rnnviz-effect changes'>{escape(told)}</p>" in html(page)
+    sentence = words("changes.one_bias", largest=f"{merged:.2g}")
+    assert f"<p class='rnnviz-effect changes'>{escape(sentence)}</p>" in html(page)
     assert stays(page, "flip_update", words)
     both = words("changes.all", largest=f"{merged:.2g}")
     assert escape(both) in html(page)
@@ -150,8 +150,8 @@ def test_the_numbers_say_what_stays_and_what_changes(language: str):
     switch(page, "flip_update", "reset_before")
     moved = difference(form, own, x, reset_after=False).largest
     assert moved > 0.1
-    told = words("changes.reset_before", largest=f"{moved:.2g}")
-    assert f"<p class='rnnviz-effect changes'>{escape(told)}</p>" in html(page)
+    sentence = words("changes.reset_before", largest=f"{moved:.2g}")
+    assert f"<p class='rnnviz-effect changes'>{escape(sentence)}</p>" in html(page)
     assert stays(page, "one_bias", words)  # exact with the reset before the product
 
 
@@ -160,7 +160,7 @@ ORDERS = {"torch": PROJECT, "keras": KERAS, "onnx": ONNX}
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_blocks_are_the_weights(cell: str, order: str):
+def test_the_heatmap_blocks_are_the_weights(cell: str, order: str):
     page = pick(pick(opened(), "convention_cell", cell), "convention_order", order)
     own = small_network(cell)[0]
     drawn = figures(page)["packed_weights"]
@@ -183,7 +183,7 @@ def test_the_blocks_are_the_weights(cell: str, order: str):
         assert arrays[cell, order] in html(page)
 
 
-def test_a_flipped_gates_band_is_marked():
+def test_the_rows_of_a_flipped_gate_are_marked():
     page = pick(pick(opened(), "convention_cell", "gru"), "convention_order", "onnx")
     switch(page, "flip_update")
     drawn = figures(page)["packed_weights"]
@@ -200,7 +200,7 @@ def test_a_flipped_gates_band_is_marked():
 
 @pytest.mark.parametrize("convention", [KERAS, ONNX], ids=["keras", "onnx"])
 @pytest.mark.parametrize("dark", [False, True])
-def test_the_figure_holds_both_packings(convention: Convention, dark: bool):
+def test_the_figure_shows_both_packings(convention: Convention, dark: bool):
     own, form = small_network("lstm")[0], Form("lstm")
     rows = [lay_out(form, own, c) for c in (PROJECT, convention)]
     figure: Any = plot_packed_weights(
@@ -220,22 +220,22 @@ def test_the_figure_holds_both_packings(convention: Convention, dark: bool):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(("cell", "directions"), [("lstm", 1), ("gru", 2), ("rnn", 1), ("lstm", 2)])
-def test_what_keras_returns(cell: str, directions: int, language: str):
+def test_keras_outputs(cell: str, directions: int, language: str):
     words, trace = labels(language), record(cell, directions, 20)
     page = opened(cell=cell, directions=str(directions), language=language)
     for switches in ((), ("return_sequences",), ("return_state",)):
-        said = html(switch(page, *switches))
+        page_html = html(switch(page, *switches))
         on = {key: page.toggle(key=key).value for key in ("return_sequences", "return_state")}
-        assert f"<pre class='rnnviz-code'>{escape(write_keras(trace, **on))}</pre>" in said
+        assert f"<pre class='rnnviz-code'>{escape(write_keras(trace, **on))}</pre>" in page_html
         found = select_outputs(trace, **on)
-        assert said.count("<div class='rnnviz-returned'>") == len(found)
+        assert page_html.count("<div class='rnnviz-returned'>") == len(found)
         for part in found:
             shape = ", ".join(
                 f"{words[f'keras.{dim}']} {size}"
                 for dim, size in zip(part.dims, part.values.shape, strict=True)
             )
-            start = said.index(f"<p class='name'>{part.name}</p>")
-            row = said[start : said.index("</div></div>", start)]
+            start = page_html.index(f"<p class='name'>{part.name}</p>")
+            row = page_html[start : page_html.index("</div></div>", start)]
             assert f"({shape})" in row
             squares = row.count("<i></i>") + row.count("<i class=on></i>")
             assert squares == 20 * len(part.steps)
@@ -248,16 +248,16 @@ def test_what_keras_returns(cell: str, directions: int, language: str):
 
 
 def test_the_backward_direction_ends_at_the_first_step():
-    said = html(opened(directions="2"))
+    page_html = html(opened(directions="2"))
     ends = [
-        said.index(f"{text}</span>")
+        page_html.index(f"{text}</span>")
         for text in ("step 20 of 20 (forward)", "step 1 of 20 (backward)")
     ]
     assert ends == sorted(ends)
 
 
-def test_many_steps_are_shown_by_their_ends():
-    said = html(opened(steps="200"))
-    assert "<i></i><span>…</span><i></i>" in said
-    assert said.count("<i></i>") + said.count("<i class=on></i>") == 40
-    assert "step 200 of 200" in said
+def test_long_sequences_are_shown_by_their_first_and_last_steps():
+    page_html = html(opened(steps="200"))
+    assert "<i></i><span>…</span><i></i>" in page_html
+    assert page_html.count("<i></i>") + page_html.count("<i class=on></i>") == 40
+    assert "step 200 of 200" in page_html

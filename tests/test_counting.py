@@ -67,7 +67,7 @@ def test_cells_agree_with_torch(cell: nn.Module):
 
 
 @pytest.mark.parametrize("cell", GATES)
-def test_the_formulas_of_the_papers(cell: str):
+def test_counts_match_the_papers_formulas(cell: str):
     for d, units in ((3, 16), (7, 1), (128, 256)):
         k = GATES[cell]
         plain = Size(Form(cell), d, units)
@@ -95,7 +95,7 @@ def test_a_gru_is_three_quarters_of_an_lstm():
         assert 4 * counts[0] == 3 * counts[1]
 
 
-def test_multiply_adds_by_hand():
+def test_multiply_adds_match_counts_by_hand():
     d, units, p = 3, 16, 5
     products = units * d + units * units
     assert count_multiply_adds(Size(RNN, d, units)) == products
@@ -109,7 +109,7 @@ def test_multiply_adds_by_hand():
     assert count_multiply_adds(projected) == 4 * (units * d + units * p) + 3 * units + p * units
 
 
-def test_each_gate_of_each_layer_and_direction():
+def test_counts_per_gate_layer_and_direction():
     rows = count_by_gate(Size(Form("lstm", peephole=True), 3, 16, 2, 2, 1, 5))
     assert [(row.layer, row.direction) for row in rows[::5]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
     gates = ["input_gate", "forget_gate", "cell_candidate", "output_gate", "projection"]
@@ -147,7 +147,7 @@ def test_each_gate_of_each_layer_and_direction():
         ),
     ],
 )
-def test_the_formula_in_numbers(size: Size, text: str):
+def test_the_formula_as_text(size: Size, text: str):
     assert formula(size) == text
     left, _, right = text.partition(" = ")
     worked_out = eval(left.replace("·", "*"))
@@ -168,7 +168,7 @@ def test_the_largest_size_within_a_budget(cell: str, options: dict[str, int]):
     assert fit_hidden(form, 7, 10**9, most=64) == 64
 
 
-def test_a_budget_too_small_is_told():
+def test_a_budget_too_small_raises():
     with pytest.raises(RnnvizError) as caught:
         fit_hidden(LSTM, 3, 1343, least=16)
     assert str(caught.value) == (
@@ -183,7 +183,7 @@ def test_a_budget_too_small_is_told():
         fit_hidden(LSTM, 3, 1343, least=4, most=3)
 
 
-def test_sizes_that_no_network_has():
+def test_invalid_sizes_raise():
     with pytest.raises(RnnvizError) as caught:
         Size(RNN, 3, 4, layers=0, biases=3)
     assert str(caught.value) == (
@@ -203,12 +203,12 @@ def test_sizes_that_no_network_has():
         Size(GRU, 3, 4, proj_size=2)
 
 
-def test_a_module_that_is_no_network_is_told():
+def test_a_module_that_is_not_recurrent_raises():
     with pytest.raises(RnnvizError, match="Linear"):
         count_parameters(nn.Linear(2, 3))
 
 
-def test_every_form_can_be_made_and_counted():
+def test_every_form_can_be_built_and_counted():
     for peephole, coupled in product((False, True), repeat=2):
         form = Form("lstm", peephole=peephole, coupled=coupled)
         for bias, projection in product((False, True), (0, 2)):

@@ -1,4 +1,4 @@
-"""What the browser gets of a drawing is what it gets of the figure that plotly has checked."""
+"""A drawing is sent to the browser just as the figure validated by plotly would be."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ OF_ALL: tuple[Any, ...] = (
 
 
 def read(part: Any) -> Any:
-    """What was written, with arrays as their numbers in words: NaN is no equal of itself."""
+    """The parsed JSON, with arrays as texts, because NaN does not equal itself."""
     if isinstance(part, list):
         return [read(one) for one in part]
     if not isinstance(part, dict):
@@ -54,7 +54,7 @@ def check(drawing: Drawing) -> None:
     came = json.loads(written(drawing))
     wanted = json.loads(written(go.Figure(*drawing)))
     assert wanted["layout"].pop("template") == {"data": {"scatter": [{"type": "scatter"}]}}
-    # plotly leaves out lists of nothing
+    # plotly leaves out empty lists
     came["layout"] = {name: part for name, part in came["layout"].items() if part != []}
     assert read(came) == read(wanted)
 
@@ -69,7 +69,7 @@ def check(drawing: Drawing) -> None:
         NetworkSettings(length=2, hidden=2),
     ],
 )
-def test_a_drawing_is_written_as_its_figure_is(settings: NetworkSettings, language: str):
+def test_a_drawing_and_its_figure_have_the_same_json(settings: NetworkSettings, language: str):
     traces: Mapping[str, Trace] = run_networks(settings)
     for plot in OF_ALL:
         check(plot.drawn(traces, language=language))
@@ -79,7 +79,7 @@ def test_a_drawing_is_written_as_its_figure_is(settings: NetworkSettings, langua
     check(plot_recurrent_weights.drawn(traces["gru"], gate="reset_gate", language=language))
 
 
-def test_the_figure_of_a_drawing_is_plotlys_own():
+def test_a_drawing_converts_to_a_plotly_figure():
     traces = run_networks(NetworkSettings())
     for plot in OF_ALL:
         found: go.Figure = plot(traces)
@@ -98,7 +98,7 @@ def test_the_figure_of_a_drawing_is_plotlys_own():
         (np.array([-(2**31), 2**31 - 1]), "i4"),
     ],
 )
-def test_arrays_go_as_bytes(values: np.ndarray, kind: str):
+def test_arrays_are_sent_as_bytes(values: np.ndarray, kind: str):
     found = json.loads(written(Drawing([{"z": values}], {})))["data"][0]["z"]
     assert found["dtype"] == kind
     assert read(found)[1] == [repr(value) for value in values.ravel().astype(np.float64).tolist()]
@@ -108,11 +108,11 @@ def test_arrays_go_as_bytes(values: np.ndarray, kind: str):
 @pytest.mark.parametrize(
     "values", [np.array([], np.int64), np.array([2**40]), np.array(["a", "b"]), np.array([True])]
 )
-def test_other_arrays_go_as_lists(values: np.ndarray):
+def test_other_arrays_are_sent_as_lists(values: np.ndarray):
     assert json.loads(written(Drawing([{"x": values}], {})))["data"][0]["x"] == values.tolist()
 
 
-def test_a_number_that_json_has_no_word_for_goes_as_plotly_writes_it():
+def test_non_finite_numbers_are_written_as_by_plotly():
     drawing = Drawing([{"type": "scatter", "y": [1.0, float("nan")]}], {"template": "none"})
     assert json.loads(written(drawing))["data"][0]["y"] == [1.0, None]
 
@@ -124,13 +124,13 @@ from rnnviz.ui import cache
 
 (load,) = (thread for thread in threading.enumerate() if thread.name.endswith("(load)"))
 load.join()
-cache.of_each = None  # nothing can be worked out any more
+cache.of_each = None  # any further computation fails
 print(*cache.measured(NetworkSettings()), gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
 
 
-def test_the_server_is_found_and_has_the_first_view_before_anyone_asks():
+def test_the_server_computes_the_first_view_before_the_first_request():
     assert discover_asgi_app(ROOT / "app.py").import_string == "app:app"
-    run = [sys.executable, "-W", "ignore", "-c", STARTED]  # Streamlit warns that no server runs
+    run = [sys.executable, "-W", "ignore", "-c", STARTED]  # Streamlit warns about a missing server
     found = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["rnn", "lstm", "gru", "True", "True"]

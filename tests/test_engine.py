@@ -1,4 +1,4 @@
-"""The engine's own contracts: what the kernels share with Python, and what a refusal says."""
+"""The engine's contracts: the fields shared with compiled kernels, and the replay error."""
 
 import importlib
 import re
@@ -31,8 +31,8 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("shared", FIELDS, ids=lambda shared: shared.__name__)
-def test_the_fields_that_cached_kernels_read_by_position_keep_their_order(shared: type):
-    """Rename the class with its fields: numba's cache on disk does not see a new order."""
+def test_fields_read_by_position_in_cached_kernels_keep_their_order(shared: type):
+    """If the fields change, rename the class: numba's disk cache does not see a new order."""
     assert shared._fields == FIELDS[shared]  # pyright: ignore[reportAttributeAccessIssue]  # all are NamedTuples
 
 
@@ -58,7 +58,7 @@ def test_a_cache_for_a_class_that_is_gone_is_dropped(
 
 
 @pytest.mark.parametrize("cell", HELD)
-def test_what_can_be_held_are_the_gates_and_states_of_the_cell(cell: str):
+def test_the_gates_and_states_of_a_cell_can_be_held(cell: str):
     gates = () if cell == "rnn" else GATE_NAMES[cell]
     assert set(HELD[cell]._fields) == {*gates, *Form(cell).states}
 
@@ -71,8 +71,8 @@ class Shifted(nn.GRU):
         return output + torch.tensor([1e-3, 0.0])[:, None], h
 
 
-def test_a_refused_replay_shows_the_difference_and_the_tolerance_of_one_step():
-    """The second sequence has inputs so large that rounding would explain more than 1e-3."""
+def test_the_replay_error_has_the_difference_and_tolerance_of_one_step():
+    """The second sequence's inputs are so large that its tolerance is above 1e-3."""
     torch.manual_seed(0)
     x = torch.ones(20, 2, 3) * torch.tensor([1.0, 1000.0])[:, None]
     with pytest.raises(RnnvizError) as refused:

@@ -1,4 +1,4 @@
-"""Settings and the address bar: there and back, and what a bad address is told."""
+"""Settings written to and read from the address, and the problems of invalid addresses."""
 
 import math
 from typing import Any, get_args
@@ -93,7 +93,7 @@ def compare_pages(draw: st.DrawFn) -> ComparePage:
 
 @st.composite
 def network_fields(draw: st.DrawFn) -> dict[str, Any]:
-    """The fields that the networks alone have."""
+    """The fields of the networks."""
     hidden = draw(st.integers(2, 256))
     edits: tuple[Edit, ...] = ()
     if hidden <= MOST_EDITED:
@@ -127,7 +127,7 @@ def network_fields(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def comparison_fields(draw: st.DrawFn) -> dict[str, Any]:
-    """The fields that the comparison has beside the text, the step and the language."""
+    """The fields of the comparison besides the text, the step and the language."""
     source = draw(st.sampled_from(get_args(InputName)))
     fresh = st.builds(NetworkSpec, st.sampled_from(list(FORMS)), st.integers(1, 4), st.booleans())
     one = fresh if source == "signal" else st.sampled_from(DEFAULT_NETWORKS)
@@ -162,14 +162,14 @@ def through_address(query: dict[str, str]) -> dict[str, str]:
 
 
 @given(every_page)
-def test_settings_come_back_from_their_address(settings: PageSettings):
+def test_settings_are_read_back_from_their_address(settings: PageSettings):
     query = settings.to_query()
     assert type(settings).from_query(through_address(query)) == (settings, [])
     assert set(query) <= set(type(settings).model_fields)
 
 
 @given(every_page, languages)
-def test_settings_come_back_whatever_language_the_reader_speaks(
+def test_settings_are_read_back_in_every_browser_language(
     settings: PageSettings, spoken: LanguageName
 ):
     query = settings.to_query(spoken)
@@ -194,20 +194,20 @@ def test_settings_come_back_whatever_language_the_reader_speaks(
         "x" * MOST_CHARACTERS,
     ],
 )
-def test_a_text_comes_back_from_its_address(text: str):
+def test_a_text_is_read_back_from_its_address(text: str):
     settings = StepPage(text=text, t=len(text))
     assert StepPage.from_query(through_address(settings.to_query())) == (settings, [])
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_first_view_has_a_bare_address(page: type[PageSettings]):
+def test_the_defaults_have_an_empty_query(page: type[PageSettings]):
     assert page().to_query() == {}
     assert page.from_query({}) == (page(), [])
     assert page.from_query({}, "ko") == (page(language="ko"), [])
     assert StepPage().text == ComparePage().text == FIRST_TEXT
 
 
-def test_the_networks_do_not_depend_on_what_is_shown():
+def test_the_networks_do_not_depend_on_display_settings():
     one = GradientsPage(cell="rnn", gate="hidden", clip=1.0, claim=True, gain=1.1)
     other = GradientsPage(cell="gru", gain=1.1)
     assert one.network() == other.network() == NetworkSettings(gain=1.1)
@@ -219,7 +219,7 @@ def test_every_scene_has_an_address(name: str):
     assert GradientsPage.from_query(through_address(query)) == (SCENES[name], [])
 
 
-def test_limits_are_those_that_are_checked():
+def test_published_limits_are_those_validated():
     for name in ("hidden", "length", "seed", "gain", "spectral_radius", "input_scale", "clip"):
         low, high = limits_of(GradientsPage, name)
         settings: Any = GradientsPage
@@ -235,7 +235,7 @@ def classes(base: type[Settings]) -> set[type[Settings]]:
 
 
 def test_every_field_is_declared_once():
-    """So its type, its limits and its default are the same on every page."""
+    """Its type, limits and default are then the same on every page."""
     fields = [
         name
         for kind in classes(Settings)
@@ -273,7 +273,7 @@ def test_a_link_with_an_old_name_is_read(old: str, page: type[PageSettings], que
     assert f"The link asks for {old}=nobody" in str(problem)
 
 
-def test_every_old_name_is_one_of_a_field():
+def test_every_old_name_maps_to_a_field():
     fields = {name for page in PAGES for name in page.model_fields}
     assert set(OLD_NAMES.values()) <= fields
     assert set(OLD_NAMES) & fields == set()
@@ -284,7 +284,7 @@ def test_the_languages_are_those_of_the_catalogs():
     assert set(get_args(GateName)) == {gate for gates in GATES_AS_READ.values() for gate in gates}
 
 
-def test_what_is_no_setting_is_let_be():
+def test_unknown_parameters_are_ignored():
     assert StepPage.from_query({"utm_source": "a", "T": "0", "gain": "9"}) == (StepPage(), [])
 
 
@@ -464,7 +464,7 @@ OTHERS: dict[type[PageSettings], dict[str, str]] = {
         ),
     ],
 )
-def test_a_bad_value_is_told_and_the_others_survive(
+def test_an_invalid_value_is_reported_and_the_others_are_kept(
     query: dict[str, str], message: str, field: str, shown: object
 ):
     page = next(page for page in PAGES if set(query) <= set(page.model_fields))
@@ -477,7 +477,7 @@ def test_a_bad_value_is_told_and_the_others_survive(
     assert {name: value_text(value) for name, value in wanted.items()} == others
 
 
-def test_every_bad_value_is_told():
+def test_every_invalid_value_is_reported():
     query = {
         "cell": "x",
         "text": "",
@@ -495,7 +495,7 @@ def test_every_bad_value_is_told():
     assert all(problem.message("ko") != str(problem) for problem in problems)
 
 
-def test_a_text_too_short_for_the_first_step_is_no_problem():
+def test_a_text_shorter_than_the_default_step_is_valid():
     assert StepPage.from_query({"text": "ab"}) == (StepPage(text="ab", t=2), [])
 
 
@@ -503,7 +503,7 @@ NAMES = sorted({name for page in PAGES for name in page.model_fields} | {*OLD_NA
 
 
 @given(st.sampled_from(PAGES), st.dictionaries(st.sampled_from(NAMES), st.text(max_size=50)))
-def test_no_address_is_too_odd(page: type[PageSettings], query: dict[str, str]):
+def test_any_query_is_read_without_exception(page: type[PageSettings], query: dict[str, str]):
     settings, problems = page.from_query(query)
     assert settings == page(**dict(settings))
     if isinstance(settings, CellChoice):
@@ -517,9 +517,9 @@ def test_no_address_is_too_odd(page: type[PageSettings], query: dict[str, str]):
         assert all(len(problem.message(language)) < 300 for language in LANGUAGES)
 
 
-def test_settings_cannot_be_changed():
+def test_settings_are_immutable():
     with pytest.raises(ValidationError):
-        StepPage().t = 4  # pyright: ignore[reportAttributeAccessIssue]  # that is the point
+        StepPage().t = 4  # pyright: ignore[reportAttributeAccessIssue]  # the error under test
 
 
 @pytest.mark.parametrize(
@@ -543,7 +543,7 @@ def test_settings_cannot_be_changed():
         ),
     ],
 )
-def test_a_value_beyond_its_limits_is_refused_in_words(
+def test_a_value_beyond_its_limits_raises(
     page: type[Settings], values: dict[str, Any], message: str
 ):
     with pytest.raises(RnnvizError) as caught:
@@ -552,9 +552,9 @@ def test_a_value_beyond_its_limits_is_refused_in_words(
     assert caught.value.message("ko") != str(caught.value)
 
 
-def test_a_setting_that_there_is_not_is_refused():
+def test_an_unknown_setting_raises():
     with pytest.raises(RnnvizError) as caught:
-        SizeAndSignal(hiden=3)  # pyright: ignore[reportCallIssue]  # that is the point
+        SizeAndSignal(hiden=3)  # pyright: ignore[reportCallIssue]  # the error under test
     assert str(caught.value) == (
         "There is no setting hiden; expected one of hidden, length, seed, signal, loss. "
         "Correct the name."

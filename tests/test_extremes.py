@@ -1,6 +1,6 @@
-"""Gradients, stability, initialisation and their figures at the ends of what may come.
+"""Gradients, stability, initialisation and their figures with extreme input.
 
-A right value, or an error in words: never another exception, a warning or a figure without a mark.
+The result is a correct value or a RnnvizError, never another exception, a warning or an empty plot.
 """
 
 import math
@@ -102,7 +102,7 @@ def log10(values: Any) -> np.ndarray:
 
 
 def shown(line: Any) -> int:
-    """How many values of a line leave a mark on the page."""
+    """The number of values of a line that are visible."""
     there = np.isfinite(np.asarray(line.y, float))
     if line.mode == "markers":
         return int(there.sum())
@@ -125,7 +125,7 @@ def state_of(module: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in module.state_dict().items()}
 
 
-def assert_as_before(module: nn.Module, before: dict[str, torch.Tensor]) -> None:
+def assert_unchanged(module: nn.Module, before: dict[str, torch.Tensor]) -> None:
     for name, value in module.state_dict().items():
         assert torch.equal(value, before[name]), name
 
@@ -133,7 +133,7 @@ def assert_as_before(module: nn.Module, before: dict[str, torch.Tensor]) -> None
 @pytest.mark.parametrize("units", [1, 3])
 @pytest.mark.parametrize("gain", [0.0, -0.0, -0.5, 1e-300, 1e300, -1e300])
 @pytest.mark.parametrize("name", GAINED)
-def test_gains_at_their_ends(name: str, gain: float, units: int):
+def test_extreme_gains(name: str, gain: float, units: int):
     for kind, gates in (("rnn", 1), ("gru", 3), ("lstm", 4)):
         module = made(kind, units)
         initialise.orthogonal(module, seed=1)
@@ -146,7 +146,7 @@ def test_gains_at_their_ends(name: str, gain: float, units: int):
 
 
 @pytest.mark.parametrize("gain", [math.nan, math.inf, -math.inf])
-def test_a_gain_that_is_no_number(gain: float):
+def test_a_non_finite_gain_raises(gain: float):
     module = made("lstm")
     before = state_of(module)
     for name, act in GAINED.items():
@@ -157,16 +157,14 @@ def test_a_gain_that_is_no_number(gain: float):
     text = NUMBER.format("radius", gain, "0 ≤ x < ∞")
     assert message(lambda: initialise.spectral_radius(module, gain)) == text
     text = NUMBER.format("longest", gain, "2 ≤ x < ∞")
-    assert message(lambda: initialise.chrono(module, gain, seed=0)) == text  # pyright: ignore[reportArgumentType]  # anyone may pass a float
-    assert_as_before(module, before)
+    assert message(lambda: initialise.chrono(module, gain, seed=0)) == text  # pyright: ignore[reportArgumentType]  # callers may pass a float
+    assert_unchanged(module, before)
 
 
 @pytest.mark.parametrize(
     ("dtype", "largest"), [(torch.float32, "3.4e+38"), (torch.float16, "6.55e+04")]
 )
-def test_what_the_modules_type_cannot_hold_is_said_and_nothing_is_changed(
-    dtype: torch.dtype, largest: str
-):
+def test_values_beyond_the_modules_dtype_raise_and_change_nothing(dtype: torch.dtype, largest: str):
     module = made("lstm", dtype=dtype, num_layers=2)
     before = state_of(module)
     for name, act in GAINED.items():
@@ -176,22 +174,22 @@ def test_what_the_modules_type_cannot_hold_is_said_and_nothing_is_changed(
     assert message(lambda: initialise.spectral_radius(module, 1e300)) == text
     text = NUMBER.format("value", -1e300, f"|b| ≤ {largest}")
     assert message(lambda: initialise.forget_bias(module, -1e300)) == text
-    assert_as_before(module, before)
+    assert_unchanged(module, before)
 
 
-def test_a_product_beyond_float64_is_said():
+def test_a_product_beyond_float64_raises():
     module = made("rnn", num_layers=2)
     module.weight_hh_l1.data.fill_(1e200)
     before = state_of(module)
     text = NUMBER.format("gain", 1e200, "|U| ≤ 1.8e+308")
     assert message(lambda: initialise.recurrent_gain(module, 1e200)) == text
-    assert_as_before(module, before)
+    assert_unchanged(module, before)
 
 
 @pytest.mark.parametrize(
     ("value", "gate"), [(0.0, 0.5), (-0.0, 0.5), (40.0, 1.0), (1e300, 1.0), (-1e300, 0.0)]
 )
-def test_forget_biases_at_their_ends(value: float, gate: float):
+def test_extreme_forget_biases(value: float, gate: float):
     for kind, name in (("lstm", "forget_gate"), ("gru", "update_gate")):
         module = zeroed(made(kind, 1))
         initialise.forget_bias(module, value)
@@ -204,23 +202,23 @@ def test_forget_biases_at_their_ends(value: float, gate: float):
 
 
 @pytest.mark.parametrize("longest", [-5, 0, 1, 1.999])
-def test_chrono_for_less_than_two_steps(longest: float):
+def test_chrono_for_less_than_two_steps_raises(longest: float):
     module: Any = made("gru")
     before = state_of(module)
     text = NUMBER.format("longest", longest, "2 ≤ x < ∞")
-    assert message(lambda: initialise.chrono(module, longest, seed=0)) == text  # pyright: ignore[reportArgumentType]  # anyone may pass a float
-    assert_as_before(module, before)
+    assert message(lambda: initialise.chrono(module, longest, seed=0)) == text  # pyright: ignore[reportArgumentType]  # callers may pass a float
+    assert_unchanged(module, before)
 
 
 def test_chrono_for_very_many_steps():
     module = made("lstm", 200)
-    initialise.chrono(module, 10**300, seed=0)  # an int that torch does not take
+    initialise.chrono(module, 10**300, seed=0)  # an int too large for torch
     bias = (module.bias_ih_l0 + module.bias_hh_l0).detach().numpy()[200:400]
     assert bias.max() < math.log(1e300)
     assert_close("ln of the median", np.median(bias), math.log(0.5e300), 0.3)
 
 
-def test_a_plain_rnn_has_no_forget_bias():
+def test_forget_bias_of_a_plain_rnn_raises():
     text = (
         'The cell "rnn" has no gate that keeps its state; expected an LSTM (forget gate) or a GRU '
         "(update gate). Choose another cell or another initialisation."
@@ -230,7 +228,7 @@ def test_a_plain_rnn_has_no_forget_bias():
         assert message(lambda module=module: initialise.chrono(module, 9, seed=0)) == text
 
 
-def test_a_weight_that_is_nan_cannot_be_scaled_or_traced():
+def test_nan_weights_cannot_be_scaled_or_traced():
     module = made("gru")
     module.weight_hh_l0.data[7, 1] = math.nan
     acts: dict[str, Callable[[], Any]] = {
@@ -249,8 +247,8 @@ def test_a_weight_that_is_nan_cannot_be_scaled_or_traced():
 
 
 @pytest.mark.parametrize("units", [1, 2, 3, 8, 32])
-def test_the_radius_of_a_nilpotent_matrix_stays_0(units: int):
-    """Turned by a rotation, so that rounding gives eigenvalues of eps^(1/n): 0.3 for 32 units."""
+def test_the_spectral_radius_of_a_nilpotent_matrix_is_0(units: int):
+    """In a rotated basis, so that rounding gives eigenvalues of eps^(1/n): 0.3 for 32 units."""
     q = np.linalg.qr(np.random.default_rng(0).standard_normal((units, units)))[0]
     module = made("rnn", units, num_layers=2, bidirectional=True)
     for u in (np.eye(units, k=1), q @ np.eye(units, k=1) @ q.T, np.zeros((units, units))):
@@ -258,19 +256,19 @@ def test_the_radius_of_a_nilpotent_matrix_stays_0(units: int):
         before = state_of(module)
         text = NO_RADIUS.format("weight_hh_l1_reverse")
         assert message(lambda: initialise.spectral_radius(module, 0.9)) == text
-        assert_as_before(module, before)
+        assert_unchanged(module, before)
     initialise.spectral_radius(module, 0.0)
     for name, parameter in module.named_parameters():
         assert "weight_hh" not in name or not parameter.any(), name
 
 
-def test_one_gate_without_a_radius_is_enough():
+def test_one_nilpotent_gate_raises():
     module = made("lstm")
     module.weight_hh_l0.data[6:9] = torch.eye(3).roll(1, 0).triu(1)
     before = state_of(module)
     text = NO_RADIUS.format("weight_hh_l0")
     assert message(lambda: initialise.spectral_radius(module, 0.9)) == text
-    assert_as_before(module, before)
+    assert_unchanged(module, before)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +299,7 @@ def test_one_and_two_steps_of_one_and_three_units(kind: str, steps: int, units: 
         assert_close(str(name), found[name].values, log10(norms), 1e-12)
     decay = found["hidden_state"].values[0, 0, -1, 0] - found["hidden_state"].values[0, 0, 0, 0]
     verdict = rnnviz.diagnose(trace)
-    # ReLUs that are all off at the last step let nothing through.
+    # If all ReLUs are off at the last step, all gradients before it are 0.
     dead = bool(np.isinf(decay))
     assert verdict.verdict == ("vanishing" if dead else "healthy")
     assert_close("decay", verdict.decay, math.nan if dead or steps == 1 else decay, 1e-12)
@@ -344,8 +342,8 @@ def test_figures_of_one_and_two_steps_show_every_value(kind: str, steps: int, un
     assert points == units * {"gru": 3, "lstm": 4}.get(kind, 1)
 
 
-def test_a_value_between_gaps_is_a_dot():
-    """The last step passes nothing on: its gradient is a dot beside crosses."""
+def test_an_isolated_value_is_drawn_as_a_dot():
+    """The gradient is nonzero only at the last step: one dot beside crosses."""
     figure: Any = rnnviz.plot_gradient_norms({"RNN": scaled([[0.0]])})
     line, crosses = figure.data
     assert line.mode == "lines+markers"
@@ -358,14 +356,14 @@ def test_a_value_between_gaps_is_a_dot():
 # All weights 0, no gradient, states that overflow
 
 
-def test_all_weights_0():
+def test_zero_weights():
     """Gates of ½: a GRU halves its state at every step, an LSTM its cell state alone."""
     half, dead = log10(0.5), -math.inf
     steps, back = 5, np.arange(4, -1, -1.0)
     hidden = {"rnn": [dead] * 4 + [0.0], "relu": [dead] * 4 + [0.0], "lstm": [dead] * 4 + [0.0]}
     hidden["gru"] = (half * back).tolist()
     exponents = {"rnn": [dead] * 3, "relu": [dead] * 3, "gru": [math.log(0.5)] * 3}
-    # The first step also puts ∂h/∂c = ¼ beside ∂c/∂c = ½, once for all five.
+    # The first step also has ∂h/∂c = ¼ beside ∂c/∂c = ½: a factor √1.25 over all five steps.
     exponents["lstm"] = [math.log(0.5) + math.log(1.25) / 10] * 3 + [dead] * 3
     for kind, expected in hidden.items():
         trace = traced(zeroed(made(kind)), steps)
@@ -400,7 +398,7 @@ def test_all_weights_0():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_gradient_that_is_0_everywhere(kind: str):
+def test_a_zero_gradient(kind: str):
     trace = traced(made(kind), 4, loss=lambda y: 0 * y.sum())
     norms = rnnviz.gradient_norms(trace)
     for name in norms:
@@ -470,8 +468,8 @@ def test_a_linear_network_that_overflows_keeps_its_gradient():
     assert diagnosis.not_finite == (0, "hidden_preactivation", 0)
 
 
-def test_states_that_are_nan_have_no_jacobians():
-    """Terms of ±1e308 that overflow against one another, from the second step on."""
+def test_jacobians_of_nan_states_raise():
+    """Terms of ±1e308 whose sum overflows, from the second step on."""
     gru = made("gru", 2)
     gru.weight_hh_l0.data.fill_(1e308)
     gru.weight_ih_l0.data.fill_(-1e308)
@@ -493,10 +491,10 @@ def test_states_that_are_nan_have_no_jacobians():
     assert message(lambda: rnnviz.plot_jacobian_norms({"GRU": trace})) == OVERFLOWN.format(1)
 
 
-def test_a_relu_network_that_overflows_does_not_look_dead():
+def test_an_overflowing_relu_network_keeps_its_gradient():
     """h_t = relu(D(2, 4) h_{t−1} + 1): NaN after 64 steps of float32, by 0 · inf.
 
-    Its gradient goes on as 4^n, as autograd's; its Jacobians say that they cannot.
+    Its gradient continues as 4^n, like autograd's; its Jacobians raise.
     """
     module: Any = nn.RNN(1, 2, nonlinearity="relu", bias=False)
     module.weight_hh_l0.data.copy_(torch.diag(torch.tensor([2.0, 4.0])))
@@ -567,8 +565,8 @@ MEASURES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", MEASURES)
-def test_steps_of_any_size_one_after_another(name: str):
-    """Each step times its own power of two moves the logarithms by that, and nothing else."""
+def test_jacobians_of_changing_size(name: str):
+    """Steps scaled by powers of two shift the logarithms by exactly those powers."""
     plain = np.random.default_rng(0).standard_normal((6, 4, 4))
     plain /= np.abs(plain).max()
     for powers in ([996, -996, 700, -850, 1020, 0], [1020] * 6, [-1000] * 6):
@@ -585,13 +583,13 @@ def test_steps_of_any_size_one_after_another(name: str):
 
 
 @pytest.mark.parametrize("size", [1e150, 1e300])
-def test_gradients_that_grow_by_more_than_the_room_of_one_step(size: float):
+def test_gradients_that_grow_beyond_the_rescaled_range_in_one_step(size: float):
     found = rnnviz.gradient_norms(scaled([[size]]))["hidden_state"].values[0, 0, :, 0]
     assert_close("log₁₀", found, math.log10(size) * np.arange(3, -1, -1), 1e-9)
 
 
 @pytest.mark.parametrize(("size", "projection"), [(1e150, 0), (1e300, 0), (1e100, 2), (1e150, 2)])
-def test_an_lstm_of_two_layers_of_huge_weights(size: float, projection: int):
+def test_a_two_layer_lstm_with_huge_weights(size: float, projection: int):
     """From states of 0, i = f = o = ½: δc_t = ½ Vᵀ δh_t + ½ δc_{t+1}, δh_t = U_gᵀ ½ δc_{t+1}."""
     torch.manual_seed(0)
     module: Any = nn.LSTM(2, 3, 2, bias=False, proj_size=projection).double()
@@ -631,7 +629,7 @@ def test_an_lstm_of_two_layers_of_huge_weights(size: float, projection: int):
                 )
 
 
-def test_a_step_that_has_no_room_is_refused():
+def test_a_step_beyond_the_rescaled_range_raises():
     """U and a projection of 1e300 each: a gradient that grows by 1e600 in one step."""
     module = nn.LSTM(2, 3, bias=False, proj_size=2).double()
     for parameter in module.parameters():
@@ -647,7 +645,7 @@ def test_a_step_that_has_no_room_is_refused():
 
 
 def test_saturated_gates_of_huge_weights():
-    """A tanh, σ or gate that is rounded to its end lets nothing through: −inf, and no NaN."""
+    """A tanh, σ or gate that saturates exactly has gradient 0: −inf and not NaN."""
     for kind in KINDS:
         if kind == "relu":
             continue
@@ -664,10 +662,10 @@ def test_saturated_gates_of_huge_weights():
             assert (share == 1).all(), gate
 
 
-# Figures that are asked for what is not there
+# Figures of missing parts
 
 
-def test_figures_of_parts_that_are_not_there():
+def test_figures_of_missing_parts_raise():
     traces = {"net": traced(made("rnn"), 3)}
     for plot in FIGURES:
         for layer in (1, -1):
@@ -692,18 +690,18 @@ NOTHING = "There is no network to show; expected a mapping from labels to at lea
 
 
 @pytest.mark.parametrize("plot", [*FIGURES, plot_lyapunov, plot_saturation])
-def test_a_figure_of_no_traces_is_refused(plot: Callable[..., Any]):
+def test_a_figure_of_no_traces_raises(plot: Callable[..., Any]):
     assert message(lambda: plot({})) == NOTHING
 
 
-def test_a_figure_of_no_memories_is_refused():
+def test_a_figure_of_no_memories_raises():
     assert message(lambda: plot_memory({}, claimed={}, length=10)) == NOTHING
 
 
 # Clipping
 
 
-def test_clipping_at_its_ends():
+def test_extreme_clipping():
     words = (
         "The clipping threshold is {}; expected a positive finite number. Choose another threshold."
     )
@@ -726,7 +724,7 @@ def test_clipping_at_its_ends():
 
 
 def test_a_parameter_without_a_gradient_is_left_out():
-    """As torch leaves it: None counts nothing and stays out of the result."""
+    """As in torch: None does not count and is not in the result."""
     given = {"a": np.array([3.0, -4.0]), "b": None, "c": torch.zeros(2).double()}
     clipped = rnnviz.clip_by_norm(given, 1.0)
     assert list(clipped.gradients) == ["a", "c"]
@@ -737,7 +735,7 @@ def test_a_parameter_without_a_gradient_is_left_out():
     assert rnnviz.clip_by_norm({"a": None}, 1.0) == ({}, 0.0, 1.0)
 
 
-def test_clipping_of_whole_numbers_and_of_types_numpy_lacks():
+def test_clipping_of_integers_and_of_dtypes_numpy_lacks():
     clipped = rnnviz.clip_by_norm({"w": np.array([3, -4])}, 1.0)
     assert_close("w", clipped.gradients["w"], np.array([3, -4]) / (5 + 1e-6), 1e-15)
     assert rnnviz.clip_by_value({"w": np.array([3, -4])}, 0.5)["w"].tolist() == [0.5, -0.5]
@@ -746,7 +744,7 @@ def test_clipping_of_whole_numbers_and_of_types_numpy_lacks():
     assert_close("w", rnnviz.clip_by_norm(halves, 2.5).gradients["w"], [1.5, -2], 1e-15)
 
 
-def test_clipping_says_how_many_entries_are_not_finite():
+def test_the_clipping_error_counts_the_non_finite_entries():
     for bad in (math.nan, math.inf, -math.inf):
         gradients = {"a": np.ones(2), "b": np.array([1.0, bad, bad])}
         for clip in (rnnviz.clip_by_norm, rnnviz.clip_by_value):
@@ -761,11 +759,11 @@ def test_clipping_says_how_many_entries_are_not_finite():
     )
 
 
-def test_contributions_of_large_states_and_large_gradients_leave_no_range():
+def test_contributions_of_large_states_and_gradients_do_not_overflow():
     cell = ElmanCell(1, 2, "identity", bias=False).double()
     with torch.no_grad():
         cell.weight_ih.fill_(1.0)
-        cell.weight_hh.fill_(0.25)  # two units alike: twice as much as one with 0.5
+        cell.weight_hh.fill_(0.25)  # two equal units: twice the norm of one with 0.5
     x = torch.ones(4, 1).double()
     near, far = (
         rnnviz.weight_gradient_norms(

@@ -1,7 +1,7 @@
-"""Known formulas and values of recurrent networks, each as the library gives it, in float64.
+"""Known formulas and values of recurrent networks, compared with the library in float64.
 
-Conventions, the Jacobians of the states, what vanishes and explodes, where floats end, and what
-gradients are made of. Values are held to the last digit that they are given with.
+Conventions, state Jacobians, vanishing and exploding gradients, limits of the float types, and
+gradient diagnostics. Values agree to the last digit that is written here.
 """
 
 import math
@@ -26,7 +26,7 @@ def assert_close(name: str, found: ArrayLike, expected: ArrayLike, tolerance: fl
 
 
 def drawn(module: nn.Module, seed: int = 0, size: float = 0.8) -> Any:
-    """The module in float64 with weights and biases at random."""
+    """The module in float64 with random weights and biases."""
     generator = torch.Generator().manual_seed(seed)
     module = module.double()
     for parameter in module.parameters():
@@ -58,7 +58,7 @@ def without_input(
 
 
 def shrinking(gain: float, units: int, steps: int, dtype: torch.dtype) -> rnnviz.Trace:
-    """h_t = relu(gain h_{t−1}, moved on by one unit, + 1 − gain), which stays 1 from h_0 = 1."""
+    """h_t = relu(gain · (h_{t−1} shifted by one unit) + 1 − gain), which stays 1 from h_0 = 1."""
     module: Any = nn.RNN(1, units, nonlinearity="relu", bias=False).to(dtype)
     module.weight_hh_l0.data.copy_(gain * torch.eye(units, dtype=torch.float64).roll(1, 0))
     nn.init.constant_(module.weight_ih_l0, 1 - gain)
@@ -111,7 +111,7 @@ def test_negating_the_rows_of_z_flips_its_convention():
     [(nn.RNN(3, 4), slice(None)), (nn.LSTM(3, 4), slice(None)), (nn.GRU(3, 4), slice(8))],
     ids=["rnn", "lstm", "gru: r and z"],
 )
-def test_the_two_biases_may_be_merged(module: nn.Module, rows: slice):
+def test_merging_the_two_biases_keeps_the_states(module: nn.Module, rows: slice):
     network, x = drawn(module), noise(20, 3)
     expected = rnnviz.trace(network, x, loss="all")
     with torch.no_grad():
@@ -122,8 +122,8 @@ def test_the_two_biases_may_be_merged(module: nn.Module, rows: slice):
         assert_close(name, found[name].values, expected[name].values, 1e-12)
 
 
-def test_the_two_biases_of_the_grus_candidate_may_not_be_merged():
-    """tanh(½) with b_hn = 1, behind r = ½, and tanh(1) with b_in = 1; z = ½."""
+def test_merging_the_biases_of_a_grus_candidate_changes_the_states():
+    """tanh(½) with b_hn = 1, which is multiplied by r = ½; tanh(1) with b_in = 1; z = ½."""
     gru = zeroed(nn.GRU(1, 1))
     gru.bias_hh_l0.data[2] = 1
     trace = rnnviz.trace(gru, torch.zeros(1, 1).double())
@@ -216,7 +216,7 @@ def test_jacobian_of_an_lstm():
 
 
 def test_every_singular_value_of_a_linear_rnn_over_50_steps_of_nine_tenths():
-    """U = 0.9 Q with Q orthogonal: 0.9^50 = 0.00515377520732, and 0.9^(T − t) on the way."""
+    """U = 0.9 Q with Q orthogonal: 0.9^50 = 0.00515377520732, and 0.9^(T − t) in between."""
     cell = zeroed(ElmanCell(1, 8, "identity", bias=False))
     rnnviz.initialise.orthogonal(cell, seed=0, gain=0.9)
     jacobians = rnnviz.jacobians(rnnviz.trace(cell, torch.zeros(50, 1).double()))
@@ -227,7 +227,7 @@ def test_every_singular_value_of_a_linear_rnn_over_50_steps_of_nine_tenths():
 
 
 def test_the_derivative_of_x_50_by_w():
-    """x_t = 0.9 x_{t−1}, x_0 = 1: 50 · 0.9^49 = 0.286320844851, a fiftieth at every step."""
+    """x_t = 0.9 x_{t−1}, x_0 = 1: 50 · 0.9^49 = 0.286320844851, of which each step adds 1/50."""
     found = rnnviz.weight_gradient_norms(without_input(0.9, 50))
     assert_close("dx₅₀/dw", found["total"].item(), 0.286320844851, 5e-13)
     assert_close("a step", found["contribution"].values, 0.286320844851 / 50, 1e-14)
@@ -286,7 +286,7 @@ def test_a_largest_singular_value_above_1_need_not_explode():
 
 
 def test_torchs_default_vanishes_within_a_hundred_steps():
-    """Its largest singular value near 1.155 allows explosion; the radius near 0.58 has its way."""
+    """Its largest singular value near 1.155 allows explosion; the radius near 0.58 decides."""
     module: Any = nn.RNN(4, 128).double()
     for seed in range(3):
         rnnviz.initialise.torch_default(module, seed=seed)
@@ -300,7 +300,7 @@ def test_torchs_default_vanishes_within_a_hundred_steps():
 
 
 def test_with_recurrent_weights_the_total_is_not_the_product_of_forget_gates():
-    """∂c_T/∂c_0 of torch's LSTM, through the gates as well, beside Π f."""
+    """∂c_T/∂c_0 of torch's LSTM, including the paths through the gates, against Π f."""
     lstm, x = drawn(nn.LSTM(2, 1), seed=8), noise(6, 2)
     c_0 = torch.full((1, 1), 0.4).double().requires_grad_()
     h_0 = torch.zeros(1, 1).double()
@@ -360,11 +360,11 @@ def test_the_svd_of_a_raw_product_loses_the_small_singular_values():
     assert_close("ln σ", found, [40, -40], 1e-12)
     raw = np.linalg.svd(np.linalg.multi_dot(jacobians[::-1]), compute_uv=False)
     assert_close("the largest of the raw product", np.log(raw[0]), 40, 1e-12)
-    assert not math.exp(-50) < raw[1] < math.exp(-30)  # it may as well be 0
+    assert not math.exp(-50) < raw[1] < math.exp(-30)  # it may even be 0
 
 
 def test_the_exponent_of_a_tanh_network_of_radius_nine_tenths():
-    """Without input the state dies out and leaves ln 0.9 = −0.10536."""
+    """Without input the state decays to 0, where the exponent is ln 0.9 = −0.10536."""
     module: Any = zeroed(nn.RNN(1, 6, bias=False))
     half = noise(6, 6)
     module.weight_hh_l0.data.copy_(half + half.T)
@@ -398,7 +398,7 @@ def test_where_a_float_type_ends(dtype: str, under: int, over: int):
 
 
 def test_autograd_in_float32_sticks_at_a_false_floor():
-    """5.6e−45 from T ≈ 965 on, where the library goes on down to 0.9^1200 = 10^−54.9."""
+    """5.6e−45 from T ≈ 965 on, where the library's norm reaches 0.9^1200 = 10^−54.9."""
     h = torch.ones(1, requires_grad=True)
     states = [h]
     for _ in range(1200):
@@ -415,7 +415,7 @@ def test_autograd_in_float32_sticks_at_a_false_floor():
 
 
 @pytest.mark.parametrize(("size", "plain"), [(1e-23, 0.0), (1e19, np.inf)])
-def test_norms_square_first(size: float, plain: float):
+def test_the_librarys_norms_survive_where_naive_norms_leave_the_range(size: float, plain: float):
     """In float32 a vector of 1e−23 has norm exactly 0, one of 1e19 norm inf."""
     vector = np.full(4, size, np.float32)
     with np.errstate(over="ignore", under="ignore"):
@@ -440,10 +440,10 @@ def test_a_hundred_thousand_steps_keep_the_norm():
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
-def test_how_the_gradient_comes_back_to_the_hidden_state(kind: Callable[..., nn.Module]):
+def test_the_gradient_recursion_of_the_hidden_state(kind: Callable[..., nn.Module]):
     """δh_t = ∂ℓ_t/∂h_t + Σ U_gᵀ δa_{g,t+1}, and z_{t+1} δh_{t+1} in a GRU.
 
-    U_n of a GRU stands behind its reset gate: U_nᵀ (r δa_n).
+    A GRU's U_n is multiplied by its reset gate: U_nᵀ (r δa_n).
     """
     module = drawn(kind(3, 4))
     trace = rnnviz.trace(module, noise(9, 3), loss=lambda y: (y.sin() * y).sum())
@@ -462,7 +462,7 @@ def test_how_the_gradient_comes_back_to_the_hidden_state(kind: Callable[..., nn.
     assert_close("δh", found, expected, 1e-13)
 
 
-def test_how_the_gradient_comes_back_to_the_cell_state():
+def test_the_gradient_recursion_of_the_cell_state():
     """δc_t = δh_t o_t (1 − tanh² c_t) + δc_{t+1} f_{t+1}."""
     trace = rnnviz.trace(drawn(nn.LSTM(3, 4)), noise(9, 3), loss="all")
     o, c, f = (steps_of(trace, name) for name in ("output_gate", "cell_state", "forget_gate"))
@@ -474,7 +474,7 @@ def test_how_the_gradient_comes_back_to_the_cell_state():
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
 def test_retain_grad_of_the_output_is_not_the_total(kind: Callable[..., nn.Module]):
-    """out.retain_grad() sees what the loss itself puts in at each step, and no more."""
+    """out.retain_grad() gives only the direct gradient ∂ℓ/∂out_t of each step."""
     module, x = drawn(kind(3, 4)), noise(9, 3)
     out = module(x)[0]
     out.retain_grad()
@@ -488,7 +488,7 @@ def test_retain_grad_of_the_output_is_not_the_total(kind: Callable[..., nn.Modul
 
 
 def test_contributions_add_up_and_their_norms_do_not():
-    """From h = 1, −1, 1, −1 and δa = 1: contributions of norm 1 that cancel two by two."""
+    """From h = 1, −1, 1, −1 and δa = 1: contributions of norm 1 that cancel in pairs."""
     cell = zeroed(ElmanCell(1, 1, "identity", bias=False))
     cell.weight_hh.data.fill_(1)
     cell.weight_ih.data.fill_(1)
@@ -528,7 +528,7 @@ def test_clipping_multiplies_by_the_threshold_over_the_norm():
     assert np.array_equal(kept.gradients["weight_hh"], gradients["weight_hh"])
 
 
-def test_torchs_clipping_makes_nan_of_an_infinite_gradient_and_the_librarys_says_so():
+def test_clipping_an_infinite_gradient_gives_nan_in_torch_and_raises_here():
     parameter = nn.Parameter(torch.zeros(3).double())
     parameter.grad = torch.tensor([1.0, math.inf, 2.0]).double()
     gradient = parameter.grad.numpy().copy()

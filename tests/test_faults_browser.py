@@ -1,4 +1,4 @@
-"""What may go wrong around the app, in a real browser: nothing that a reader set is lost."""
+"""Faults around the app, in a real browser: no setting is lost."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 STEPS = len(FIRST_TEXT)
 
 
-# What the browser and Streamlit say of a server that is away, of themselves.
+# Messages of the browser and Streamlit themselves while the server is away.
 AWAY = re.compile(
     r"failed: \S+/_stcore/(health|host-config) net::ERR_CONNECTION_(REFUSED|RESET)"
     r"|console: Failed to load resource: net::ERR_CONNECTION_(REFUSED|RESET)"
@@ -37,7 +37,7 @@ def server() -> Iterator[Server]:
 
 @contextmanager
 def away(visit: Visit, server: Server) -> Iterator[None]:
-    """A while without the server; Streamlit's own dialog about it is put away."""
+    """Stops the server for the block; Streamlit's dialog about it is closed."""
     before = len(visit.wrong)
     server.stop()
     try:
@@ -52,7 +52,9 @@ def away(visit: Visit, server: Server) -> Iterator[None]:
         "the page finds the server again",
         "() => document.querySelector('[data-test-connection-state=CONNECTED]')",
     )
-    visit.wrong[before:] = [said for said in visit.wrong[before:] if not AWAY.fullmatch(said)]
+    visit.wrong[before:] = [
+        message for message in visit.wrong[before:] if not AWAY.fullmatch(message)
+    ]
 
 
 def wait_for_query(visit: Visit, name: str, value: str) -> None:
@@ -64,7 +66,7 @@ def wait_for_query(visit: Visit, name: str, value: str) -> None:
 
 
 def choose(visit: Visit, key: str, choice: int) -> str:
-    """Chooses from a list as a reader does; what was chosen."""
+    """Selects an option of a list with the pointer; returns its text."""
     visit.key(key).locator("input").first.click()
     option = visit.page.get_by_role("option").nth(choice)
     text = option.inner_text()
@@ -73,7 +75,7 @@ def choose(visit: Visit, key: str, choice: int) -> str:
     return text
 
 
-# A server that has just started, or goes away and comes back
+# A server that has just started, or is restarted
 
 
 def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext, server: Server):
@@ -127,7 +129,7 @@ def test_the_gradients_page_outlasts_its_server(reader: BrowserContext, server: 
         with away(visit, server):
             slider.press("PageDown")
             assert visit.key("gain").locator("output").inner_text() == "2.70"
-            assert visit.query == kept | {"gain": "2.7"}  # at once, for a reload or a link
+            assert visit.query == kept | {"gain": "2.7"}  # at once, so that a reload has it
         wait_for_query(visit, "gain", "2.7")
         assert visit.query == kept | {"gain": "2.7"}
         first = NetworkSettings(hidden=4, length=30, init="orthogonal")
@@ -138,7 +140,7 @@ def test_the_gradients_page_outlasts_its_server(reader: BrowserContext, server: 
         check_norms(visit, first.model_copy(update={"gain": 3.0}))
 
 
-# Windows of the same reader
+# Two windows of one browser
 
 
 def test_two_windows_do_not_influence_each_other(reader: BrowserContext, address: str):
@@ -170,7 +172,7 @@ def test_two_windows_do_not_influence_each_other(reader: BrowserContext, address
         assert other.count == f"step 36 of {STEPS}"
 
 
-# The most that is allowed
+# The largest settings
 
 
 def test_the_longest_text_steps_plays_and_jumps(visit: Visit):

@@ -1,4 +1,4 @@
-"""A forked child computes what its parent did: it waits for no thread that only the parent has."""
+"""A forked child computes the same as its parent, without waiting for the parent's threads."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ child.start()
 child.join({seconds})
 print("equal" if child.exitcode == 0 and queue.get() == expected else f"exit {{child.exitcode}}")
 """
-SECONDS = 60  # each takes under a second; a dead thread or lock makes it wait for ever
+SECONDS = 60  # each takes under a second; waiting for a missing thread would never end
 NETWORKS = "from rnnviz.experiment import NetworkSettings, run_networks"
 CALLS = {
     "networks": (
@@ -60,6 +60,6 @@ CALLS = {
 def test_a_forked_child_computes_the_same(name: str):
     setup, call = CALLS[name]
     script = SCRIPT.format(setup=setup, call=call, seconds=SECONDS)
-    run = [sys.executable, "-W", "ignore", "-c", script]  # Streamlit warns that no server runs
+    run = [sys.executable, "-W", "ignore", "-c", script]  # Streamlit warns about a missing server
     result = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.stdout == "equal\n", result.stdout + result.stderr

@@ -37,7 +37,7 @@ COUPLED = [Form("lstm", coupled=True), Form("lstm", coupled=True, peephole=True)
 
 
 def named(value: Form | Convention) -> str:
-    """A form or a convention by what sets it apart, for the name of a test."""
+    """A short name of a form or a convention, for test ids."""
     if isinstance(value, Convention):
         return value.name
     plain = Form(value.cell)
@@ -47,7 +47,7 @@ def named(value: Form | Convention) -> str:
 
 
 class Case:
-    """A network of one layer with random weights, input and states, and what it gives."""
+    """A network of one layer with random weights, input and states, and its output."""
 
     def __init__(
         self, form: Form, inputs: int, units: int, directions: int, *, bias: bool = True
@@ -74,13 +74,13 @@ class Case:
         ]
 
     def for_keras(self) -> tuple[Array, list[Array]]:
-        """Input and states as Keras takes them: batch first, each direction's h and c."""
+        """Input and states in Keras's layout: batch first, h and c of each direction."""
         directions = self.state.shape[1]
         states = [s[d].numpy() for d in range(directions) for s in self.state]
         return self.x.numpy().swapaxes(0, 1), states
 
     def check_onnx(self, by: str, *, input_forget: int = 0) -> None:
-        """Y and the last states of an ONNX node, which are this network's."""
+        """Asserts that Y and the last states of an ONNX node are this network's."""
         dtype = np.float64 if by == "reference" else np.float32
         states = [s.numpy() for s in self.state]
         x = self.x.numpy().astype(dtype)
@@ -99,7 +99,7 @@ class Case:
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize(("inputs", "units"), SIZES)
 @pytest.mark.parametrize("form", [*RNNS, *GRUS, LSTM, *COUPLED[:1]], ids=named)
-def test_keras_gives_the_same(form: Form, inputs: int, units: int, directions: int):
+def test_keras_computes_the_same(form: Form, inputs: int, units: int, directions: int):
     case = Case(form, inputs, units, directions)
     x, states = case.for_keras()
     for sequences in (False, True):
@@ -128,22 +128,24 @@ def test_keras_without_biases_and_states(form: Form):
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize(("inputs", "units"), SIZES)
 @pytest.mark.parametrize("form", [Form("rnn"), RNNS[3], *GRUS, LSTM, PEEPHOLE, *COUPLED], ids=named)
-def test_the_onnx_reference_gives_the_same(form: Form, inputs: int, units: int, directions: int):
+def test_the_onnx_reference_computes_the_same(form: Form, inputs: int, units: int, directions: int):
     Case(form, inputs, units, directions).check_onnx("reference")
 
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize(("inputs", "units"), SIZES)
 @pytest.mark.parametrize("form", [*RNNS, *GRUS, LSTM, PEEPHOLE, *COUPLED], ids=named)
-def test_onnxruntime_gives_the_same(form: Form, inputs: int, units: int, directions: int):
+def test_onnxruntime_computes_the_same(form: Form, inputs: int, units: int, directions: int):
     Case(form, inputs, units, directions).check_onnx("runtime")
 
 
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize(("inputs", "units"), SIZES)
 @pytest.mark.parametrize("form", COUPLED, ids=named)
-def test_onnxruntime_couples_by_one_minus_i(form: Form, inputs: int, units: int, directions: int):
-    """It makes f = 1 − i and does not read the block of f; here i = 1 − f with i's rows −f's."""
+def test_onnxruntime_couples_the_forget_gate_as_one_minus_i(
+    form: Form, inputs: int, units: int, directions: int
+):
+    """It sets f = 1 − i and ignores f's block; for i = 1 − f, i's rows are f's negated."""
     Case(form, inputs, units, directions).check_onnx("runtime", input_forget=1)
 
 
@@ -156,7 +158,7 @@ def test_onnxruntime_couples_by_one_minus_i(form: Form, inputs: int, units: int,
     ],
     ids=named,
 )
-def test_plain_numpy_gives_the_frameworks_numbers(form: Form, convention: Convention):
+def test_run_packed_computes_the_same_as_the_frameworks(form: Form, convention: Convention):
     """``run_packed`` on the packed weights, the framework's run and this project's cells."""
     case = Case(form, 3, 4, 1)
     packed = pack(case.parameters[0], form, convention)
@@ -185,7 +187,7 @@ def test_plain_numpy_gives_the_frameworks_numbers(form: Form, convention: Conven
 
 @pytest.mark.parametrize("form", [Form("rnn"), *GRUS, LSTM], ids=named)
 @pytest.mark.parametrize("directions", [1, 2])
-def test_keras_has_as_many_parameters(form: Form, directions: int):
+def test_keras_has_the_same_number_of_parameters(form: Form, directions: int):
     case = Case(form, 3, 4, directions)
     biases = 2 if form == GRUS[0] else 1
     size = Size(form, 3, 4, directions=directions, biases=biases)
@@ -193,8 +195,8 @@ def test_keras_has_as_many_parameters(form: Form, directions: int):
 
 
 @pytest.mark.parametrize("form", GRUS, ids=named)
-def test_two_layers_of_both_directions_in_keras(form: Form):
-    """The layer above reads both directions' outputs side by side."""
+def test_two_bidirectional_layers_in_keras(form: Form):
+    """The upper layer reads the concatenated outputs of both directions."""
     random = torch.Generator().manual_seed(1)
     cells = [[make_cell(form, d, 4).double() for _ in "fb"] for d in (3, 8)]
     x = torch.randn(STEPS, BATCH, 3, generator=random).double()
@@ -209,7 +211,7 @@ def test_two_layers_of_both_directions_in_keras(form: Form):
 
 
 def test_keras_gives_the_last_valid_step_of_a_padded_sequence():
-    """With a mask, forward and backward, as ``select_outputs`` gives it by the lengths."""
+    """Keras with a mask agrees with ``select_outputs`` with lengths, in both directions."""
     case = Case(LSTM, 3, 4, 2)
     lengths = np.array([6, 2, 4])
     padded = trace(case.module, case.x, tuple(case.state), lengths=lengths)

@@ -1,4 +1,4 @@
-"""Set weights and inputs whose losses, states and gradients are known to the last digits.
+"""Fixed weights and inputs whose losses, states and gradients are known to the last digits.
 
 With k a row of the packed weights, j a column and t a step, all from 0: 3 units, 2 inputs, 8
 steps, one sequence, float64, and

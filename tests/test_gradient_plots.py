@@ -1,4 +1,4 @@
-"""The figures of gradients and stability show the numbers of the library, all of them."""
+"""The figures of gradients and stability show all numbers of the library."""
 
 import math
 from collections.abc import Mapping
@@ -50,9 +50,7 @@ def drawn(figure: Any, label: str) -> Any:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("dark", [False, True])
-def test_gradient_norms_are_drawn_as_they_are(
-    traces: Mapping[str, Trace], language: str, dark: bool
-) -> None:
+def test_gradient_norms_are_drawn(traces: Mapping[str, Trace], language: str, dark: bool) -> None:
     figure: Any = rnnviz.plot_gradient_norms(
         traces, direction="backward", batch=1, language=language, dark=dark
     )
@@ -61,10 +59,10 @@ def test_gradient_norms_are_drawn_as_they_are(
         line = drawn(figure, label)
         np.testing.assert_array_equal(line.y, norms.values[0])
         np.testing.assert_array_equal(line.x, np.arange(1, 61))
-    assert len({line.line.dash for line in figure.data}) == 3, "cells differ without colour too"
+    assert len({line.line.dash for line in figure.data}) == 3, "cells also differ by dash"
 
 
-def test_contributions_and_jacobians_are_drawn_as_they_are(traces: Mapping[str, Trace]) -> None:
+def test_contributions_and_jacobian_norms_are_drawn(traces: Mapping[str, Trace]) -> None:
     weights: Any = rnnviz.plot_weight_gradients(traces)
     norms: Any = rnnviz.plot_jacobian_norms(traces)
     for label, trace in traces.items():
@@ -76,7 +74,7 @@ def test_contributions_and_jacobians_are_drawn_as_they_are(traces: Mapping[str, 
         np.testing.assert_array_equal(drawn(norms, label).x, np.arange(61))
 
 
-def test_a_contribution_of_exactly_0_is_a_cross_and_not_a_gap(
+def test_a_zero_contribution_is_a_cross_and_not_a_gap(
     traces: Mapping[str, Trace],
 ) -> None:
     figure: Any = rnnviz.plot_weight_gradients({"LSTM": traces["LSTM"]})  # h₀ = 0 at the first step
@@ -86,9 +84,7 @@ def test_a_contribution_of_exactly_0_is_a_cross_and_not_a_gap(
 
 
 @pytest.mark.parametrize(("factor", "steps"), [(0.5, 200), (2.0, 200), (0.1, 400), (10.0, 200)])
-def test_the_limits_of_the_float_types_stand_where_they_are_reached(
-    factor: float, steps: int
-) -> None:
+def test_float_limits_are_drawn_within_the_range(factor: float, steps: int) -> None:
     figure: Any = rnnviz.plot_gradient_norms({"RNN": scaled(factor, steps)})
     expected = math.log10(factor) * np.arange(steps - 1, -1, -1)
     np.testing.assert_allclose(figure.data[0].y, expected, rtol=1e-12, atol=1e-12)
@@ -97,11 +93,11 @@ def test_the_limits_of_the_float_types_stand_where_they_are_reached(
     assert high > expected.max()
     ends = {end for ends in LIMITS.values() for end in ends}
     assert {shape.y0 for shape in figure.layout.shapes} == ends
-    assert any(low <= end <= high for end in ends), "each of these leaves float32"
+    assert any(low <= end <= high for end in ends), "each of these leaves float32's range"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_eigenvalues_stand_beside_the_unit_circle(
+def test_eigenvalues_are_drawn_with_the_unit_circle(
     traces: Mapping[str, Trace], language: str
 ) -> None:
     figure: Any = rnnviz.plot_eigenvalues(traces, direction="backward", language=language)
@@ -120,30 +116,32 @@ def test_eigenvalues_stand_beside_the_unit_circle(
 
 
 @pytest.mark.parametrize("plot", [rnnviz.plot_gradient_norms, plot_lyapunov])
-def test_two_networks_of_one_cell_differ(traces: Mapping[str, Trace], plot: Any) -> None:
+def test_two_networks_of_one_cell_have_distinct_lines(
+    traces: Mapping[str, Trace], plot: Any
+) -> None:
     pair = {"one": traces["RNN"], "two": traces["RNN"]}
     figure: Any = plot(pair)
     first, second = figure.data
     assert first.line.dash != second.line.dash
 
 
-def test_a_huge_spectrum_is_named_in_few_digits() -> None:
+def test_a_huge_spectral_radius_has_few_digits() -> None:
     figure: Any = rnnviz.plot_eigenvalues({"RNN": scaled(1e300, 2)})
     assert figure.data[0].name == (
         "RNN, hidden state: radius 1.00e+300, largest singular value 1.00e+300"
     )
 
 
-def test_norms_worked_out_before_are_taken_as_they_are(traces: Mapping[str, Trace]) -> None:
+def test_precomputed_norms_are_drawn(traces: Mapping[str, Trace]) -> None:
     norms = {"LSTM": np.linspace(-3, 0, 61), "GRU": np.full(61, 1.5)}
     figure: Any = rnnviz.plot_jacobian_norms(traces, norms=norms)
     for label, values in norms.items():
         np.testing.assert_array_equal(drawn(figure, label).y, values)
     expected = rnnviz.backward_norms(rnnviz.jacobians(traces["RNN"]))
-    np.testing.assert_array_equal(drawn(figure, "RNN").y, expected, "worked out where not given")
+    np.testing.assert_array_equal(drawn(figure, "RNN").y, expected, "computed if not given")
 
 
-def test_contributions_and_diagnoses_made_before_are_taken_as_they_are(
+def test_precomputed_contributions_and_diagnoses_are_drawn(
     traces: Mapping[str, Trace],
 ) -> None:
     norms = {"LSTM": rnnviz.weight_gradient_norms(traces["GRU"])}
@@ -164,7 +162,7 @@ def test_contributions_and_diagnoses_made_before_are_taken_as_they_are(
     ("factor", "shows", "words"),
     [(0.5, "0", "float32 shows 0"), (2.0, "inf", "float32 shows inf")],
 )
-def test_a_ring_stands_where_float32_loses_the_gradient(
+def test_a_ring_marks_where_float32_loses_the_gradient(
     factor: float, shows: str, words: str
 ) -> None:
     trace = scaled(factor, 400)
@@ -178,7 +176,7 @@ def test_a_ring_stands_where_float32_loses_the_gradient(
     assert ring.y.tolist() == [exact[plain.lost.time]]
     assert ring.marker.symbol == "circle-open"
     np.testing.assert_array_equal(drawn(figure, "RNN").y, exact)
-    assert [line.name for line in figure.data] == ["RNN", ring.name], "never wrong and not lost"
+    assert [line.name for line in figure.data] == ["RNN", ring.name], "lost but never wrong"
 
 
 def test_a_false_floor_is_a_thin_line(traces: Mapping[str, Trace]) -> None:
@@ -195,7 +193,7 @@ def test_a_false_floor_is_a_thin_line(traces: Mapping[str, Trace]) -> None:
     np.testing.assert_array_equal(thin.y, np.where(off, plain.log10_norms, np.nan))
     assert (thin.name, thin.line.width, thick.line.width) == ("RNN, plain float32", 1, 2)
     right: Any = rnnviz.plot_gradient_norms(traces, float32={"LSTM": plain_pass(traces["LSTM"])})
-    assert [line.name for line in right.data] == list(traces), "nothing where nothing is wrong"
+    assert [line.name for line in right.data] == list(traces), "no line where float32 is right"
 
 
 def test_plain_float32_of_a_padded_sequence() -> None:
@@ -216,9 +214,7 @@ def test_plain_float32_of_a_padded_sequence() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("dark", [False, True])
-def test_exponents_are_drawn_as_they_are(
-    traces: Mapping[str, Trace], language: str, dark: bool
-) -> None:
+def test_exponents_are_drawn(traces: Mapping[str, Trace], language: str, dark: bool) -> None:
     figure: Any = plot_lyapunov(traces, direction="backward", batch=1, language=language, dark=dark)
     assert [line.name for line in figure.data] == list(traces)
     for label, trace in traces.items():
@@ -240,7 +236,7 @@ def test_exponents_are_drawn_as_they_are(
         ("ko", labels("ko")("plot.dies_at_once", label="LSTM")),
     ],
 )
-def test_a_direction_that_dies_is_a_cross_at_the_foot(
+def test_an_exponent_of_minus_infinity_is_a_cross_at_the_bottom(
     traces: Mapping[str, Trace], language: str, name: str
 ) -> None:
     given = {
@@ -263,7 +259,7 @@ def test_a_direction_that_dies_is_a_cross_at_the_foot(
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_saturation_is_shown_by_gate_most_saturated_first(language: str) -> None:
+def test_saturation_is_sorted_per_gate(language: str) -> None:
     torch.manual_seed(1)
     x = 9 * torch.randn(40, 2, 3, dtype=torch.float64)
     traces = {
@@ -299,7 +295,9 @@ def test_saturation_is_shown_by_gate_most_saturated_first(language: str) -> None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_weights_are_shown_by_gate_around_0(traces: Mapping[str, Trace], language: str) -> None:
+def test_weights_are_drawn_per_gate_on_a_centred_scale(
+    traces: Mapping[str, Trace], language: str
+) -> None:
     for trace in traces.values():
         gates = GATE_NAMES[trace.cell]
         for direction, suffix in (("forward", ""), ("backward", "_reverse")):
@@ -310,7 +308,7 @@ def test_weights_are_shown_by_gate_around_0(traces: Mapping[str, Trace], languag
                 )
                 (heatmap,) = figure.data
                 np.testing.assert_array_equal(heatmap.z, u)
-                assert heatmap.zmax == 0.5 == -heatmap.zmin, "the next handy number"
+                assert heatmap.zmax == 0.5 == -heatmap.zmin, "the next round number"
                 assert 0.3 < np.abs(u).max() <= 0.5
         first: Any = plot_recurrent_weights(trace, language=language)
         np.testing.assert_array_equal(first.data[0].z, trace.parameters["weight_hh_l0"][:5])
@@ -320,7 +318,7 @@ def test_weights_are_shown_by_gate_around_0(traces: Mapping[str, Trace], languag
         assert down.title.text == labels(language)["plot.row"]
 
 
-def test_weights_of_0_have_a_scale_too() -> None:
+def test_zero_weights_have_a_scale() -> None:
     figure: Any = plot_recurrent_weights(scaled(0.0, 1))
     assert (figure.data[0].zmin, figure.data[0].zmax) == (-1, 1)
     assert figure.data[0].z.tolist() == [[0.0]]
@@ -329,7 +327,7 @@ def test_weights_of_0_have_a_scale_too() -> None:
     assert large.layout.xaxis.dtick == 16
 
 
-def test_weights_that_are_not_there(traces: Mapping[str, Trace]) -> None:
+def test_figures_of_missing_weights_raise(traces: Mapping[str, Trace]) -> None:
     trace = traces["LSTM"]
     refused = {
         'The cell "lstm" has no gate "reset_gate"; it has input_gate, forget_gate, '
@@ -342,7 +340,7 @@ def test_weights_that_are_not_there(traces: Mapping[str, Trace]) -> None:
     }
     for text, options in refused.items():
         with pytest.raises(rnnviz.RnnvizError) as caught:
-            plot_recurrent_weights(trace, **options)  # pyright: ignore[reportArgumentType]  # one of each
+            plot_recurrent_weights(trace, **options)  # pyright: ignore[reportArgumentType]  # a mapping of mixed types
         assert str(caught.value) == text
 
 
@@ -350,7 +348,7 @@ def test_weights_that_are_not_there(traces: Mapping[str, Trace]) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_memories_stand_as_they_were_counted(language: str) -> None:
+def test_memories_are_drawn(language: str) -> None:
     remembered = {
         "RNN": ("rnn", (8, 7, 0)),
         "LSTM, chrono": ("lstm", (2000, 2000, 900)),

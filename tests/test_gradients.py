@@ -35,16 +35,16 @@ def assert_logs_close(name: str, found: np.ndarray, expected: np.ndarray, tolera
 
 
 def rescaled(trace: rnnviz.Trace, patch: pytest.MonkeyPatch) -> Any:
-    """The norms by the rescaled recursion, which no size leaves to the plain one."""
+    """The norms by the rescaled recursion, at sizes where the plain one would do."""
     with patch.context() as context:
         context.setattr(backpropagation, "SAFE", (1.0, 1.0))
         return rnnviz.gradient_norms(trace)
 
 
 def steady(gain: float, size: int, steps: int, dtype: torch.dtype = torch.float64) -> rnnviz.Trace:
-    """h_t = relu(gain · (h_{t−1} moved on by one unit) + 1 − gain), which stays 1 from h_0 = 1.
+    """h_t = relu(gain · (h_{t−1} shifted by one unit) + 1 − gain), which stays 1 from h_0 = 1.
 
-    So that relu passes all, in float32 and float64, without a state that over- or underflows.
+    All ReLUs are active, and no state over- or underflows, in float32 and float64.
     The loss is at the last step.
     """
     module: Any = nn.RNN(1, size, nonlinearity="relu", bias=False).to(dtype)
@@ -71,9 +71,9 @@ def test_norms_are_those_of_autograd(way: str):
         assert set(found.data_vars) == set(by_nodes)
         for name, values in by_nodes.items():
             expected = log_norms(values)
-            if case.dtype == torch.float32:  # 0 by rounding in one of the two
+            if case.dtype == torch.float32:  # one of the two may round to 0
                 expected[np.isneginf(found[name].values)] = -np.inf
-            # Relative errors of what is 1e−8 of the largest are not those of rounding alone.
+            # Entries below 1e−8 of the largest have relative errors above rounding.
             small = expected < np.nanmax(expected) - 5
             values = np.where(small, expected, found[name].values)
             assert_logs_close(name, values, expected, tolerance)
@@ -108,7 +108,7 @@ def test_the_rescaled_recursion_gives_the_plain_gradients(
         assert_logs_close(str(name), found[name].values, expected, tolerance)
 
 
-def test_the_norms_of_golden_json():
+def test_norms_match_golden_json():
     for kind, golden in GOLDEN.items():
         trace = golden_trace(kind)
         found = rnnviz.gradient_norms(trace)
@@ -145,7 +145,7 @@ def golden_trace(kind: str) -> rnnviz.Trace:
 
 @pytest.mark.parametrize("gain", [0.9, 1.1])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_ten_thousand_steps_of_one_gain(gain: float, dtype: torch.dtype):
+def test_ten_thousand_steps_with_a_constant_gain(gain: float, dtype: torch.dtype):
     """A permutation times gain: gain^(T − t), down to 10^−458 and up to 10^414, by mpmath."""
     steps = 10_000
     trace = steady(gain, 3, steps, dtype)
@@ -190,14 +190,14 @@ def test_vanishing_far_below_float64(form: str):
         for t in range(2999, 0, -1):
             state = state * mpmath.matrix(jacobians[t].tolist())
             if t % 500 == 1:
-                # ∂L/∂h is without what goes through the same step's c, as ∂s_T/∂s_t has it.
+                # ∂L/∂h excludes the path through the same step's c, like ∂s_T/∂s_t.
                 expected = float(mpmath.log10(abs(state[0])))
                 assert abs(found[t - 1] - expected) < 1e-9 * abs(expected)
     assert found[0] < -320
 
 
 def test_layers_and_directions_below_the_range():
-    """Two layers in both directions, which forget thirteen decades at every step."""
+    """Two bidirectional layers whose gradients shrink by thirteen decades per step."""
     torch.manual_seed(0)
     module: Any = nn.LSTM(2, 3, 2, bidirectional=True).double()
     x = torch.randn(40, 2).double()
@@ -216,12 +216,12 @@ def test_layers_and_directions_below_the_range():
     found = rnnviz.gradient_norms(trace)
     reached = found["hidden_state"].values[np.isfinite(found["hidden_state"].values)]
     assert reached.min() < -400
-    # Everything is linear in the loss: 2^−40 shifts all norms by the same, whatever is in range.
+    # The gradient is linear in the loss: a factor of 2^−40 shifts all norms by the same amount.
     shifted = rnnviz.gradient_norms(rnnviz.trace(module, x, loss=loss(scale)))
     for name in found:
         expected = found[name].values - 40 * math.log10(2)
         assert_logs_close(str(name), shifted[name].values, expected, 1e-10)
-    # Where float64 still holds the recorded gradients they are the same.
+    # Where the recorded gradients are within float64's range, the norms agree with them.
     recorded = log_norms(trace["grad_hidden_state"].values)
     inside = recorded > -250
     assert np.abs(found["hidden_state"].values - recorded)[inside].max() < 1e-10
@@ -246,7 +246,7 @@ def test_an_exploding_stack_beyond_float64():
     assert found[0, 0, 0] > 300
 
 
-def test_no_loss_and_norms_of_exact_zeros():
+def test_norms_need_a_loss_and_are_minus_infinity_for_exact_zeros():
     trace = plain_case("gru", loss="none").trace()
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.gradient_norms(trace)
@@ -290,7 +290,7 @@ def test_contributions_add_up_to_the_gradient_of_the_recurrent_weights(case: Cas
 
 
 def test_contributions_beyond_the_range():
-    """Two steps' contributions of 1e−400 each; their ratio still holds."""
+    """The contributions of two steps are about 1e−400; their ratio is still exact."""
     found = rnnviz.weight_gradient_norms(steady(0.01, 1, 301))
     logs = found["log10_contribution"].values.ravel()
     assert np.abs(logs + 2.0 * np.arange(300, -1, -1)).max() < 1e-10
@@ -315,7 +315,7 @@ def test_the_paths_of_the_cell_state_add_up(case: Case):
     assert_logs_close("direct", found["log10_norm_direct"].values, logs, 1e-10)
 
 
-def test_without_recurrent_weights_all_flows_along_the_cell_state():
+def test_without_recurrent_weights_the_direct_path_is_the_total():
     """b_f = ln 99, T = 100: Π f = 0.366032341273."""
     module: Any = nn.LSTM(1, 2).double()
     with torch.no_grad():
@@ -362,7 +362,7 @@ def test_clipping_is_torchs(dtype: Any, threshold: float):
         assert np.array_equal(by_value[name], parameter.grad.numpy())
 
 
-def test_what_torchs_clipping_hides_is_said():
+def test_clipping_non_finite_gradients_raises():
     infinite = {"weight_hh_l0": np.array([1.0, np.inf])}
     words = (
         '1 of the 2 entries of the gradient "weight_hh_l0" are not finite; expected finite '
@@ -391,7 +391,7 @@ def diagnosed(gain: float, steps: int) -> Any:
     return rnnviz.diagnose(steady(gain, 1, steps))
 
 
-def test_verdicts():
+def test_diagnose_verdicts():
     found = diagnosed(0.9, 10_000)
     assert found.verdict == "vanishing"
     assert abs(found.decay + math.log10(0.9)) < 1e-12
@@ -419,7 +419,7 @@ def test_verdicts():
     assert diagnosed(0.5, 1).verdict == "healthy"
 
 
-def test_the_first_value_that_is_not_finite():
+def test_diagnose_finds_the_first_non_finite_value():
     module: Any = nn.RNN(1, 2, nonlinearity="relu", bias=False)
     with torch.no_grad():
         module.weight_hh_l0.copy_(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
@@ -430,7 +430,7 @@ def test_the_first_value_that_is_not_finite():
     time = int(bad.any(-1).argmax())
     assert found.not_finite == (time, "hidden_preactivation", 1)
     assert found.verdict == "exploding"
-    # 2^(T − 1 − t) by the first unit, 4^(T − 1 − t) by the second: exact beyond what overflowed.
+    # 2^(T − 1 − t) for the first unit, 4^(T − 1 − t) for the second, exact despite the overflow.
     norms = rnnviz.gradient_norms(trace)["hidden_state"].values[0, 0, :, 0]
     back = np.arange(199, -1, -1.0)
     expected = back * math.log10(4) + 0.5 * np.log10(1 + 0.25**back)
@@ -440,7 +440,7 @@ def test_the_first_value_that_is_not_finite():
     assert np.isfinite(contributions["log10_contribution"].values[0, 0, 1:time]).all()
 
 
-def test_saturation_by_gate_and_unit():
+def test_saturation_per_gate_and_unit():
     module: Any = nn.LSTM(1, 2).double()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -457,7 +457,7 @@ def test_saturation_by_gate_and_unit():
     }
 
 
-def test_a_part_that_is_not_there():
+def test_a_missing_part_raises():
     trace = plain_case("tanh").trace()
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.diagnose(trace, direction="backward")
@@ -481,7 +481,7 @@ def test_a_saved_trace_has_the_same_norms(tmp_path: Path):
         assert rnnviz.gradient_norms(loaded).identical(rnnviz.gradient_norms(trace))
 
 
-def test_labels_are_shared_and_yet_each_datasets_own():
+def test_changing_one_datasets_labels_leaves_the_others():
     trace = rnnviz.trace(nn.GRU(1, 2, bidirectional=True), torch.ones(4, 3, 1), loss="all")
     first, second = rnnviz.gradient_norms(trace), rnnviz.gradient_norms(trace)
     labels = {"layer": [0], "direction": ["forward", "backward"], "time": range(4)}
@@ -495,8 +495,8 @@ def test_labels_are_shared_and_yet_each_datasets_own():
 
 
 @pytest.mark.parametrize("stack", [nn.RNN, nn.LSTM, nn.GRU])
-@pytest.mark.parametrize("hidden", [50, 100])  # where one row's product is no library's
-def test_gradients_of_layers_too_small_to_share_out(stack: Any, hidden: int):
+@pytest.mark.parametrize("hidden", [50, 100])  # both ways of multiplying one row
+def test_gradients_of_layers_too_small_for_threads(stack: Any, hidden: int):
     module = stack(1, hidden, dtype=torch.float64)
     x = torch.linspace(-1, 1, 20, dtype=torch.float64)[:, None].requires_grad_()
     h = torch.zeros(1, hidden, dtype=torch.float64, requires_grad=True)

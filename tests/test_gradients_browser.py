@@ -1,4 +1,4 @@
-"""What a person does with the gradients page, in a real browser."""
+"""The gradients page in a real browser, used as a person would."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
 
 
 def lines(visit: Visit, figure: str) -> dict[str, np.ndarray]:
-    """What Plotly holds of a figure's lines, by name."""
+    """The values of a figure's lines in Plotly, by name."""
     visit.until(
         f"{figure} is drawn",
         f"() => document.querySelector('.st-key-figure_{figure} .js-plotly-plot .main-svg')",
@@ -66,7 +66,7 @@ FRESH = """async figure => {
 
 
 def rounded(text: str) -> str:
-    """The text with all numbers to six digits: Plotly's last ones hang on what it drew before."""
+    """The text with numbers to six digits: Plotly's last digits depend on what it drew before."""
     return re.sub(
         r"-?\d+(\.\d+)?(e-\d+)?", lambda found: f"{round(float(found[0]), 6) + 0:.6f}", text
     )
@@ -79,7 +79,7 @@ def norms_of(settings: NetworkSettings) -> dict[str, np.ndarray]:
 
 
 def check_norms(visit: Visit, settings: NetworkSettings) -> None:
-    """The lines that are drawn are the library's numbers."""
+    """Asserts that the drawn lines are the library's numbers."""
     drawn = lines(visit, "gradient_norms")
     for cell, norms in norms_of(settings).items():  # pyright: ignore[reportArgumentType]  # frozen, so hashable
         finite = np.isfinite(norms)
@@ -98,8 +98,8 @@ def test_every_scene_is_a_link_and_stands(visit: Visit, language: str):
     for name, scene in SCENES.items():
         visit.page.get_by_role("link", name=words[f"scene.{name}"], exact=True).click()
         settings = scene
-        said = words[f"scene.{name}_words"]
-        expect(visit.page.locator(".rnnviz-scene")).to_have_text(said)
+        text = words[f"scene.{name}_words"]
+        expect(visit.page.locator(".rnnviz-scene")).to_have_text(text)
         visit.settle()
         wanted = settings.to_query()
         wanted |= {"language": language} if language != "en" else {}
@@ -156,7 +156,7 @@ def test_a_slider_is_dragged(visit: Visit):
         visit.page.mouse.move(x + 2 * step, y)
         visit.page.wait_for_timeout(100)
         seen.add(tuple(lines(visit, "gradient_norms")["RNN"]))
-    assert len(seen) >= 3, "the figure follows the hand before it leaves"
+    assert len(seen) >= 3, "the figure is updated during the drag"
     visit.page.mouse.move(x + 600, y, steps=6)
     visit.page.mouse.up()
     visit.settle()
@@ -174,7 +174,7 @@ def test_a_finger_drags_a_slider(browser: Browser, address: str):
         touch = own.new_cdp_session(visit.page)
 
         def drag(way_x: float, way_y: float) -> set[tuple[float, ...]]:
-            """The figures seen while a finger goes twenty steps this way from the thumb."""
+            """The figures drawn while a finger drags the thumb by twenty steps."""
             seen: set[tuple[float, ...]] = set()
             x, y = track["x"] + track["width"] / 3, track["y"] + track["height"] / 2
             for step in range(21):
@@ -187,12 +187,14 @@ def test_a_finger_drags_a_slider(browser: Browser, address: str):
             visit.settle()
             return seen
 
-        assert len(drag(4, 0)) >= 3, "the figure follows the finger before it leaves"
+        assert len(drag(4, 0)) >= 3, "the figure is updated during the drag"
         gain = float(visit.query["gain"])
         assert gain > 1.3
         check_norms(visit, NetworkSettings(hidden=4, length=30, gain=gain))
         drag(0, -8)
-        assert float(visit.query["gain"]) == pytest.approx(1, abs=0.05), "where it was touched"
+        assert float(visit.query["gain"]) == pytest.approx(1, abs=0.05), (
+            "the value that was touched"
+        )
 
 
 def test_zoom_and_a_hidden_line_stay_while_a_slider_moves(visit: Visit):
@@ -201,7 +203,7 @@ def test_zoom_and_a_hidden_line_stay_while_a_slider_moves(visit: Visit):
     lines(visit, "gradient_norms")
     plot.evaluate("plot => Plotly.relayout(plot, {'xaxis.range': [5, 12]})")
     plot.locator(".legendtoggle").first.click()
-    visit.page.wait_for_timeout(600)  # a second click would be a double one
+    visit.page.wait_for_timeout(600)  # so that the next click is not a double click
     slider = visit.key("gain").get_by_role("slider")
     slider.focus()
     slider.press("End")
@@ -237,7 +239,7 @@ def test_what_takes_long_shows_progress_and_can_be_cancelled(visit: Visit):
     visit.page.get_by_test_id("stProgress").wait_for(state="detached")
     visit.settle()
     assert visit.key("figure_lyapunov").count() == 0
-    # and what is begun ends, at a size that takes a second
+    # and a computation of about a second runs to its end
     visit.open("/gradients", hidden=96, length=500)
     visit.key("start_stability").get_by_role("button").first.click()
     visit.key("figure_lyapunov").locator(".main-svg").first.wait_for()
@@ -267,7 +269,7 @@ def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
     slider.press("ArrowLeft")
     visit.until("the address has 2.99", "() => location.search.includes('gain=2.99')")
     for name, ready in (("Step through", ".rnnviz-count"), ("Gradients", ".rnnviz-verdict")):
-        visit.page.get_by_role("link", name=name).press("Enter")  # in no time
+        visit.page.get_by_role("link", name=name).press("Enter")  # without waiting
         visit.page.locator(ready).first.wait_for()
         visit.settle()
     check_norms(visit, NetworkSettings(gain=2.99))
@@ -277,7 +279,7 @@ def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
     visit.page.get_by_role("link", name="Step through").click()
     visit.page.locator(".rnnviz-count").wait_for()
     visit.settle()
-    assert visit.query == {"text": "abc", "t": "2"}  # a scene leaves the text as it is
+    assert visit.query == {"text": "abc", "t": "2"}  # a scene does not change the text
 
 
 def test_the_language_turns_the_page(visit: Visit):
@@ -332,9 +334,9 @@ def test_what_follows_is_drawn_as_if_it_were_new_and_not_laid_out_anew(
     slider = visit.key("gain").locator("input")
     for _ in range(8):
         slider.press("ArrowRight")
-        visit.page.wait_for_timeout(80)  # under the hand
+        visit.page.wait_for_timeout(80)  # still dragged
     visit.settle()
-    visit.page.wait_for_timeout(600)  # the page's own figures stand again
+    visit.page.wait_for_timeout(600)  # until the page's own figures are shown again
     assert visit.page.evaluate("() => window.anew") == []
     for figure in figures:
         drawn, fresh = visit.page.evaluate(FRESH, figure)
@@ -347,7 +349,7 @@ def test_what_was_moved_is_drawn_as_if_it_were_new(visit: Visit):
     slider = visit.key("gain").locator("input")
     for key in ("PageUp", "PageUp", "ArrowLeft", "Home", "PageUp", "PageUp", "PageUp"):
         slider.press(key)
-        visit.page.wait_for_timeout(40)  # under the hand
+        visit.page.wait_for_timeout(40)  # still dragged
     visit.settle()
     for figure in (*FIGURES, "jacobian_norms", "lyapunov"):
         lines(visit, figure)
@@ -360,7 +362,7 @@ RUNS = "() => window.rnnvizPage.runs"
 
 
 def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(visit: Visit):
-    visit.open("/gradients", hidden=64, length=1000)  # so large that not all can follow every move
+    visit.open("/gradients", hidden=64, length=1000)  # too large to update all at every move
     lines(visit, "gradient_norms")
     visit.settle()
     runs = visit.page.evaluate(RUNS)
@@ -394,7 +396,7 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     before, runs = len(sent), visit.page.evaluate(RUNS)
     slider = visit.key("gain").locator("input")
     gains = ("1.01", "1.02", "1.03")
-    for gain in gains:  # to compare without delay
+    for gain in gains:  # cached, so that the comparison below is fast
         norms_of(NetworkSettings(hidden=12, length=30, gain=float(gain)))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
     for gain in gains:
         slider.press("ArrowRight")
@@ -406,8 +408,8 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
         check_norms(visit, NetworkSettings(hidden=12, length=30, gain=float(gain)))
     assert len(sent) == before
     visit.page.wait_for_timeout(2000)
-    assert len(sent) == before + 1, "once the hand is still"
-    assert visit.page.evaluate(RUNS) == runs, "and the page itself is not run for it"
+    assert len(sent) == before + 1, "one message, after the debounce"
+    assert visit.page.evaluate(RUNS) == runs, "the page is not run for it"
     slider.press("ArrowRight")
     visit.until("the address has 1.04", "() => location.search.includes('gain=1.04')")
     visit.key("loss").get_by_text("at all steps", exact=True).click()
@@ -420,11 +422,11 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     expect(visit.key("gain").locator("output")).to_have_text("1.05")
     check_norms(visit, NetworkSettings(hidden=12, length=30, gain=1.05, loss="all"))
     visit.page.go_back()
-    assert visit.query == {"hidden": "12", "length": "30", "gain": "1.04"}, "no gain but the last"
+    assert visit.query == {"hidden": "12", "length": "30", "gain": "1.04"}, "only the last gain"
 
 
 def test_back_leads_over_pages_to_what_stood_there(visit: Visit):
-    """From a page with other widgets, and to an address that leaves most of them out."""
+    """Also from a page with other widgets, and to an address without most settings."""
     visit.open("/gradients", hidden=12, length=30)
     check_norms(visit, NetworkSettings(hidden=12, length=30))
     visit.page.get_by_role("link", name="Forget bias 3").click()

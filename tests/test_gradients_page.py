@@ -1,4 +1,4 @@
-"""The gradients page under Streamlit's own test driver: every scene, both languages, every end."""
+"""The gradients page in Streamlit's AppTest: every scene, both languages, extreme settings."""
 
 import base64
 import json
@@ -23,12 +23,12 @@ from rnnviz.experiment import (
 )
 from rnnviz.gradients import gradient_norms, plain_pass, weight_gradient_norms
 from rnnviz.locale import LANGUAGES, labels
-from tests.test_page import KEY, ROOT, choice, errors_of, run, settings_of, shown, told
+from tests.test_page import KEY, ROOT, choice, errors_of, messages_of, run, settings_of, shown
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 pytestmark = [
     pytest.mark.slow,
-    # Streamlit's own: its event loop is made in a thread that has none.
+    # Streamlit itself triggers it: it creates its event loop in a thread without one.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
 ]
 
@@ -43,7 +43,7 @@ def gradients_page(**query: str) -> AppTest:
 
 
 def protos(page: AppTest, component: str) -> list[Any]:
-    """What is sent to the browser for every component of this name."""
+    """The messages sent to the browser for every component of this name."""
     found: list[Any] = []
 
     def walk(block: Any) -> None:
@@ -59,7 +59,7 @@ def protos(page: AppTest, component: str) -> list[Any]:
 
 
 def figures(page: AppTest) -> dict[str, dict[str, Any]]:
-    """The figures by their names, as they are sent to the browser."""
+    """The figures by name, as sent to the browser."""
     found: dict[str, dict[str, Any]] = {}
     for proto in protos(page, "rnnviz_chart"):
         _, _, body = proto.bytes.partition(b"\n")
@@ -68,7 +68,7 @@ def figures(page: AppTest) -> dict[str, dict[str, Any]]:
 
 
 def decoded(values: Any) -> np.ndarray:
-    """An array as Plotly's JSON holds it, plain or as bytes."""
+    """An array decoded from Plotly's JSON, plain or base64."""
     if not isinstance(values, dict):
         return np.array([np.nan if value is None else value for value in values])
     flat = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"])
@@ -81,13 +81,13 @@ def line(figure: dict[str, Any], name: str) -> np.ndarray:
 
 
 def change(page: AppTest, key: str, value: Any) -> AppTest:
-    """Moves a slider, as its callback does."""
+    """Sets a slider's value as its callback does, and runs the page."""
     page.session_state[key] = value
     return run(page)
 
 
 def check_norms(page: AppTest, settings: NetworkSettings) -> None:
-    """The lines drawn are the library's numbers, and none is missing."""
+    """Asserts that the lines are the library's numbers, and none is missing."""
     figure = figures(page)["gradient_norms"]
     for cell, trace in run_networks(settings).items():
         norms = gradient_norms(trace)["hidden_state"].values.ravel()
@@ -107,12 +107,12 @@ def check_norms(page: AppTest, settings: NetworkSettings) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", SCENES)
-def test_every_scene_stands(name: str, language: str):
+def test_every_scene_is_shown_without_error(name: str, language: str):
     settings = SCENES[name]
     page = gradients_page(**settings.to_query(), language=language)
-    words, said = labels(language), shown(page)
-    assert any(escape(words[f"scene.{name}_words"]) in text for text in said)
-    assert [text for text in said if KEY.fullmatch(text)] == []
+    words, page_texts = labels(language), shown(page)
+    assert any(escape(words[f"scene.{name}_words"]) in text for text in page_texts)
+    assert [text for text in page_texts if KEY.fullmatch(text)] == []
     assert not page.error
     assert not page.warning
     assert settings_of(page) == settings.to_query() | (
@@ -124,30 +124,30 @@ def test_every_scene_stands(name: str, language: str):
     if language == "en":
         check_norms(page, settings.network())
     for cell in GATES_AS_READ:
-        assert any(f"<b>{cell.upper()}</b>" in text for text in said)
+        assert any(f"<b>{cell.upper()}</b>" in text for text in page_texts)
 
 
-def test_the_verdict_is_the_librarys():
+def test_the_page_shows_the_librarys_verdict():
     page = gradients_page(nonlinearity="sigmoid", cell="rnn")
     trace = run_networks(NetworkSettings(nonlinearity="sigmoid"))["rnn"]
     found, plain = rnnviz.diagnose(trace), plain_pass(trace)
     assert plain.lost is not None
-    said = "".join(shown(page))
-    assert f"the gradient halves every {found.half_life:.1f} steps." in said
+    page_text = "".join(shown(page))
+    assert f"the gradient halves every {found.half_life:.1f} steps." in page_text
     assert (
         f"Plain float32 shows 0 at step {plain.lost.time + 1} and at all steps before it."
-    ) in said
+    ) in page_text
     norms = gradient_norms(trace)["hidden_state"].values.ravel()
     log10 = norms[0] - norms[-1]
     power = str(math.floor(log10)).translate(SUPERSCRIPT)
-    assert f"At step 1 it is {10 ** (log10 % 1):.1f}\u00a0×\u00a010{power} times" in said
+    assert f"At step 1 it is {10 ** (log10 % 1):.1f}\u00a0×\u00a010{power} times" in page_text
 
 
 ENDS = [(name, end) for name in ("gain", "input_scale", "hidden", "length") for end in (0, 1)]
 
 
 @pytest.mark.parametrize(("name", "end"), ENDS)
-def test_every_slider_to_either_end(name: str, end: int):
+def test_every_slider_at_its_limits(name: str, end: int):
     page = gradients_page(length="50", hidden="4")
     value = limits_of(GradientsPage, name)[end]
     whole = name in ("hidden", "length")
@@ -160,10 +160,10 @@ def test_every_slider_to_either_end(name: str, end: int):
 
 
 @pytest.mark.parametrize("name", ["spectral_radius", "forget_bias", "clip"])
-def test_every_notched_slider_to_either_end(name: str):
+def test_every_slider_of_options_at_its_ends(name: str):
     page = gradients_page(length="50", hidden="4")
     low, high = limits_of(GradientsPage, name)
-    check_norms(page, NetworkSettings(length=50, hidden=4))  # the first notch: as drawn, or none
+    check_norms(page, NetworkSettings(length=50, hidden=4))  # the first option is None
     for value in (float(high), float(low)):
         change(page, name, value)
         settings = GradientsPage(**{"length": 50, "hidden": 4, name: value})
@@ -173,7 +173,7 @@ def test_every_notched_slider_to_either_end(name: str):
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "expected"),
     [
         ({"gain": "0"}, "At step 1 it is 0 times"),
         ({"length": "2", "hidden": "2"}, "the gradient halves every"),
@@ -187,48 +187,48 @@ def test_every_notched_slider_to_either_end(name: str):
         ),
     ],
 )
-def test_extremes_are_said_in_words(query: dict[str, str], said: str):
+def test_extreme_settings_are_explained(query: dict[str, str], expected: str):
     page = gradients_page(**query)
-    assert any(said in text for text in shown(page))
+    assert any(expected in text for text in shown(page))
     settings, problems = GradientsPage.from_query(query)
     assert problems == []
     check_norms(page, settings.network())
 
 
-def test_a_radius_that_cannot_be_had_is_an_error_and_loses_nothing():
+def test_a_spectral_radius_with_gain_0_keeps_the_settings():
     query = {"hidden": "2", "edit": "rnn.hidden.0.1:5", "spectral_radius": "0.9"}
     page = gradients_page(**query, init="identity", gain="0")
-    assert not page.error  # the edit comes last, so that a radius was there to scale
+    assert not page.error  # the edit is applied last, so the radius was not 0 when it was scaled
     change(page, "gain", 1.0)
     assert not page.error
     assert page.session_state.edit == (Edit("rnn", "hidden", 0, 1, 5.0),)
 
 
-def test_clipping_says_what_it_multiplies_by():
+def test_the_clipping_factor_is_shown():
     page = gradients_page(clip="0.001")
     traces = run_networks(NetworkSettings())
-    said = unescape("".join(shown(page)))
+    page_text = unescape("".join(shown(page)))
     for trace in traces.values():
         gradients = rnnviz.parameter_gradients(trace)
         clipped = rnnviz.clip_by_norm(
             {name: g.astype(np.float32) for name, g in gradients.items()}, 0.001
         )
-        assert f"is {clipped.norm:.3g}: clipping multiplies every gradient by" in said
-        assert f"by {clipped.coefficient:.3g}." in said
+        assert f"is {clipped.norm:.3g}: clipping multiplies every gradient by" in page_text
+        assert f"by {clipped.coefficient:.3g}." in page_text
         share = weight_gradient_norms(trace)["cancellation"].item()
-        assert f"{share:.0%} of the steps' contributions remains" in said
+        assert f"{share:.0%} of the steps' contributions remains" in page_text
     change(page, "clip", 1000.0)
     assert "below the threshold: clipping changes nothing" in "".join(shown(page))
 
 
-def test_clipping_an_infinite_gradient_is_said_to_be_so():
+def test_clipping_an_infinite_gradient_is_reported():
     settings = SCENES["exploding"]
     page = gradients_page(**settings.to_query(), clip="1")
-    said = "".join(shown(page))
-    assert "are not finite; expected finite gradients" in said
+    page_text = "".join(shown(page))
+    assert "are not finite; expected finite gradients" in page_text
 
 
-def test_another_cell_shows_its_gates_and_weights():
+def test_selecting_a_cell_shows_its_gates_and_weights():
     page = gradients_page(hidden="4")
     traces = run_networks(NetworkSettings(hidden=4))
     for cell, gates in GATES_AS_READ.items():
@@ -251,20 +251,20 @@ def test_weights_can_be_edited_up_to_the_limit_only():
     page = gradients_page(hidden=str(MOST_EDITED), edit="lstm.forget_gate.1.2:0.5")
     (grid,) = protos(page, "rnnviz_grid")
     data = json.loads(grid.bytes.partition(b"\n")[0])
-    # the gate that is lit before anything is chosen
+    # the gate that is selected by default
     assert data["of"] == "lstm.forget_gate"
     assert data["values"] == decoded(figures(page)["weights"]["data"][0]["z"]).tolist()
     assert data["values"][1][2] == 0.5
     assert data["changed"] == ["1 2"]
     page = gradients_page(hidden=str(MOST_EDITED + 1))
     assert protos(page, "rnnviz_grid") == []
-    said = "With up to 8 hidden units each weight can be edited here."
-    assert any(said in text for text in shown(page))
+    sentence = "With up to 8 hidden units each weight can be edited here."
+    assert any(sentence in text for text in shown(page))
 
 
-def test_an_address_that_cannot_be_taken_is_told():
+def test_problems_of_an_address_are_reported():
     page = gradients_page(gain="7", edit="rnn.hidden.0.1:nan", hidden="4")
-    assert told(page.warning) == [
+    assert messages_of(page.warning) == [
         "The link asks for gain=7, which must be a number from 0 to 3. The page shows 1 instead.",
         "The link asks for edit=rnn.hidden.0.1:nan, which must be cell.gate.row.column:value, "
         "several of them separated by commas, such as rnn.hidden.0.1:0.5. The page shows the "
@@ -273,10 +273,10 @@ def test_an_address_that_cannot_be_taken_is_told():
     assert errors_of(page) == []
     check_norms(page, NetworkSettings(hidden=4))
     change(page, "gain", 2.0)
-    assert told(page.warning) == []
+    assert messages_of(page.warning) == []
 
 
-def test_what_takes_long_is_offered_and_not_begun():
+def test_expensive_results_are_computed_on_request():
     page = gradients_page(hidden="256", length="200")
     assert {"jacobian_norms", "lyapunov"} & set(figures(page)) == set()
     assert page.button(key="start_stability").label == "Compute"
@@ -288,11 +288,11 @@ def test_what_takes_long_is_offered_and_not_begun():
     assert any("Lower bounds. With probability" in text for text in shown(page))
 
 
-def test_the_claim_at_the_last_seed_and_in_a_few_steps():
+def test_the_claim_at_the_last_seed_and_in_short_sequences():
     page = gradients_page(claim="true", length="4", seed="9999")
     assert "memory" in figures(page)
     assert not page.error
-    said = unescape("".join(shown(page)))
-    assert labels("en")["card.claim_says"] not in said  # nothing is forgotten in 4 steps
+    page_text = unescape("".join(shown(page)))
+    assert labels("en")["card.claim_says"] not in page_text  # nothing is forgotten in 4 steps
     page = gradients_page(claim="true", length="2000")
     assert labels("en")["card.claim_says"] in unescape("".join(shown(page)))

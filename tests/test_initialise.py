@@ -1,4 +1,4 @@
-"""Initialisations on every kind of module: values, seeds, and what is left alone."""
+"""Initialisations on every kind of module: values, seeds, and unchanged parameters."""
 
 import math
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_the_same_seed_gives_the_same_numbers(name: str, module_name: str):
                 assert torch.equal(first, same)
 
 
-def test_the_numbers_do_not_depend_on_the_type():
+def test_the_numbers_do_not_depend_on_the_dtype():
     modules = nn.LSTM(3, 5), nn.LSTM(3, 5).double()
     for module in modules:
         initialise.orthogonal(module, seed=0)
@@ -133,7 +133,7 @@ def test_spectral_radius_of_every_gate(module_name: str):
 
 
 @pytest.mark.parametrize("module_name", GATED)
-def test_forget_bias_is_of_the_sum(module_name: str):
+def test_forget_bias_sets_the_sum_of_both_biases(module_name: str):
     module = MODULES[module_name]()
     before = summed_biases(module)
     initialise.forget_bias(module, 1.0)
@@ -145,7 +145,7 @@ def test_forget_bias_is_of_the_sum(module_name: str):
 
 
 @pytest.mark.parametrize("module_name", GATED)
-def test_chrono_is_of_the_sum(module_name: str):
+def test_chrono_sets_the_sum_of_both_biases(module_name: str):
     module = MODULES[module_name]().double()
     before = summed_biases(module)
     initialise.chrono(module, 50, seed=0)
@@ -175,7 +175,7 @@ def message(call: Callable[[], Any]) -> str:
     return str(error.value)
 
 
-def test_what_cannot_be_initialised_is_said():
+def test_invalid_initialisations_raise():
     rnn: Any = nn.RNN(1, 2)
     bare = nn.LSTM(1, 2, bias=False)
     for call in (
@@ -209,8 +209,8 @@ def test_what_cannot_be_initialised_is_said():
 
 
 @pytest.mark.parametrize("form", ["peephole", "coupled", "coupled peephole", "reset before"])
-def test_variants_are_initialised_by_gate(form: str):
-    """A gate's bias is that of the gate which acts so, wherever it stands in the packed weights."""
+def test_variants_are_initialised_per_gate(form: str):
+    """A gate's bias is found by its role, wherever it is in the packed weights."""
     module = plain_case(form, "recurrent", layers=2, bidirectional=True).variant
     initialise.torch_default(module, seed=3)
     bound = 1 / math.sqrt(4)

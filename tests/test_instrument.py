@@ -1,4 +1,4 @@
-"""What the live instrument is sent, and what of a visitor's messages is taken."""
+"""The payload of the live instrument, and the validation of a browser's messages."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def sent(record: Trace, text: str, vocabulary: Vocabulary, **rest: Any) -> tuple
 
 
 @pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
-def test_a_message_holds_the_whole_trace(cell: str):
+def test_a_payload_contains_the_whole_trace(cell: str):
     model = character_model(cell)
     record = model.read(FIRST_TEXT)
     header, numbers = sent(record, FIRST_TEXT, model.vocabulary)
@@ -46,7 +46,7 @@ def test_a_message_holds_the_whole_trace(cell: str):
     assert header["breaks"] == [i for i, character in enumerate(FIRST_TEXT) if character == "\n"]
 
 
-def test_the_initial_state_is_sent():
+def test_a_payload_contains_the_initial_state():
     torch.manual_seed(0)
     h, c = torch.randn(2, 1, 3)
     record = trace(torch.nn.LSTM(1, 3), torch.ones(2, 1), (h, c))
@@ -56,7 +56,7 @@ def test_the_initial_state_is_sent():
     assert header["unknown"] == [1]
 
 
-def test_colours_and_words_are_the_readers():
+def test_a_payload_has_the_themes_colours_and_the_languages_texts():
     model = character_model("gru")
     record = model.read("ab")
     header, _ = sent(record, "ab", model.vocabulary, dark=True, units=[5, 3])
@@ -73,7 +73,7 @@ def test_colours_and_words_are_the_readers():
     ]
 
 
-def test_another_reading_has_another_version():
+def test_the_version_changes_with_the_numbers():
     model = character_model("rnn")
     versions = [
         sent(model.read(text), text, model.vocabulary)[0]["version"] for text in ("ab", "ac", "ab")
@@ -81,7 +81,7 @@ def test_another_reading_has_another_version():
     assert versions[0] == versions[2] != versions[1]
 
 
-def test_a_text_as_long_as_may_be_takes_six_megabytes_and_the_first_one_two_hundred_kilobytes():
+def test_payload_sizes_of_the_longest_and_the_default_text():
     model = character_model("lstm")
     sizes: list[int] = []
     for text in (FIRST_TEXT, "x" * 2000):
@@ -99,7 +99,7 @@ def test_a_text_as_long_as_may_be_takes_six_megabytes_and_the_first_one_two_hund
         ("lstm", [(g, g) for g in (*GATES_AS_READ["lstm"], "cell_state", "hidden_state")]),
     ],
 )
-def test_what_is_drawn_of_a_cell(cell: str, rows: list[tuple[str, str]]):
+def test_rows_of_a_cell(cell: str, rows: list[tuple[str, str]]):
     found = rows_of(character_model(cell).read("x = 'a'"))
     assert [(row.name, row.gate) for row in found] == rows
     for row in found:
@@ -109,7 +109,7 @@ def test_what_is_drawn_of_a_cell(cell: str, rows: list[tuple[str, str]]):
             assert row.most == 1.0
 
 
-def test_a_relu_network_has_a_scale_of_its_own():
+def test_the_scale_of_a_relu_network_ends_at_its_largest_value():
     record = trace(torch.nn.RNN(1, 2, nonlinearity="relu"), 50 * torch.ones(4, 1))
     (_, hidden) = rows_of(record)
     assert hidden.most == record.array("hidden_state").max()
@@ -120,7 +120,7 @@ def record() -> Trace:
     return character_model("lstm").read("x = 1")
 
 
-def test_a_message_is_taken(record: Trace):
+def test_a_valid_message_sets_the_position(record: Trace):
     message = {"t": 5, "unit": 127, "gate": "output_gate", "speed": 10, "number": 1}
     assert read_position(message, NOW, record) == Position(5, 127, "output_gate", 10)
     assert read_position({"t": 1}, NOW, record) == NOW._replace(t=1)
@@ -145,5 +145,5 @@ def test_a_message_is_taken(record: Trace):
         {"t": float("inf"), "unit": None, "gate": "x" * 1_000_000, "speed": float("-inf")},
     ],
 )
-def test_what_a_record_does_not_have_changes_nothing(record: Trace, message: object):
+def test_invalid_positions_are_ignored(record: Trace, message: object):
     assert read_position(message, NOW, record) == NOW

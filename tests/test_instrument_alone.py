@@ -1,4 +1,4 @@
-"""The instrument on a plain page, as a notebook or an HTML file shows it: without Streamlit."""
+"""The instrument on a plain page without Streamlit, as in a notebook or an HTML file."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ window.show = (payload, position) => {{
     instrument.show();
 }};
 </script>"""
-# By array: how much of a gate is filled, as a share of its height.
+# By array: the filled share of a gate's height.
 FILLED = """() => Object.fromEntries(Array.from(document.querySelectorAll("g.gate"), gate => [
     gate.dataset.gate,
     gate.querySelector("[clip-path]").getAttribute("height") / 64,
@@ -81,7 +81,7 @@ def values(record: Trace, name: str, t: int) -> Any:
 
 
 def colours(share: Any, *, signed: bool) -> Any:
-    """Colours at shares of a scale, the nearest of 256 steps."""
+    """The colours at these shares of a scale, to the nearest of 256 steps."""
     stops = palette(dark=False).signed if signed else palette(dark=False).gate
     known = np.array([hex_to_rgb(colour) for _, colour in stops], float)
     at = np.round(np.clip(share, 0, 1) * 255) / 255 * (len(known) - 1)

@@ -1,4 +1,4 @@
-"""The live instrument in a real browser: what it draws, how it plays, and what it tells."""
+"""The live instrument in a real browser: drawing, playing, and messages to the server."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ LONG = ("x = [1, 'ab'](c)\n" * 118)[:2000]
 
 
 class Wire:
-    """What the page sends to the server."""
+    """Records what the page sends to the server."""
 
     def __init__(self, visit: Visit) -> None:
         self.sent: list[bytes] = []
@@ -37,13 +37,13 @@ class Wire:
         self.sent.append(frame)
 
     @property
-    def told(self) -> list[dict[str, Any]]:
-        """What the instrument said."""
-        found = (told(BackMsg.FromString(frame)) for frame in self.sent)
+    def messages(self) -> list[dict[str, Any]]:
+        """The instrument's messages."""
+        found = (position_in(BackMsg.FromString(frame)) for frame in self.sent)
         return [message for message in found if message is not None]
 
 
-def told(message: BackMsg) -> Any:
+def position_in(message: BackMsg) -> Any:
     for state in message.rerun_script.widget_states.widgets:
         if "instrument_cell" in state.id and state.json_trigger_value:
             return json.loads(state.json_trigger_value)[-1]["value"]
@@ -51,7 +51,7 @@ def told(message: BackMsg) -> Any:
 
 
 def number(value: float, *, signed: bool) -> str:
-    """Two decimals as the drawing has them."""
+    """The number as the drawing shows it, with two decimals."""
     text = f"{value:+.2f}" if signed else f"{value:.2f}"
     return "0.00" if text[-4:] == "0.00" and len(text) <= 5 else text.replace("-", "−")
 
@@ -73,7 +73,7 @@ def playing(visit: Visit) -> bool:
 
 
 def wait_for_count(visit: Visit, t: int) -> None:
-    """Waits until the instrument is at a step, whatever the server knows of it."""
+    """Waits until the instrument is at a step, whether or not the server has it."""
     text = json.dumps(f"step {t} of")
     visit.until(
         f"step {t}",
@@ -146,7 +146,7 @@ FRAMES = """count => new Promise(done => {
 
 
 def done_in_frames(visit: Visit, count: int) -> dict[str, float]:
-    """How many layouts and style passes the browser makes in so many frames."""
+    """The numbers of layouts and style recalculations in ``count`` frames."""
     meter = visit.page.context.new_cdp_session(visit.page)
     meter.send("Performance.enable")
 
@@ -168,14 +168,14 @@ def test_a_frame_takes_one_layout_and_the_server_hears_nothing(visit: Visit):
     before = len(wire.sent)
     visit.page.keyboard.press("Space")
     wait_for_count(visit, 3)
-    # One each; a script that reads a place after it has changed one forces a second one. How long
-    # a frame takes is measured by benchmarks.ui.
+    # One each: a script that reads a position after changing the layout forces a second one. The
+    # time per frame is measured by benchmarks.ui.
     assert max(done_in_frames(visit, 120).values()) < 1.5 * 120
     assert playing(visit)
     assert len(wire.sent) == before
     visit.page.keyboard.press("Space")
     visit.settle()
-    assert [message["t"] for message in wire.told] == [int(visit.query["t"])]
+    assert [message["t"] for message in wire.messages] == [int(visit.query["t"])]
     assert visit.count == f"step {visit.query['t']} of 2000"
 
 
@@ -185,7 +185,7 @@ def test_it_plays_as_fast_as_it_says(visit: Visit):
     clock.install(time=0)
     clock.pause_at(3_600_000)
     visit.page.locator("[data-do=play]").click()
-    clock.run_for(2000 + 17)  # and a frame
+    clock.run_for(2000 + 17)  # plus one frame
     assert visit.count == f"step {1 + 2 * 8} of {STEPS}"
     clock.run_for(1000)
     assert visit.count == f"step {1 + 3 * 8} of {STEPS}"
@@ -243,15 +243,15 @@ def test_without_motion_a_step_is_there_at_once(visit: Visit):
         visit.page.emulate_media(reduced_motion=motion)  # pyright: ignore[reportArgumentType]  # one of two
         visit.page.keyboard.press("Home")
         visit.wait_for_step(1)
-        visit.page.wait_for_timeout(300)  # until it is at rest there
+        visit.page.wait_for_timeout(300)  # until the transition has ended
         before, now, after = visit.page.evaluate(look)
         assert before[0] != after[0]
         assert before[1] != after[1]
         assert (now == after) == at_once
         assert (now == before) != at_once
         visit.settle()
-    visit.page.keyboard.press("Space")  # from the start: it was at the end
-    wait_for_count(visit, 4)  # it plays all the same
+    visit.page.keyboard.press("Space")  # at the end, so it plays from the start
+    wait_for_count(visit, 4)  # playing does not depend on the preference
     visit.page.keyboard.press("Space")
     visit.settle()
 
@@ -265,7 +265,7 @@ def test_a_page_left_while_it_plays(visit: Visit):
     visit.page.locator(".rnnviz-verdict").first.wait_for()
     visit.settle()
     assert not visit.page.evaluate("document.documentElement.hasAttribute('data-rnnviz-behind')")
-    visit.page.keyboard.press("Space")  # no longer the instrument's
+    visit.page.keyboard.press("Space")  # the instrument no longer handles it
     visit.page.wait_for_timeout(500)
     visit.page.get_by_role("link", name="Step through").click()
     visit.page.locator(".rnnviz-count").wait_for()
@@ -305,7 +305,7 @@ def test_keys(visit: Visit):
     assert playing(visit)
     press("Escape")
     assert not playing(visit)
-    press("Escape")  # nothing to stop
+    press("Escape")  # not playing: no effect
     assert not playing(visit)
     for keys in ("Control+ArrowRight", "Alt+ArrowRight", "Shift+End"):
         press(keys)
@@ -333,7 +333,7 @@ def test_keys_that_something_else_takes_are_left_to_it(visit: Visit):
     press("Space")
     assert playing(visit)
     visit.page.locator("[data-do=play]").focus()
-    press("Space")  # the button's own
+    press("Space")  # presses the button
     assert not playing(visit)
     visit.settle()
 
@@ -380,7 +380,7 @@ def test_everything_can_be_reached_and_named_by_keyboard(visit: Visit):
     assert visit.query["unit"] == "4"
 
 
-# Gates light up and are taken apart
+# Gates are highlighted and selected
 
 LIT = """() => Array.from(document.querySelectorAll(".rnnviz-lit"), e => [e.dataset.gate,
     ["drawing", "rows", "st-key-card_equations"].find(name => e.closest(`.${name}`))])"""
@@ -428,7 +428,7 @@ def test_a_gate_of_the_drawing_is_taken_apart(visit: Visit):
         )
         visit.settle()
         assert visit.query == {"gate": "output_gate"}
-        visit.key("gate").get_by_text("input gate").click()  # and the other way round
+        visit.key("gate").get_by_text("input gate").click()  # and in the other direction
         visit.until(
             "the input gate is chosen",
             "() => document.querySelector('.gate[aria-pressed=true]').dataset.gate"
@@ -478,7 +478,7 @@ def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
         left = zero + (t - 1.5) * (one - zero)
         assert abs(edges[0][0] - left) < 1
         assert abs(edges[0][1] - (one - zero)) < 1
-        assert len(edges) == 1 + 2 * len(GATES_AS_READ["lstm"])  # a line and an arrow a heatmap
+        assert len(edges) == 1 + 2 * len(GATES_AS_READ["lstm"])  # a line and an arrow per heatmap
         edges, (zero, one) = visit.page.evaluate(OVER, "lines")
         assert len(edges) == 1
         assert abs(edges[0][0] - (zero + t * (one - zero))) < 1
@@ -495,7 +495,7 @@ def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
     visit.page.wait_for_timeout(300)
     edges, *_ = visit.page.evaluate(OVER, "maps")
     assert len(edges) == 2 * len(GATES_AS_READ["lstm"])
-    # figures of anything else have none
+    # figures over other axes have no cursor
     for name in ("figure_terms", "figure_next_character"):
         assert visit.key(name).locator(".rnnviz-cursor").count() == 0
     visit.page.locator("#maps").scroll_into_view_if_needed()
@@ -506,16 +506,16 @@ def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
     visit.page.mouse.move(x, y)
     visit.page.wait_for_timeout(300)
     visit.page.mouse.click(x, y)
-    visit.wait_for_step(4)  # the third of those shown: the first is step 2
+    visit.wait_for_step(4)  # the third visible step: the first is step 2
 
 
-# What is told, and what is taken
+# Messages from and to the server
 
 
 def test_many_steps_are_one_message(visit: Visit):
     wire = Wire(visit)
     visit.open(t=1)
-    # from within the page: a press at a time from here may be slower than the pause that is told
+    # inside the page, because single presses from here may be slower than the debounce
     visit.page.evaluate(
         """() => { for (let k = 0; k < 25; k++) document.body.dispatchEvent(
             new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true})); }"""
@@ -523,13 +523,13 @@ def test_many_steps_are_one_message(visit: Visit):
     assert visit.count == f"step 26 of {STEPS}"
     visit.settle()
     assert visit.query == {"t": "26"}
-    assert [message["t"] for message in wire.told] == [26]
+    assert [message["t"] for message in wire.messages] == [26]
     visit.page.locator(".player input").evaluate(
         """bar => { for (let t = 27; t <= 50; t++) { bar.value = t;
             bar.dispatchEvent(new Event("input", {bubbles: true})); } }"""
     )
     visit.wait_for_step(50)
-    assert [message["t"] for message in wire.told] == [26, 50]
+    assert [message["t"] for message in wire.messages] == [26, 50]
     bar = visit.page.locator(".player input").bounding_box()
     assert bar
     mouse, y = visit.page.mouse, bar["y"] + bar["height"] / 2
@@ -538,7 +538,7 @@ def test_many_steps_are_one_message(visit: Visit):
     mouse.move(bar["x"] + bar["width"] - 1, y, steps=20)
     mouse.up()
     visit.wait_for_step(STEPS)
-    assert wire.told[-1]["t"] == STEPS
+    assert wire.messages[-1]["t"] == STEPS
 
 
 WRONG: list[Any] = [
@@ -552,7 +552,7 @@ WRONG: list[Any] = [
 
 def test_a_wrong_message_changes_nothing(visit: Visit):
     changed: list[Any] = []
-    wrong: list[Any] = []  # what to put into the next message
+    wrong: list[Any] = []  # the value to put into the next message
 
     def between(route: WebSocketRoute) -> None:
         server = route.connect_to_server()

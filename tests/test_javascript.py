@@ -1,4 +1,4 @@
-"""The scripts as a browser gets them: modules joined into one text for each component."""
+"""The scripts as the browser gets them: the modules of each component joined into one."""
 
 import json
 import subprocess
@@ -61,7 +61,7 @@ def test_modules_are_joined_each_once_and_after_what_they_import(tmp_path: Path)
     )
 
 
-def test_every_component_is_a_module_of_its_own(components: dict[str, str]):
+def test_every_components_script_is_a_valid_module(components: dict[str, str]):
     assert sorted(components) == [
         "rnnviz_chart",
         "rnnviz_connection",
@@ -83,7 +83,7 @@ def test_a_name_that_two_modules_define_is_an_error():
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-def test_scripts_import_only_as_they_can_be_joined(path: Path):
+def test_scripts_use_only_imports_that_can_be_joined(path: Path):
     lines = path.read_text("utf-8").splitlines()
     rest = IMPORT.sub("", path.read_text("utf-8")).splitlines()
     assert [line for line in rest if line.startswith("import ")] == []

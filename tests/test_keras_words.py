@@ -1,4 +1,4 @@
-"""What a Keras layer returns, of traces; tests/test_frameworks.py asks Keras itself."""
+"""Keras outputs of traces; tests/test_frameworks.py compares them with Keras itself."""
 
 import numpy as np
 import pytest
@@ -63,22 +63,22 @@ def test_padded_sequences_give_their_last_valid_step():
         ),
     ],
 )
-def test_the_line_of_keras(module: torch.nn.Module, line: str):
+def test_the_keras_call(module: torch.nn.Module, line: str):
     trace = rnnviz.trace(module.double(), inputs())
     assert write_keras(trace) == f"layer = {line}\noutputs = layer(x)"
 
 
-def test_both_switches_in_the_line():
+def test_the_keras_call_has_both_switches():
     module = Recurrent([[GRUCell(2, 4), GRUCell(2, 4)]]).double()
-    said = write_keras(rnnviz.trace(module, inputs()), return_sequences=True, return_state=True)
-    assert said == (
+    call = write_keras(rnnviz.trace(module, inputs()), return_sequences=True, return_state=True)
+    assert call == (
         "layer = keras.layers.Bidirectional("
         "keras.layers.GRU(4, return_sequences=True, return_state=True))\n"
         "outputs, forward_h, backward_h = layer(x)"
     )
 
 
-def test_what_keras_has_no_layer_for_is_told():
+def test_modules_without_a_keras_layer_raise():
     with pytest.raises(RnnvizError, match="The LSTM has peepholes, which Keras"):
         write_keras(rnnviz.trace(LSTMCell(2, 4, peephole=True).double(), inputs()))
     with pytest.raises(RnnvizError, match="The LSTM has a projection, which Keras cannot store"):

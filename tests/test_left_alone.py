@@ -1,4 +1,4 @@
-"""A trace changes nothing of what it is given, and nothing changes a trace."""
+"""Tracing does not modify its arguments, and a trace cannot be modified."""
 
 import copy
 import dataclasses
@@ -29,7 +29,7 @@ def tensors(case: Case) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("form", FORMS)
-def test_module_and_inputs_are_as_before(form: str, way: str):
+def test_module_and_inputs_are_unchanged(form: str, way: str):
     case = a_case(form, way)
     parts = list(case.module.modules())
     parts[-1].training = False  # a part in eval mode inside a module in train mode
@@ -73,7 +73,7 @@ def test_hooks_are_not_called(way: str):
     assert called == []
 
 
-def test_a_module_is_put_back_after_an_error():
+def test_a_module_is_restored_after_an_error():
     module = nn.LSTM(2, 3, 2, dropout=0.5)
     x = torch.ones(4, 2, requires_grad=True)
 
@@ -98,16 +98,16 @@ def test_no_array_can_be_written_to(form: str, way: str):
     with pytest.raises(ValueError, match="read-only"):
         trace["hidden_state"].values[:] = 1.0
     with pytest.raises(dataclasses.FrozenInstanceError):
-        trace.cell = "other"  # pyright: ignore[reportAttributeAccessIssue]  # that is the test
+        trace.cell = "other"  # pyright: ignore[reportAttributeAccessIssue]  # the error under test
     with pytest.raises(TypeError):
-        trace.parameters["weight"] = found[0]  # pyright: ignore[reportIndexIssue]  # that is the test
+        trace.parameters["weight"] = found[0]  # pyright: ignore[reportIndexIssue]  # the error under test
     with pytest.raises(TypeError, match="unhashable"):
         hash(trace)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("form", FORMS)
-def test_what_was_given_may_change_afterwards(form: str, way: str):
+def test_changing_the_arguments_later_does_not_change_the_trace(form: str, way: str):
     case = a_case(form, way)
     lengths = torch.tensor(case.lengths)
     kept: list[Tensor] = []
@@ -124,14 +124,14 @@ def test_what_was_given_may_change_afterwards(form: str, way: str):
     assert trace == copied
 
 
-def test_an_array_that_was_given_may_change_afterwards():
+def test_changing_an_array_later_does_not_change_the_trace():
     module, x = nn.RNN(2, 3), np.ones((4, 2))
     trace = rnnviz.trace(module, x)
     x[:] = 0
     assert (trace["input"].values == 1).all()
 
 
-def test_a_packed_sequence_may_change_afterwards():
+def test_changing_a_packed_sequence_later_does_not_change_the_trace():
     x = torch.ones(4, 2, 2)
     packed = pack_padded_sequence(x, torch.tensor([4, 3]))
     trace = rnnviz.trace(nn.GRU(2, 3), packed)
@@ -142,7 +142,7 @@ def test_a_packed_sequence_may_change_afterwards():
 @pytest.mark.parametrize(
     "again", [copy.copy, copy.deepcopy, lambda t: pickle.loads(pickle.dumps(t))]
 )
-def test_copies_are_equal_and_cannot_be_written_to_either(again: Any):
+def test_copies_are_equal_and_read_only(again: Any):
     trace = a_case("lstm", "stack").trace()
     copied = again(trace)
     assert copied == trace

@@ -1,4 +1,4 @@
-"""The chart and the slider in a real browser, on a page of their own, tests/live_page.py."""
+"""The chart and the slider in a real browser, on the page tests/live_page.py."""
 
 import json
 from collections.abc import Iterator
@@ -47,12 +47,12 @@ def opened(visit: Visit, **query: str) -> Visit:
 
 
 def gain(visit: Visit) -> float:
-    """The gain as Python has it."""
+    """The gain in Python."""
     return float(visit.count.split()[0])
 
 
 def wait_for(visit: Visit, value: float) -> None:
-    """Waits until Python has this gain, and the lines are drawn for it."""
+    """Waits until Python has this gain and the lines are drawn for it."""
     visit.until(
         f"gain {value}",
         f"() => document.querySelector('.rnnviz-count').innerText.startsWith('{value!r} ')",
@@ -75,7 +75,7 @@ def drawn(visit: Visit) -> dict[str, list[float]]:
 
 
 def shown(visit: Visit) -> dict[str, Any]:
-    """What the reader sees of the lines: their ranges, and which of them are hidden."""
+    """The ranges of the axes, and which lines are hidden."""
     return visit.page.evaluate(
         """figure => { const { xaxis, yaxis } = document.querySelector(figure)._fullLayout;
             return { x: Array.from(xaxis.range), y: Array.from(yaxis.range), hidden:
@@ -91,14 +91,14 @@ def type_gain(visit: Visit, *keys: str) -> None:
 
 
 def thumb(visit: Visit, share: float) -> tuple[float, float]:
-    """Where on the screen the thumb is at this share of its way."""
+    """The screen position of the thumb at this share of the track."""
     box = visit.key("gain").locator("input").bounding_box()
     assert box
     return box["x"] + 6 + share * (box["width"] - 12), box["y"] + box["height"] / 2
 
 
 class Wire:
-    """What goes through the WebSocket about the gain, in its order."""
+    """The WebSocket messages about the gain, in order."""
 
     def __init__(self, visit: Visit) -> None:
         self.frames: list[tuple[str, bytes]] = []
@@ -118,7 +118,7 @@ class Wire:
         return [message for message in messages if trigger(message) is not None]
 
     def check(self) -> None:
-        """No message was sent before the one before it was answered, and all were."""
+        """Asserts that at most one message was in flight, and that all were answered."""
         sent = answered = 0
         for way, frame in self.frames:
             if way == "sent":
@@ -135,7 +135,7 @@ class Wire:
 
 
 def trigger(message: BackMsg) -> WidgetState | None:
-    """What the gain's slider sends in this message."""
+    """The gain slider's part of this message."""
     for state in message.rerun_script.widget_states.widgets:
         if "gain_slider" in state.id and state.json_trigger_value:
             return state
@@ -208,10 +208,10 @@ def test_zoom_and_hidden_lines_stay_over_updates(visit: Visit):
     type_gain(visit, "PageUp")
     wait_for(visit, 1.3)
     assert shown(visit) == before
-    type_gain(visit, "End")  # this line goes
+    type_gain(visit, "End")  # removes this line
     wait_for(visit, 3.0)
     assert shown(visit) == before | {"hidden": []}
-    visit.key("one").get_by_role("button").click()  # and comes back
+    visit.key("one").get_by_role("button").click()  # and adds it again
     wait_for(visit, 1.0)
     assert shown(visit) == before
     type_gain(visit, "PageUp")
@@ -270,8 +270,8 @@ def test_a_click_calls_back_with_the_point(visit: Visit):
         "the click arrives",
         "() => document.querySelector('.rnnviz-count').innerText.includes('curve')",
     )
-    said = visit.count
-    assert f"'curve': 0, 'x': 13, 'y': {waves(1.0)['sine'].tolist()[12]!r}" in said, said
+    output = visit.count
+    assert f"'curve': 0, 'x': 13, 'y': {waves(1.0)['sine'].tolist()[12]!r}" in output, output
 
 
 def test_it_is_as_wide_as_its_place(visit: Visit):
@@ -308,7 +308,7 @@ def test_a_figure_that_cannot_be_drawn_shows_a_sentence(visit: Visit):
     assert not failed.is_visible()
     assert drawn(visit)["sine"] == waves(1.02)["sine"].tolist()
     assert visit.wrong
-    assert all("a figure could not be drawn" in said for said in visit.wrong)  # for who debugs it
+    assert all("a figure could not be drawn" in message for message in visit.wrong)  # for debugging
     visit.wrong.clear()
 
 
@@ -491,7 +491,7 @@ def test_it_follows_python_but_not_under_the_hand(visit: Visit):
     assert slider.evaluate("e => e.valueAsNumber") == 150
     visit.page.mouse.up()
     visit.until(
-        "it follows when the hand is gone",
+        "it takes Python's value after the release",
         """() => document.querySelector('.st-key-gain [data-testid=stBidiComponentIsolated]')
             .shadowRoot.querySelector('input').valueAsNumber === 100""",
     )
@@ -567,11 +567,11 @@ def test_a_message_that_is_lost_is_sent_again(reader: BrowserContext, address: s
         assert len(wire.sent) == 1
 
 
-# What follows a slider
+# Live updates
 
 
 def followed(visit: Visit) -> tuple[float, float]:
-    """The gain that the lines are drawn for, and the one in words."""
+    """The gain of the drawn lines, and the gain in the text."""
     y = visit.page.evaluate(f"() => document.querySelector('{LINES}')._fullData[0].y.at(-1)")
     return y / waves(1.0)["sine"][-1], float(visit.key("said").inner_text())
 
@@ -589,11 +589,11 @@ def test_a_figure_and_words_follow_the_hand_and_the_page_follows_when_it_leaves(
     assert len(seen) >= 5
     output = float(visit.key("gain").locator("output").inner_text())
     visit.until(
-        "the words follow the last value under the hand",
+        "the text shows the last value of the drag",
         f"() => document.querySelector('.st-key-said').innerText === '{output!r}'",
     )
     assert followed(visit)[0] == pytest.approx(output)
-    assert visit.count == f"1.0 None None run {runs}"  # the page itself has not run
+    assert visit.count == f"1.0 None None run {runs}"  # the page has not run
     visit.page.mouse.up()
     wait_for(visit, output)
     assert followed(visit) == pytest.approx((output, output))

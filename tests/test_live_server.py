@@ -36,31 +36,31 @@ QUESTION: dict[str, Any] = {
 
 
 class Talk(NamedTuple):
-    """What the server said to one who asked: its messages, and the code with which it closed."""
+    """The server's messages to one client, and its close code."""
 
     messages: list[str]
     code: int | None
 
 
 async def _talk(*questions: str | bytes, headers: dict[str, str] | None = None) -> Talk:
-    """A connection over which so much is asked; who asks leaves once all has been answered."""
+    """Sends these questions over one connection, and closes it after all answers."""
     coming: list[Any] = [{"type": "websocket.connect"}]
     for question in questions:
         kind = "text" if isinstance(question, str) else "bytes"
         coming.append({"type": "websocket.receive", kind: question})
     coming.append({"type": "websocket.disconnect", "code": 1001})
-    said: list[Any] = []
+    sent: list[Any] = []
 
     async def receive() -> Any:
         return coming.pop(0)
 
     async def send(message: Any) -> None:
-        said.append(message)
+        sent.append(message)
 
     lines = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     await answer(WebSocket({"type": "websocket", "headers": lines}, receive, send))
-    closed = [message["code"] for message in said if message["type"] == "websocket.close"]
-    messages = [message["text"] for message in said if message["type"] == "websocket.send"]
+    closed = [message["code"] for message in sent if message["type"] == "websocket.close"]
+    messages = [message["text"] for message in sent if message["type"] == "websocket.send"]
     return Talk(messages, closed[0] if closed else None)
 
 
@@ -69,7 +69,7 @@ def talk(*questions: str | bytes, **headers: str) -> Talk:
 
 
 def parts(question: object) -> dict[str, str]:
-    """What came, by key."""
+    """The received parts, by key."""
     *messages, end = talk(json.dumps(question)).messages
     assert end == END
     assert all(message.endswith("\n") for message in messages)
@@ -78,7 +78,7 @@ def parts(question: object) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_what_is_in_sight_is_as_the_settings_have_it(dark: bool):
+def test_parts_in_sight_match_the_settings(dark: bool):
     found = parts(QUESTION | {"dark": dark})
     assert list(found) == ["figure_eigenvalues", "verdicts"]
     settings = GradientsPage(gain=0.7, hidden=4, length=12)
@@ -90,7 +90,7 @@ def test_what_is_in_sight_is_as_the_settings_have_it(dark: bool):
     assert labels("en")("verdict.float32_right") in words
 
 
-def test_it_is_said_in_the_readers_language():
+def test_texts_are_in_the_requested_language():
     english, korean = (parts(QUESTION | {"language": name})["verdicts"] for name in ("en", "ko"))
     assert labels("ko")["verdict.float32_right"] in json.loads(korean)
     assert labels("ko")["verdict.float32_right"] not in json.loads(english)
@@ -98,7 +98,7 @@ def test_it_is_said_in_the_readers_language():
     assert named == korean
 
 
-def test_a_weight_under_the_hand_is_the_networks_own():
+def test_an_edited_weight_is_in_the_figures():
     query = {"hidden": "2", "cell": "rnn", "edit": "rnn.hidden.0.1:5.5"}
     found = parts(QUESTION | {"query": query, "seen": ["figure_weights"]})
     figure = json.loads(found["figure_weights"])
@@ -108,7 +108,7 @@ def test_a_weight_under_the_hand_is_the_networks_own():
 
 
 @pytest.mark.parametrize("page", list(LIVE_PARTS))
-def test_every_part_of_a_page_can_follow(page: str):
+def test_every_part_of_a_page_can_be_updated_live(page: str):
     makers = LIVE_PARTS[page]
     seen = [*(f"figure_{name}" for name in makers.figures), *makers.texts]
     query = {"input_source": "signal", "length": "12", "hidden": "4"}
@@ -117,7 +117,7 @@ def test_every_part_of_a_page_can_follow(page: str):
     assert all(found.values())
 
 
-def test_layers_that_the_address_leaves_out_are_those_that_the_page_shows():
+def test_a_layer_missing_in_the_address_is_the_pages_default():
     found = parts(
         QUESTION
         | {"page": "compare", "seen": ["figure_comparison"]}
@@ -131,7 +131,7 @@ def test_layers_that_the_address_leaves_out_are_those_that_the_page_shows():
     assert found == by_name
 
 
-def test_what_is_not_there_is_left_out_and_what_cannot_be_had_is_empty():
+def test_unknown_keys_are_ignored_and_failing_parts_are_empty():
     def refused() -> go.Figure:
         raise RnnvizError("error.empty_text")
 
@@ -169,16 +169,16 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("change", UNKNOWN)
-def test_where_there_are_no_such_settings_nothing_follows(change: dict[str, Any]):
+def test_invalid_settings_give_no_parts(change: dict[str, Any]):
     assert talk(json.dumps(QUESTION | change)) == ([END], None)
 
 
 @pytest.mark.parametrize("change", WRONG)
-def test_a_question_that_is_none_ends_the_talk(change: dict[str, Any]):
+def test_an_invalid_question_closes_the_connection(change: dict[str, Any]):
     assert talk(json.dumps(QUESTION | change), json.dumps(QUESTION)) == ([], 1007)
 
 
-def test_what_is_no_json_or_too_long_ends_it():
+def test_invalid_json_and_long_messages_close_the_connection():
     for asked in ("", "{", "[]", "null", b"", b"{}", json.dumps(QUESTION).encode()):
         assert talk(asked) == ([], 1007), asked
     assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MAX_CHARACTERS}})) == ([], 1009)
@@ -202,8 +202,8 @@ def test_answers_come_in_the_order_of_the_questions():
     assert alone[0][0].startswith("verdicts ")
 
 
-def test_who_has_left_is_not_answered_on(monkeypatch: pytest.MonkeyPatch):
-    """Nothing more is made for a connection that is gone."""
+def test_no_parts_are_made_after_a_disconnect(monkeypatch: pytest.MonkeyPatch):
+    """After a disconnect the worker stops between two parts."""
     made: list[str] = []
 
     def make(name: str) -> str:
@@ -227,12 +227,12 @@ def test_who_has_left_is_not_answered_on(monkeypatch: pytest.MonkeyPatch):
 
         async def send(message: Any) -> None:
             if message["type"] == "websocket.send":
-                raise OSError  # as uvicorn's, where the other end is gone
+                raise OSError  # as uvicorn does after a disconnect
 
         await answer(WebSocket({"type": "websocket", "headers": []}, receive, send))
 
     asyncio.run(left())
-    worker(os.getpid()).submit(lambda: None).result()  # it is done with that question
+    worker(os.getpid()).submit(lambda: None).result()  # waits for the question before
     assert 1 <= len(made) <= 4
 
 
@@ -240,7 +240,7 @@ def _slow(make: Callable[[str], str], name: str, _settings: GradientsPage, _word
     return make(name)
 
 
-def test_questions_asked_at_once_are_all_answered():
+def test_concurrent_questions_are_all_answered():
     asked = [
         json.dumps(QUESTION | {"query": {"gain": f"{k / 10}", "hidden": "3"}}) for k in range(1, 9)
     ]
@@ -299,8 +299,8 @@ print(sorted(signatures() - before))
 
 
 @pytest.mark.slow
-def test_what_is_compiled_ahead_is_all_that_the_pages_use():
-    """In a process of its own, in which nothing else has been compiled."""
+def test_compile_ahead_covers_all_that_the_pages_use():
+    """In a new process, in which nothing has been compiled."""
     environment = os.environ | {"STREAMLIT_LOGGER_LEVEL": "error"}
     command = [sys.executable, "-c", COMPILED]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

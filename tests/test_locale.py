@@ -1,4 +1,4 @@
-"""The catalogs say the same things in every language, and what the code asks for is there."""
+"""The catalogs have the same keys in every language, and every key that the code uses."""
 
 import ast
 import re
@@ -50,7 +50,7 @@ def test_every_language_has_the_same_keys_and_placeholders(catalog: str):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_text_is_empty_or_a_key_twice(language: str):
+def test_no_text_is_empty_and_no_key_is_defined_twice(language: str):
     keys: Counter[str] = Counter()
     for catalog in CATALOGS:
         text = (LOCALE / language / catalog).read_text(encoding="utf-8")
@@ -62,8 +62,8 @@ def test_no_text_is_empty_or_a_key_twice(language: str):
     assert set(keys) == set(labels(language))
 
 
-def test_korean_is_korean():
-    """A text without any Hangul is a number, a symbol or a name: nothing is left untranslated."""
+def test_korean_texts_contain_hangul():
+    """Texts without Hangul are only numbers, symbols and names."""
     words = {key: re.sub("<.*?>|{.*?}", "", text) for key, text in labels("ko").items()}
     left = {
         key: text
@@ -73,8 +73,8 @@ def test_korean_is_korean():
     assert left == {}
 
 
-def test_korean_needs_no_particle_that_depends_on_a_value():
-    """을 or 를 follows from the last sound, which an inserted value may not tell."""
+def test_no_korean_particle_depends_on_an_inserted_value():
+    """The choice of 을 or 를 depends on the last sound, which is unknown for an inserted value."""
     either = r"[가-힣]\([가-힣]\)(?=\s)|\(으\)로"
     after = r"[^%]\}[\"’”]?(을|를|은|는|이|가|와|과|로|으로)(?=[\s,.]|$)"
     found = {k: t for k, t in labels("ko").items() if re.search(f"{either}|{after}", t)}
@@ -105,7 +105,7 @@ def called_with_keys() -> Iterator[tuple[str, str]]:
                     yield name, argument.value
 
 
-def test_every_key_the_code_asks_for_is_there():
+def test_every_key_used_in_the_code_exists():
     known = set(labels("en"))
     asked = {
         key
@@ -136,19 +136,19 @@ def raised_with() -> Iterator[tuple[str, set[str]]]:
                     yield first.value, {word.arg for word in node.keywords if word.arg}
 
 
-def test_an_error_is_raised_with_what_its_text_names():
+def test_errors_are_raised_with_the_placeholders_of_their_text():
     for key, given in raised_with():
         named = {place.partition(":")[0] for place in placeholders(labels("en")[key])}
         assert named == given, key
 
 
-def test_an_error_says_the_same_in_both_languages():
+def test_an_error_has_the_same_values_in_both_languages():
     error = RnnvizError("error.no_file", path="a.nc")
     assert str(error) == 'There is no file "a.nc". Check its name and folder.'
     assert error.message("ko") == '"a.nc" 파일이 없습니다. 이름과 폴더를 확인하세요.'
 
 
-def test_an_unknown_language_or_key():
+def test_an_unknown_language_or_key_raises():
     with pytest.raises(LookupError, match="No texts for language 'fr'; there are en, ko"):
         labels("fr")
     with pytest.raises(KeyError, match="nothing"):

@@ -21,7 +21,7 @@ specification = importlib.util.spec_from_file_location("make_models", ASSETS / "
 assert specification is not None
 assert specification.loader is not None
 make_models = importlib.util.module_from_spec(specification)
-sys.modules["make_models"] = make_models  # dataclasses look their module up
+sys.modules["make_models"] = make_models  # dataclasses look up their module
 specification.loader.exec_module(make_models)
 
 
@@ -34,7 +34,7 @@ def library():
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """One thread, as in training, and the caller's number of threads again afterwards."""
+    """One thread, as in training; restores the number of threads afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -136,7 +136,7 @@ def test_longer_ngrams_have_fewer_bits_on_repeated_text():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_training_lowers_the_loss_and_repeats_itself(cell):
+def test_training_lowers_the_loss_and_is_reproducible(cell):
     settings = make_models.Settings(updates=3, batch=4, segment=20, reset_probability=0.5)
     first = make_models.train_model(tiny_texts(), cell, settings)
     again = make_models.train_model(tiny_texts(), cell, settings)
@@ -153,7 +153,7 @@ def test_forget_bias_of_the_untrained_lstm_is_one():
     assert forget_bias.tolist() == [1.0] * 128
 
 
-def test_reset_streams_start_from_zero_and_others_go_on():
+def test_reset_streams_start_from_zero_and_others_continue():
     h, c = torch.rand(1, 3, 5, requires_grad=True), torch.rand(1, 3, 5)
     keep = torch.tensor([[True], [False], [True]])
     for state in make_models.carry_state((h, c), keep), (make_models.carry_state(h, keep),):
@@ -164,7 +164,7 @@ def test_reset_streams_start_from_zero_and_others_go_on():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_shipped_model_reads_held_out_source_as_well_as_it_says(cell, library):
+def test_shipped_model_has_its_published_bits_on_held_out_source(cell, library):
     stem = ASSETS / f"characters_{cell}"
     facts = json.loads(stem.with_suffix(".json").read_text())
     weights = load_file(stem.with_suffix(".safetensors"))
@@ -197,7 +197,7 @@ def test_shipped_model_reads_held_out_source_as_well_as_it_says(cell, library):
     best_unigram = float(-(frequencies * np.log2(frequencies)).sum())
     baseline = facts["baseline_bits_per_character"]
     assert facts["bits_per_character"] < min(2.0 if cell != "rnn" else 2.3, baseline["3"])
-    # Other versions of Python have other held-out text, so these are compared with a margin.
+    # The held-out text depends on Python's version, so these are compared with a margin.
     assert bits < baseline["1"] - 1.5 < math.log2(97)
     assert bits < best_unigram - 1.5
     assert bits == pytest.approx(facts["bits_per_character"], abs=0.5)

@@ -1,4 +1,4 @@
-"""The networks that settings name, their inputs and edits, and what the scenes' words claim."""
+"""The networks that settings describe, their inputs and edits, and the claims of the scenes."""
 
 import math
 import random
@@ -76,7 +76,7 @@ def assert_same(found: nn.Module, expected: nn.Module) -> None:
 
 
 def initialised(cell: str, init: str, seed: int, hidden: int, longest: int) -> nn.Module:
-    """The same by hand, on torch's own module."""
+    """The same initialisation applied to torch's module."""
     module = STOCK[cell](1, hidden).double()
     initialise.torch_default(module, seed=seed)
     if init in ("xavier", "orthogonal"):
@@ -90,7 +90,7 @@ def initialised(cell: str, init: str, seed: int, hidden: int, longest: int) -> n
 
 @pytest.mark.parametrize("init", get_args(InitName))
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_network_is_drawn_by_its_initialisation(cell: str, init: Any):
+def test_a_network_has_the_chosen_initialisation(cell: str, init: Any):
     settings = NetworkSettings(init=init, hidden=7, length=30, seed=5)
     module = build_network(settings, cell)
     assert {p.dtype for p in module.parameters()} == {torch.float64}
@@ -145,13 +145,13 @@ def test_radius_then_gain_then_forget_bias_then_edits(cell: str):
     row = GATE_NAMES[cell].index(gate) * 4 + 1
     dict(expected.named_parameters())["weight_hh_l0"].data[row, 2] = 7.5
     assert_same(module, expected)
-    if cell == "lstm":  # what chrono gave the input gate stays
+    if cell == "lstm":  # the input gate keeps chrono's bias
         chrono = build_network(NetworkSettings(hidden=4, init="chrono"), cell)
         found = summed_bias(cell, module, "input_gate")
         assert np.array_equal(found, summed_bias(cell, chrono, "input_gate"))
 
 
-def test_a_gain_of_1_and_nothing_more_change_no_bit():
+def test_a_gain_of_1_changes_no_bit():
     plain = build_network(NetworkSettings(), "gru")
     assert_same(build_network(NetworkSettings(gain=1.0, forget_bias=None), "gru"), plain)
     zero = gates_of("gru", build_network(NetworkSettings(gain=0.0), "gru"))
@@ -159,7 +159,7 @@ def test_a_gain_of_1_and_nothing_more_change_no_bit():
 
 
 @pytest.mark.parametrize("nonlinearity", get_args(NonlinearityName))
-def test_the_rnn_alone_has_the_nonlinearity(nonlinearity: Any):
+def test_only_the_rnn_has_the_nonlinearity(nonlinearity: Any):
     settings = NetworkSettings(nonlinearity=nonlinearity, hidden=3, length=12)
     module = build_network(settings, "rnn")
     assert isinstance(module, nn.RNN if nonlinearity in ("tanh", "relu") else ElmanCell)
@@ -179,12 +179,12 @@ def test_the_rnn_alone_has_the_nonlinearity(nonlinearity: Any):
 
 
 @pytest.mark.parametrize("init", get_args(InitName))
-def test_the_same_seed_is_the_same_network_and_leaves_the_random_numbers_alone(init: Any):
+def test_a_seed_gives_the_same_network_and_keeps_the_global_generators(init: Any):
     settings = NetworkSettings(init=init, seed=3, hidden=5, length=20, spectral_radius=0.9)
     found: list[dict[str, rnnviz.Trace]] = []
     for seed in (0, 1):
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002  # what must not change
+        np.random.seed(seed)  # noqa: NPY002  # a state that must not change
         random.seed(seed)
         before = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
         found.append(run_networks(settings))
@@ -202,7 +202,7 @@ def test_the_same_seed_is_the_same_network_and_leaves_the_random_numbers_alone(i
 
 
 @pytest.mark.parametrize("loss", ["last", "all"])
-def test_all_three_run_on_the_same_input_with_the_same_loss(loss: Any):
+def test_all_three_run_with_the_same_input_and_loss(loss: Any):
     settings = NetworkSettings(hidden=6, length=25, loss=loss, input_scale=2.5, signal="square")
     traces = run_networks(settings)
     assert tuple(traces) == CELLS
@@ -220,7 +220,7 @@ def test_all_three_run_on_the_same_input_with_the_same_loss(loss: Any):
         assert np.abs(trace["hidden_state"].values[0, 0, :, 0] - y.detach().numpy()).max() < 1e-12
 
 
-def test_two_at_a_time_is_the_same_as_one_after_another():
+def test_running_in_threads_gives_the_same_traces():
     settings = NetworkSettings(hidden=50, length=80, init="orthogonal", gain=1.3)
     traces = run_networks(settings)
     assert list(traces) == ["rnn", "lstm", "gru"]
@@ -229,7 +229,7 @@ def test_two_at_a_time_is_the_same_as_one_after_another():
         assert found == trace_equations(module, x, loss=settings.loss)
 
 
-def test_the_first_of_several_errors_comes_out():
+def test_the_first_of_several_errors_is_raised():
     def fail(value: int) -> int:
         if value > 1:
             raise ValueError(value)
@@ -240,13 +240,13 @@ def test_the_first_of_several_errors_comes_out():
         of_each(fail, {"a": 1, "b": 2, "c": 3})
 
 
-def test_the_weights_are_not_drawn_from_the_numbers_of_the_noise():
+def test_weights_and_noise_use_different_random_numbers():
     settings = NetworkSettings(seed=8, length=9)
     assert torch.equal(make_inputs(settings), make_signal("noise", 9, seed=9))
     assert not torch.equal(make_inputs(settings), make_signal("noise", 9, seed=8))
 
 
-def test_an_edit_that_does_not_fit_is_left_out():
+def test_an_edit_that_does_not_fit_is_ignored():
     edits = (
         Edit("rnn", "hidden", 0, 1, 3.0),
         Edit("lstm", "forget_gate", 1, 0, -2.0),
@@ -268,7 +268,7 @@ def test_an_edit_that_does_not_fit_is_left_out():
 # Signals
 
 
-def test_signals_are_what_they_are_said_to_be():
+def test_signals_match_their_definitions():
     t = np.arange(50)
     expected = {
         "impulse": (t == 0).astype(float),
@@ -294,7 +294,7 @@ def test_signals_are_what_they_are_said_to_be():
     assert abs(noise.std().item() - 1) < 0.01
 
 
-def test_a_signal_that_there_is_not():
+def test_an_unknown_signal_raises():
     assert message(lambda: make_signal("saw", 5)) == (
         'The signal is "saw"; it must be one of noise, impulse, step, sine, square, gap. Choose '
         "one of these."
@@ -313,7 +313,7 @@ def edits(draw: st.DrawFn) -> Edit:
 
 
 @given(st.lists(edits(), min_size=1, max_size=6, unique_by=lambda edit: edit.place))
-def test_edits_come_back_from_what_is_written(several: list[Edit]):
+def test_edits_are_read_back_from_their_text(several: list[Edit]):
     text = write_edits(tuple(several))
     assert read_edits(text) == tuple(several)
     assert re.fullmatch(r"[\w.:,+-]+", text), "an address needs no escapes"
@@ -321,7 +321,7 @@ def test_edits_come_back_from_what_is_written(several: list[Edit]):
 
 
 @given(st.lists(edits(), min_size=1, max_size=6))
-def test_the_last_edit_of_a_place_counts(several: list[Edit]):
+def test_the_last_edit_of_an_entry_wins(several: list[Edit]):
     found: tuple[Edit, ...] = ()
     for edit in several:
         found = with_edit(found, edit)
@@ -353,8 +353,8 @@ def test_the_last_edit_of_a_place_counts(several: list[Edit]):
         " rnn.hidden.0.1:1",
     ],
 )
-def test_what_is_no_edit(text: str):
-    with pytest.raises(ValueError):  # noqa: PT011  # any: the page words it
+def test_an_invalid_edit_raises(text: str):
+    with pytest.raises(ValueError):  # noqa: PT011  # the page words the problem
         read_edits(text)
     settings, (problem,) = GradientsPage.from_query({"edit": text})
     assert settings.edit == ()
@@ -362,7 +362,7 @@ def test_what_is_no_edit(text: str):
     assert str(problem).startswith(f"The link asks for edit={text}, which must be cell.gate.row.")
 
 
-def test_an_edit_of_a_weight_that_is_not_there():
+def test_an_edit_of_a_missing_weight_is_reported():
     query = {"hidden": "3", "edit": "rnn.hidden.0.1:2.5,gru.update_gate.3.0:1"}
     settings, (problem,) = GradientsPage.from_query(query)
     assert settings.edit == (Edit("rnn", "hidden", 0, 1, 2.5),)
@@ -379,7 +379,7 @@ def test_which_weights_can_be_edited(hidden: int, last: int | None):
         assert Edit("rnn", "hidden", 0, place, 1.0).fits(hidden) == fits
 
 
-# Scenes: what their words claim
+# Scenes: the claims of their texts
 
 
 class Scene:
@@ -394,7 +394,7 @@ class Scene:
         return rnnviz.gradient_norms(self.traces[cell])["hidden_state"].values[0, 0, :, 0]
 
     def lost(self, cell: str) -> float:
-        """Decades from the last step to the first."""
+        """Decades that the gradient loses from the last step to the first."""
         norms = self.norms(cell)
         return float(norms[-1] - norms[0])
 
@@ -409,7 +409,7 @@ def forget_gate(scene: Scene) -> float:
     return float(scene.traces["lstm"]["forget_gate"].mean())
 
 
-def test_every_scene_has_its_words_and_an_address():
+def test_every_scene_has_texts_and_an_address():
     for language in ("en", "ko"):
         words = labels(language)
         said = {key for key in words if re.fullmatch(r"scene\.[a-z_]+", key)}
@@ -431,7 +431,7 @@ def test_torchs_default_forgets_in_all_three():
     assert all(scene.memory(cell) < 10 for cell in CELLS)
 
 
-def test_a_sigmoid_costs_more_than_a_factor_of_3_a_step():
+def test_a_sigmoid_shrinks_the_gradient_more_than_threefold_per_step():
     scene = Scene("sigmoid")
     trace = scene.traces["rnn"]
     bound = rnnviz.pascanu_bound(trace)
@@ -444,7 +444,7 @@ def test_a_sigmoid_costs_more_than_a_factor_of_3_a_step():
     assert len(slopes) == 99
 
 
-def test_a_relu_of_1_1_gains_10_percent_a_step_until_float32_shows_inf():
+def test_a_relu_of_gain_1_1_grows_10_percent_per_step_until_float32_overflows():
     scene = Scene("exploding")
     trace = scene.traces["rnn"]
     jacobians = rnnviz.jacobians(trace)
@@ -456,7 +456,7 @@ def test_a_relu_of_1_1_gains_10_percent_a_step_until_float32_shows_inf():
     assert diagnose(trace).verdict == "exploding"
 
 
-def test_orthogonal_weights_keep_the_length_and_stand_on_the_unit_circle():
+def test_orthogonal_weights_keep_the_norm_and_have_eigenvalues_on_the_unit_circle():
     scene = Scene("orthogonal")
     norms = scene.norms("rnn")
     assert np.abs(norms - math.log10(4)).max() < 1e-12
@@ -467,7 +467,7 @@ def test_orthogonal_weights_keep_the_length_and_stand_on_the_unit_circle():
     assert np.abs(exponents).max() < 1e-12
 
 
-def test_an_identity_relu_keeps_what_came_out_positive():
+def test_an_identity_relu_keeps_the_gradient_of_active_units():
     trace = Scene("irnn").traces["rnn"]
     h = trace["hidden_state"].values[0, 0, :, 0]
     gradient = trace["grad_hidden_state"].values[0, 0, :, 0]
@@ -498,7 +498,7 @@ def test_a_forget_bias_of_minus_1_forgets_faster_than_the_plain_rnn():
     assert scene.memory("lstm") < scene.memory("rnn")
 
 
-def test_a_forget_bias_of_0_halves():
+def test_a_forget_bias_of_0_halves_the_gradient():
     scene = Scene("forget_zero")
     assert abs(forget_gate(scene) - 0.5) < 0.02
     product = rnnviz.split_cell_gradient(scene.traces["lstm"])["log10_forget_product"].values
@@ -506,7 +506,7 @@ def test_a_forget_bias_of_0_halves():
     assert np.abs(per_step - math.log10(0.5)).max() < 0.02
 
 
-def test_a_forget_bias_of_1_lasts_more_than_twice_as_long_as_0():
+def test_a_forget_bias_of_1_remembers_more_than_twice_as_long_as_0():
     one, zero = Scene("forget_one"), Scene("forget_zero")
     assert abs(forget_gate(one) - 0.73) < 0.02
     assert one.memory("lstm") > 2 * zero.memory("lstm")
@@ -523,13 +523,13 @@ def test_a_forget_bias_of_3_loses_about_two_decades_in_a_hundred_steps():
     assert scene.lost("rnn") > 20
 
 
-def test_chrono_keeps_over_a_thousand_steps_what_the_rnn_lost():
+def test_chrono_keeps_the_gradient_over_a_thousand_steps():
     scene = Scene("chrono")
     assert scene.settings.length == 1000
     spans = np.exp(summed_bias("lstm", build_network(scene.settings, "lstm"), "forget_gate"))
     assert spans.min() >= 1
     assert 500 < spans.max() <= 999 + 1e-9
-    assert len(set(spans)) == len(spans), "a time span of its own"
+    assert len(set(spans)) == len(spans), "units have different time spans"
     for cell in ("lstm", "gru"):
         assert scene.lost(cell) < 5
         assert scene.memory(cell) == 1000
@@ -541,8 +541,8 @@ def test_chrono_keeps_over_a_thousand_steps_what_the_rnn_lost():
     assert lost.time > 800
 
 
-def test_what_fresh_networks_remember_beside_the_claim():
-    """The RNN's 10 are about right; the default LSTM forgets as fast; open gates remember."""
+def test_the_memory_of_untrained_networks_against_the_claim():
+    """The RNN's 10 steps are about right; the default LSTM forgets as fast; open gates remember."""
     settings = SCENES["claim"]
     assert settings.claim
     assert CLAIMED == {"rnn": 10, "lstm": 1000}
@@ -566,8 +566,8 @@ def test_what_fresh_networks_remember_beside_the_claim():
         assert plain.steps[place] == remembered_steps(trace)
 
 
-def test_the_claim_is_measured_at_these_sizes_alone():
-    """Neither the gain nor the loss nor an edit of the page enters."""
+def test_the_claim_depends_only_on_sizes_and_seed():
+    """It ignores the page's gain, loss, initialisation and forget bias."""
     settings = NetworkSettings(hidden=4, length=30, seed=2)
     changed = settings.model_copy(
         update={"gain": 2.0, "loss": "all", "init": "orthogonal", "forget_bias": 5.0}
@@ -578,24 +578,24 @@ def test_the_claim_is_measured_at_these_sizes_alone():
     assert first != measure_claim(settings.model_copy(update={"seed": 3}), "lstm")
 
 
-def test_the_seeds_of_the_claim_go_round_at_the_last():
+def test_the_seeds_of_the_claim_wrap_around():
     settings = NetworkSettings(hidden=4, length=30, seed=9998)
     found = measure_claim(settings, "gru")
     around = measure_claim(settings.model_copy(update={"seed": 0}), "gru")
     assert found.steps[2:] == around.steps[:3]
 
 
-def test_the_page_says_what_the_claim_shows_only_where_it_does():
-    """In a sequence of 4 steps nothing is forgotten, and nothing is shown."""
+def test_the_claim_holds_only_in_long_enough_sequences():
+    """In a sequence of 4 steps nothing is forgotten."""
     settings = NetworkSettings(hidden=4, length=4)
     assert not holds({name: measure_claim(settings, name) for name in VARIANTS})
 
 
-# Norms and exponents at whatever size
+# Norms and exponents at every size
 
 
-def test_what_is_said_to_take_long():
-    """S³ T of what is exact, S² T of bounds."""
+def test_which_sizes_are_expensive():
+    """Exact norms cost S³ T, bounds S² T."""
     traces = run_networks(NetworkSettings(hidden=64, length=500))
     assert stability_limits.seconds_of(traces["rnn"]) == pytest.approx(64**3 * 500 / 1.2e9)
     large = run_networks(NetworkSettings(hidden=256, length=200))["lstm"]
@@ -603,33 +603,35 @@ def test_what_is_said_to_take_long():
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_stability_is_exact_where_that_costs_little(cell: str):
+def test_stability_is_exact_where_it_is_cheap(cell: str):
     trace = run_networks(NetworkSettings(hidden=6, length=40))[cell]
     states = 12 if cell == "lstm" else 6
     assert stability_limits.cost_of(trace) == states**3 * 40 <= stability_limits.EXACT
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def progress(done: int, of: int) -> None:
-        told.append((done, of))
+        reported.append((done, of))
 
     found = stability_limits.measure_stability(trace, progress=progress)
     jacobians = rnnviz.jacobians(trace)
     assert np.array_equal(found.norms, rnnviz.backward_norms(jacobians))
     assert np.array_equal(found.exponents, rnnviz.lyapunov_exponents(jacobians))
     assert (found.apart, found.states) == (0.0, states)
-    assert told == sorted(told)
-    assert {of for _, of in told} == {100}
-    assert 0 <= told[0][0] < 50 < told[-1][0] <= 100
+    assert reported == sorted(reported)
+    assert {of for _, of in reported} == {100}
+    assert 0 <= reported[0][0] < 50 < reported[-1][0] <= 100
     assert np.array_equal(stability_limits.measure_stability(trace).norms, found.norms)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_stability_is_bounded_where_it_costs_much(cell: str, monkeypatch: pytest.MonkeyPatch):
+def test_stability_is_bounded_where_it_is_expensive(cell: str, monkeypatch: pytest.MonkeyPatch):
     settings = NetworkSettings(hidden=24, length=300, forget_bias=1.0)
     trace = run_networks(settings)[cell]
     monkeypatch.setattr(stability_limits, "EXACT", 0)
-    told: list[int] = []
-    found = stability_limits.measure_stability(trace, progress=lambda done, _: told.append(done))
+    reported: list[int] = []
+    found = stability_limits.measure_stability(
+        trace, progress=lambda done, _: reported.append(done)
+    )
     jacobians = rnnviz.jacobians(trace)
     exact = rnnviz.backward_norms(jacobians)
     assert found.norms.shape == (301,)
@@ -642,12 +644,12 @@ def test_stability_is_bounded_where_it_costs_much(cell: str, monkeypatch: pytest
     assert np.abs(found.exponents[:4] - every[:4]).max() < 0.02
     assert np.abs(found.exponents - every).max() < 0.1
     assert found.states == len(jacobians[0])
-    assert told == sorted(told)
-    assert 0 <= told[0] < told[-1] <= 100
+    assert reported == sorted(reported)
+    assert 0 <= reported[0] < reported[-1] <= 100
 
 
-def test_bounds_on_what_is_exactly_0(monkeypatch: pytest.MonkeyPatch):
-    """Every unit of this ReLU is off at some step: before it nothing counts any more."""
+def test_bounds_of_exact_zeros(monkeypatch: pytest.MonkeyPatch):
+    """Every unit of this ReLU is off at some step: all gradients before it are 0."""
     settings = NetworkSettings(hidden=24, init="identity", nonlinearity="relu")
     trace = run_networks(settings)["rnn"]
     monkeypatch.setattr(stability_limits, "EXACT", 0)
@@ -662,7 +664,7 @@ def test_bounds_on_what_is_exactly_0(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("exact", [0.0, 2e10])
-def test_measuring_can_be_cancelled(exact: float, monkeypatch: pytest.MonkeyPatch):
+def test_stability_can_be_cancelled(exact: float, monkeypatch: pytest.MonkeyPatch):
     trace = run_networks(NetworkSettings(hidden=4, length=20))["gru"]
     monkeypatch.setattr(stability_limits, "EXACT", exact)
     for last in (0, 60, 90):
@@ -676,8 +678,8 @@ def test_measuring_can_be_cancelled(exact: float, monkeypatch: pytest.MonkeyPatc
         )
 
 
-def test_leading_exponents_are_the_first_of_all():
-    """Of tied weights: ln of the eigenvalues' moduli, whatever directions they start from."""
+def test_leading_exponents_are_the_first_of_the_full_spectrum():
+    """With tied weights: ln of the eigenvalues' moduli, for any starting directions."""
     u = np.diag([1.2, 0.9, 0.5, 0.1]) + np.triu(np.full((4, 4), 0.3), 1)
     jacobians = np.broadcast_to(u, (600, 4, 4))
     expected = np.log([1.2, 0.9, 0.5, 0.1])

@@ -1,7 +1,7 @@
-"""Whatever a person does, and however soon the page is left: no change is lost.
+"""No change is lost, whatever the user does and however soon they leave the page.
 
-Random sequences on a busy machine. After each action the address, the controls and the figures are
-compared with one another and with what the actions add up to.
+Random action sequences on a busy machine. After each action, the address, the controls and the
+figures are compared with each other and with the settings that the actions should give.
 """
 
 import random
@@ -42,7 +42,7 @@ ACTIONS = 10
 
 @contextmanager
 def busy() -> Iterator[None]:
-    """Two processes that leave the server and the browser little of the machine."""
+    """Two processes that compete with the server and the browser for the CPU."""
     spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     try:
         yield
@@ -67,25 +67,25 @@ def reader(browser: Browser, server: Server) -> Iterator[BrowserContext]:
 
 @dataclass
 class Person:
-    """Someone at the page, and what the page must show by now."""
+    """A user of the page, with the settings that the page must show."""
 
     visit: Visit
     server: Server
     chance: random.Random
     page: str = "gradients"
-    values: dict[str, Any] = field(default_factory=lambda: dict(START))  # of all pages' fields
-    unit: int | None = None  # on the step page; the first of the order until it has been seen
+    values: dict[str, Any] = field(default_factory=lambda: dict(START))  # the fields of all pages
+    unit: int | None = None  # on the step page; None: the first of the order
     history: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
 
     @property
     def settings(self) -> Any:
-        """The page's own."""
+        """The page's settings."""
         kind = PAGES[self.page].settings
         return kind(**{name: self.values[name] for name in kind.model_fields})
 
     def act(self) -> None:
-        """Does one thing, and compares once the page is still."""
+        """Does one random action, and compares once the page is idle."""
         name = self.chance.choice(list(self.choices))
         self.done.append(name)
         self.choices[name]()
@@ -202,7 +202,7 @@ class Person:
         self.change(text=text, t=min(self.settings.t, len(text)))
 
     def text_and_menu(self) -> None:
-        """The text is taken when its field loses the focus to the link."""
+        """The text is submitted when its field loses the focus to the link."""
         text = self.chance.choice(TEXTS)
         self.visit.key("text").locator("textarea").fill(text)
         self.change(text=text, t=min(self.settings.t, len(text)))
@@ -261,7 +261,7 @@ class Person:
         self.forget()
         self.visit.settle()
 
-    # What must be shown
+    # What the page must show
 
     def slider(self, name: str) -> Locator:
         return self.visit.key(name).locator("input")
@@ -270,10 +270,10 @@ class Person:
         self.values |= values
 
     def forget(self) -> None:
-        """The session is another one: it knows what is in the address."""
+        """A new session: it knows only the address."""
         own = PAGES[self.page].settings.model_fields
         others = {name: value for name, value in default_values().items() if name not in own}
-        if self.page == "gradients":  # a text that is not in the address has its own first step
+        if self.page == "gradients":  # the text is not in the address, so the step is its default
             self.unit = None
         self.change(**others)
 
@@ -285,7 +285,7 @@ class Person:
         self.visit.page.locator(READY[page]).first.wait_for()
 
     def come_to(self, before: str) -> None:
-        """A place in the history: one that has been here, and with all that its address says."""
+        """Arrives at an entry of the history, with the settings of its address."""
         self.visit.page.wait_for_timeout(500)
         self.visit.settle()
         if self.visit.page.url == before:
@@ -313,7 +313,7 @@ class Person:
         return int(unit_order(cell, text, order).units[0])
 
     def check(self) -> None:
-        """Address, controls and figures say the same, and what the actions add up to."""
+        """Asserts that address, controls and figures show the expected settings."""
         self.visit.settle()
         where = urlsplit(self.visit.page.url).path.strip("/") or "step"
         assert where == self.page, self.visit.page.url
@@ -388,7 +388,7 @@ ANYWHERE = (
 
 
 def live(visit: Visit, server: Server, seed: int, actions: int) -> None:
-    """So many random actions from the first page on."""
+    """Does ``actions`` random actions, starting on the first page."""
     person = Person(visit, server, random.Random(seed))
     visit.open("/gradients", **person.settings.to_query())
     person.forget()

@@ -1,4 +1,4 @@
-"""The step page under Streamlit's own test driver: every cell, every language."""
+"""The step page in Streamlit's AppTest: every cell, every language."""
 
 import ast
 import json
@@ -22,7 +22,7 @@ from rnnviz.ui.cache import character_model
 
 pytestmark = [
     pytest.mark.slow,
-    # Streamlit's own: its event loop is made in a thread that has none.
+    # Streamlit itself triggers it: it creates its event loop in a thread without one.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
 ]
 
@@ -47,13 +47,13 @@ def run(page: AppTest) -> AppTest:
 
 
 def choice(page: AppTest, key: str) -> Any:
-    """A segmented control; the driver knows it as a group of buttons."""
+    """A segmented control, which AppTest calls a button group."""
     (found,) = (group for group in page.get("button_group") if group.key == key)
     return found
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every string within what is sent to the browser."""
+    """Every string in a message to the browser."""
     if isinstance(value, str):
         yield value
         if value[:1] in "{[":
@@ -67,7 +67,7 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from texts(part)
-    elif hasattr(value, "ListFields"):  # a message of the protocol
+    elif hasattr(value, "ListFields"):  # a protobuf message
         for field, part in value.ListFields():
             if field.name not in ("js_content", "css_content"):
                 yield from texts(part)
@@ -77,7 +77,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def shown(page: AppTest) -> list[str]:
-    """All that the page says: every text, label, tooltip, option and figure."""
+    """Every text, label, tooltip, option and figure text on the page."""
 
     def walk(block: Any) -> Iterator[str]:
         for child in block.children.values():
@@ -94,7 +94,7 @@ def latex(page: AppTest) -> str:
 
 
 def instrument(page: AppTest, part: str) -> Any:
-    """What the live instrument was sent last for one of its parts."""
+    """The last data sent to the live instrument for one of its parts."""
 
     def walk(block: Any) -> Iterator[Any]:
         for child in block.children.values():
@@ -109,24 +109,24 @@ def instrument(page: AppTest, part: str) -> Any:
 
 
 def go(page: AppTest, t: int) -> AppTest:
-    """Comes to rest at another step, as the browser tells it."""
+    """Moves to another step, as by the browser's message."""
     page.session_state.t = t
     return run(page)
 
 
 def settings_of(page: AppTest) -> dict[str, str]:
-    """The address; the driver holds what it was given as text and what the page wrote as lists."""
+    """The query; AppTest has given parameters as texts and written ones as lists."""
     items = page.query_params.items()
     return {name: value if isinstance(value, str) else value[0] for name, value in items}
 
 
-def told(boxes: Any) -> list[str]:
-    """The messages of warnings or errors, as Markdown shows them."""
+def messages_of(boxes: Any) -> list[str]:
+    """The messages of warnings or errors, as Markdown renders them."""
     return [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", box.value) for box in boxes]
 
 
 def errors_of(page: AppTest) -> list[str]:
-    return told(page.error)
+    return messages_of(page.error)
 
 
 @pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
@@ -134,12 +134,12 @@ def errors_of(page: AppTest) -> list[str]:
 def test_the_first_view(cell: str, language: str):
     page = opened(cell=cell, language=language)
     words, model = labels(language), character_model(cell)
-    said = shown(page)
-    # no bare key anywhere, but for the names of the app's own widgets and arrays
-    assert [text for text in said if KEY.fullmatch(text) or "{" + "t}" in text] == []
-    assert any(words["page.step.title"] in text for text in said)
+    page_texts = shown(page)
+    # no untranslated key, except the names of the app's widgets and arrays
+    assert [text for text in page_texts if KEY.fullmatch(text) or "{" + "t}" in text] == []
+    assert any(words["page.step.title"] in text for text in page_texts)
     for key in ("control.cell", "control.order", "control.unit"):
-        assert words[key] in said
+        assert words[key] in page_texts
     sent = instrument(page, "text")
     assert sent["words"] == {key: words[key] for key in WORDS}
     assert (sent["cell"], sent["steps"], sent["fastest"]) == (cell, STEPS, FASTEST)
@@ -161,8 +161,8 @@ def test_the_first_view(cell: str, language: str):
         assert rf"{line.numbers} = \mathbf{{{line.value}}}" in latex(page)
     terms = gate_terms(trace, gate, unit, 35)
     total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
-    assert any(total in text for text in said)
-    assert any(words[f"question.{gate}"] in text for text in said)
+    assert any(total in text for text in page_texts)
+    assert any(words[f"question.{gate}"] in text for text in page_texts)
     names = [row["name"] for row in sent["rows"]]
     assert names[-1] == "hidden_state"
     assert [row["label"] for row in sent["rows"]] == [words[f"gate.{name}"] for name in names]
@@ -170,7 +170,7 @@ def test_the_first_view(cell: str, language: str):
         *GATES_AS_READ[cell]
     ]
     for name in equations(trace, unit, 35):
-        (label,) = (text for text in said if f"data-gate='{name}'" in text)
+        (label,) = (text for text in page_texts if f"data-gate='{name}'" in text)
         assert words[f"gate.{name}"] in label
     for kind in ("gates", "states"):
         assert instrument(page, kind) == {"part": kind}
@@ -178,7 +178,7 @@ def test_the_first_view(cell: str, language: str):
     assert not page.warning
 
 
-def test_no_key_stands_bare_on_a_page_with_everything_open():
+def test_no_untranslated_key_is_shown_with_everything_open():
     for language in LANGUAGES:
         page = opened(
             language=language, text="안녕\tx", cell="gru", all_terms="true", order="index"
@@ -189,7 +189,7 @@ def test_no_key_stands_bare_on_a_page_with_everything_open():
             assert keys == [], f"{keys} in {text[:200]}"
 
 
-def test_the_page_follows_where_the_instrument_rests():
+def test_the_page_shows_the_instruments_step():
     page = opened(cell="rnn")
     trace = character_model("rnn").read(FIRST_TEXT)
     for t in (37, 1, STEPS):
@@ -225,14 +225,14 @@ def test_units_in_every_order():
     assert any("LSTM equations, unit 7, step 36" in text for text in shown(page))
 
 
-def test_a_text_in_which_nothing_changes_orders_no_unit():
+def test_a_constant_text_property_gives_no_unit_order():
     page = opened(text="aaaa", order="indentation")
     assert page.session_state.unit == 0
     assert labels("en")["order.undefined"] in [caption.value for caption in page.caption]
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_every_gate_is_taken_apart(cell: str):
+def test_every_gate_shows_its_terms(cell: str):
     page = opened(cell=cell, t="3")
     trace = character_model(cell).read(FIRST_TEXT)
     for gate in reversed(GATES_AS_READ[cell]):
@@ -246,14 +246,14 @@ def test_every_gate_is_taken_apart(cell: str):
         assert settings_of(page).get("gate", GATES_AS_READ[cell][0]) == gate
 
 
-def test_every_term_in_a_table():
+def test_the_table_lists_every_term():
     page = opened(t="9", gate="output_gate")
     page.toggle(key="all_terms").set_value(True)
     (table,) = run(page).dataframe
     terms = gate_terms(
         character_model("lstm").read(FIRST_TEXT), "output_gate", page.session_state.unit, 8
     )
-    rows: Any = table.value  # pandas says too little of its types
+    rows: Any = table.value  # pandas is only partly typed
     assert list(rows.columns) == ["term", "weight", "× value", "= contribution"]
     assert len(rows) == 2 + len(terms.u)
     assert abs(rows["= contribution"].sum() - terms.preactivation) < 1e-5
@@ -262,7 +262,7 @@ def test_every_term_in_a_table():
     assert max_diff < 1e-12, f"{max_diff=:.1e}"
 
 
-def test_another_cell_keeps_text_and_step_and_takes_its_own_gate():
+def test_changing_the_cell_keeps_text_and_step_and_selects_one_of_its_gates():
     page = opened(t="7", gate="forget_gate", unit="3", text="x = [1]")
     choice(page, "cell").set_value("gru")
     run(page)
@@ -281,7 +281,7 @@ def test_another_cell_keeps_text_and_step_and_takes_its_own_gate():
     ],
     ids=["empty", "one too many", "a million"],
 )
-def test_a_text_that_cannot_be_read_loses_nothing(
+def test_an_invalid_text_keeps_the_previous_one(
     language: str, text: str, key: str, values: dict[str, int]
 ):
     page = opened(language=language, text="x = 'a'", t="3")
@@ -292,7 +292,7 @@ def test_a_text_that_cannot_be_read_loses_nothing(
     assert page.text_area(key="text").value == text
     assert latex(page) == before
     assert settings_of(page).get("text") == "x = 'a'"
-    assert go(page, 4).session_state.t == 4  # the earlier reading goes on
+    assert go(page, 4).session_state.t == 4  # the previous text is still shown
     assert instrument(page, "text")["characters"] == list("x·=·'a'")
     page.text_area(key="text").set_value("ab")
     run(page)
@@ -304,7 +304,7 @@ def test_a_text_that_cannot_be_read_loses_nothing(
     "text",
     ["a", "안녕 😀 שלום", "\x00\x01\x7f\u202e", "\n\n\n", "e\u0301", "<script>alert(1)</script>"],
 )
-def test_any_text_is_read(text: str):
+def test_any_text_can_be_read(text: str):
     page = opened(text=text)
     assert page.session_state.t == len(text)
     sent = instrument(page, "text")
@@ -314,7 +314,7 @@ def test_any_text_is_read(text: str):
     assert go(page, 1).session_state.t == 1
 
 
-def test_a_text_as_long_as_may_be_is_sent_as_a_whole():
+def test_the_longest_text_is_sent_whole():
     page = opened(text="x = 1\n" * 333 + "ab", t="401", cell="rnn")
     assert instrument(page, "text")["steps"] == 2000
     assert instrument(page, "drawing")["t"] == 401
@@ -348,7 +348,7 @@ def test_the_address_sets_every_widget():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_bad_address_is_told_until_something_changes(language: str):
+def test_problems_of_an_address_are_shown_until_a_change(language: str):
     page = opened(language=language, t="99", cell="cnn", speed="8")
     words = labels(language)
     expected = [
@@ -357,19 +357,19 @@ def test_a_bad_address_is_told_until_something_changes(language: str):
         ),
         words("error.query_step", t="99", steps=STEPS),
     ]
-    assert told(page.warning) == expected
+    assert messages_of(page.warning) == expected
     assert page.session_state.t == STEPS
     assert instrument(page, "drawing")["speed"] == 8
     run(page)
-    assert told(page.warning) == expected
+    assert messages_of(page.warning) == expected
     page.session_state.speed = 2
     run(page)
-    assert told(page.warning) == []
+    assert messages_of(page.warning) == []
 
 
-def test_a_unit_that_no_model_has():
+def test_an_address_with_a_missing_unit_is_reported():
     page = opened(unit="500", order="index")
-    assert told(page.warning) == [
+    assert messages_of(page.warning) == [
         (
             "There is no unit 500; units run from 0 to 127. The page shows the first unit of the "
             "order instead."
@@ -378,17 +378,17 @@ def test_a_unit_that_no_model_has():
     assert page.session_state.unit == 0
 
 
-def test_an_address_cannot_draw_in_a_message():
+def test_markup_in_an_address_is_escaped():
     page = opened(cell="![a](http://a.example/a.png)", order="**b** $c$ :red[d]")
     for warning in page.warning:
         assert not re.search(r"(?<!\\)(!\[|\*\*|\$|:red\[)", warning.value)
 
 
-# Keys that the code puts together: none may be missing from the catalogs
+# Keys that the code composes: none may be missing from the catalogs
 
 
 def families(path: Path) -> Iterator[str]:
-    """The pattern of every key that is put together, f"gate.{name}" as "gate.*"."""
+    """The pattern of every composed key, f"gate.{name}" as "gate.*"."""
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Subscript) and getattr(node.value, "id", "") == "words":
             key = node.slice
@@ -407,7 +407,7 @@ def families(path: Path) -> Iterator[str]:
             )
 
 
-def test_every_key_of_the_face_and_the_figures_is_there():
+def test_every_composed_key_of_pages_and_figures_exists():
     paths = [*(ROOT / "rnnviz" / "ui").rglob("*.py"), *(ROOT / "rnnviz" / "plots").glob("*.py")]
     wanted = {pattern for path in paths for pattern in families(path)}
     assert len(wanted) > 40
@@ -421,7 +421,7 @@ def test_every_key_of_the_face_and_the_figures_is_there():
     assert {f"order.{order}" for order in ORDERS} <= known
 
 
-def test_no_word_of_the_face_is_never_used():
+def test_every_text_of_the_pages_is_used():
     paths = [*(ROOT / "rnnviz").rglob("*.py")]
     wanted = {pattern for path in paths for pattern in families(path)}
     named = {

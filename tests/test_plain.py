@@ -1,4 +1,4 @@
-"""What plain float32 makes of gradients, those of the parameters, and how far back they reach."""
+"""Plain float32 gradients, parameter gradients, and how many steps back gradients reach."""
 
 import math
 from collections.abc import Callable
@@ -33,7 +33,7 @@ LAYOUTS: list[dict[str, Any]] = [
 
 
 def linear(u: Any, steps: int, loss: Any = "last", dtype: torch.dtype = torch.float32) -> Any:
-    """h_t = U h_{t−1} from h_0 = 0: all states are 0, and the gradient is all there is."""
+    """h_t = U h_{t−1} from h_0 = 0: all states are 0, but the gradients are not."""
     weights = torch.as_tensor(u, dtype=dtype)
     cell = ElmanCell(1, len(weights), "identity", bias=False).to(dtype)
     with torch.no_grad():
@@ -43,7 +43,7 @@ def linear(u: Any, steps: int, loss: Any = "last", dtype: torch.dtype = torch.fl
 
 
 def in_form(form: str, changed: dict[str, Any]) -> Case:
-    """A case of this form; only an LSTM projects, and only a Recurrent has the project's cells."""
+    """A case of this form; only LSTMs have projections, and only Recurrent has variants."""
     changes = dict(changed)
     if form != "lstm":
         changes.pop("proj_size", None)
@@ -93,7 +93,7 @@ def autograd_by_hand(u: Any, steps: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("gain", "steps", "wrong", "lost"),
     [
-        (0.9, 1300, 962, None),  # sticks at 4 · 2^−149: wrong for ever, and never lost
+        (0.9, 1300, 962, None),  # stays at 4 · 2^−149: wrong from there on, but never lost
         (0.5, 200, 150, (150, "0")),
         (1.1, 1000, 931, (931, "inf")),
         (-1.1, 1000, 931, (931, "inf")),
@@ -101,7 +101,7 @@ def autograd_by_hand(u: Any, steps: int) -> np.ndarray:
         (0.99, 2000, None, None),
     ],
 )
-def test_a_gain_in_float32_is_autograds_number_for_number(
+def test_float32_norms_of_a_gain_are_autograds(
     gain: float, steps: int, wrong: int | None, lost: tuple[int, str] | None
 ):
     """wrong, lost: steps back from the last."""
@@ -111,7 +111,7 @@ def test_a_gain_in_float32_is_autograds_number_for_number(
     assert_close("plain", found.log10_norms, expected, 1e-13)
     last = steps - 1
     assert found.wrong_from == (None if wrong is None else last - wrong)
-    assert found.lost == (None if lost is None else Lost(last - lost[0], lost[1]))  # pyright: ignore[reportArgumentType]  # one of its words
+    assert found.lost == (None if lost is None else Lost(last - lost[0], lost[1]))  # pyright: ignore[reportArgumentType]  # a literal
     exact = rnnviz.gradient_norms(trace)["hidden_state"].values[0, 0, :, 0]
     off = ~(np.abs(found.log10_norms - exact) <= 0.05)
     assert (np.flatnonzero(off).max(initial=-1)) == (-1 if wrong is None else last - wrong)
@@ -120,8 +120,8 @@ def test_a_gain_in_float32_is_autograds_number_for_number(
         assert exact[0] < -59
 
 
-def test_a_turn_that_grows_shows_inf_and_then_nan():
-    """Both entries overflow with different signs, and inf − inf is no number."""
+def test_a_growing_rotation_gives_inf_and_then_nan():
+    """Both entries overflow with different signs, and inf − inf is NaN."""
     turn = 2 * np.array([[math.cos(1), -math.sin(1)], [math.sin(1), math.cos(1)]])
     found = plain_pass(linear(turn, 200))
     raw = autograd_by_hand(turn, 200)
@@ -134,7 +134,7 @@ def test_a_turn_that_grows_shows_inf_and_then_nan():
 
 
 @pytest.mark.parametrize("kind", ["rnn", "relu", "gru", "lstm"])
-def test_a_network_in_float32_goes_lost_where_autograd_does(kind: str):
+def test_float32_loses_the_gradient_where_autograd_does(kind: str):
     torch.manual_seed(0)
     cell: Any = {
         "rnn": lambda: nn.RNNCell(2, 6),
@@ -143,7 +143,7 @@ def test_a_network_in_float32_goes_lost_where_autograd_does(kind: str):
         "lstm": lambda: nn.LSTMCell(2, 6),
     }[kind]()
     x = torch.randn(400, 2)
-    if kind == "relu":  # so that every unit lets the gradient through
+    if kind == "relu":  # so that every unit is active
         x = x.abs()
         with torch.no_grad():
             for parameter in cell.parameters():
@@ -163,7 +163,7 @@ def test_a_network_in_float32_goes_lost_where_autograd_does(kind: str):
     assert found.lost is not None
     assert found.lost.shows == "0"
     gone = int(np.flatnonzero(np.isneginf(expected)).max())
-    assert abs(found.lost.time - gone) <= 2, "the last bits of a subnormal are rounding's"
+    assert abs(found.lost.time - gone) <= 2, "the last bits of subnormals depend on rounding"
     assert np.isneginf(found.log10_norms[: found.lost.time - 2]).all()
     assert found.wrong_from is not None
     assert found.lost.time <= found.wrong_from < found.lost.time + 25
@@ -189,8 +189,8 @@ def test_within_the_range_nothing_is_wrong_in_any_part(form: str, changed: dict[
             assert (found.wrong_from, found.lost) == (None, None)
 
 
-def test_a_layer_above_hands_down_what_float32_left_of_it():
-    """By 2^−100 a step in the upper layer; the lower one keeps what comes, and float32 has 0."""
+def test_an_upper_layer_passes_down_its_float32_gradient():
+    """The upper layer shrinks it by 2^−100 per step; the lower layer has 0 in float32."""
     module: Any = nn.RNN(1, 1, 2, nonlinearity="relu", bias=False).double()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -212,7 +212,7 @@ def test_a_layer_above_hands_down_what_float32_left_of_it():
     assert plain_pass(trace, dtype="float64").lost is None
 
 
-def test_padding_is_nan_and_what_the_backward_direction_loses_lies_at_the_end():
+def test_padding_is_nan_and_the_backward_direction_loses_its_last_steps():
     module: Any = nn.RNN(1, 1, nonlinearity="relu", bias=False, bidirectional=True).double()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -233,7 +233,7 @@ def test_padding_is_nan_and_what_the_backward_direction_loses_lies_at_the_end():
         assert (forward.wrong_from, forward.lost) == (None, None), "no loss reaches it"
 
 
-def test_what_a_plain_pass_refuses():
+def test_invalid_arguments_of_plain_pass_raise():
     trace = linear([[0.5]], 3)
     assert message(lambda: plain_pass(trace, layer=1)).startswith("Layer 1 or sequence 0")
     assert message(lambda: plain_pass(trace, direction="up")).startswith('The direction is "up"')
@@ -247,10 +247,10 @@ def test_what_a_plain_pass_refuses():
 
 
 def by_autograd(case: Case) -> dict[str, np.ndarray]:
-    """∂L/∂ every parameter of the network written out."""
+    """∂L/∂parameter of the reference loop, by name."""
     leaves = {name: p.detach().double().requires_grad_() for name, p in case.parameters().items()}
     written = case.written_with(leaves, case.x.double())
-    case.__dict__["written"] = written  # in the place of the one without leaves
+    case.__dict__["written"] = written  # replaces the cached run without gradients
     found = torch.autograd.grad(
         case.written_loss(), list(leaves.values()), allow_unused=True, materialize_grads=True
     )
@@ -283,7 +283,7 @@ def test_parameter_gradients_of_every_layout(way: str):
     check()
 
 
-def test_parameter_gradients_of_a_float32_module_are_worked_out_in_float64():
+def test_parameter_gradients_of_a_float32_module_are_computed_in_float64():
     """Gradients of 0.5^n far below float32's smallest number add up to the bias's."""
     trace = linear([[0.5]], 300)
     cell = ElmanCell(1, 1, "identity")
@@ -297,7 +297,7 @@ def test_parameter_gradients_of_a_float32_module_are_worked_out_in_float64():
     assert found["weight_hh_l0"].tolist() == [[0.0]]
 
 
-def test_a_gradient_beyond_float64_is_inf_but_where_its_state_is_0():
+def test_a_gradient_beyond_float64_is_inf_except_where_its_state_is_0():
     found = parameter_gradients(linear([[1e150]], 5, dtype=torch.float64))
     assert found["weight_hh_l0"].tolist() == [[0.0]]
     assert found["weight_ih_l0"].tolist() == [[0.0]]
@@ -313,7 +313,7 @@ def test_a_gradient_beyond_float64_is_inf_but_where_its_state_is_0():
 
 
 def test_large_gradients_of_small_states_are_right():
-    """∂h_T/∂u of h_t = u h_{t−1} is T u^(T−1) h_0: the gradient is beyond float64, this is not."""
+    """For h_t = u h_{t−1}, ∂h_T/∂u = T u^(T−1) h_0 is in range, though u^(T−1) is not."""
     cell = ElmanCell(1, 1, "identity", bias=False).double()
     with torch.no_grad():
         cell.weight_ih.zero_()
@@ -330,39 +330,41 @@ def test_parameter_gradients_need_a_loss():
     )
 
 
-# How far back
+# Steps back that gradients reach
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("fraction", [0.6, 0.1, 0.01, 1e-3, 1e-50, 1e-300])
 @pytest.mark.parametrize("gain", [0.5, 0.9, 0.99])
-def test_a_gain_is_remembered_by_the_logarithm(gain: float, fraction: float, dtype: torch.dtype):
+def test_memory_of_a_gain_is_a_ratio_of_logarithms(
+    gain: float, fraction: float, dtype: torch.dtype
+):
     trace = linear([[gain]], 1200, dtype=dtype)
     expected = math.floor(math.log(fraction) / math.log(float(torch.tensor(gain).to(dtype)))) + 1
     assert remembered_steps(trace, fraction=fraction) == min(expected, 1200)
 
 
 @pytest.mark.parametrize("gain", [1.0, 1.1, -1.0, 3.0])
-def test_what_never_falls_is_remembered_for_the_whole_sequence(gain: float):
+def test_memory_of_a_gradient_that_never_shrinks_is_the_whole_sequence(gain: float):
     assert remembered_steps(linear([[gain]], 700, dtype=torch.float64)) == 700
     assert remembered_steps(linear([[gain]], 700, dtype=torch.float64), fraction=1.0) == 700
 
 
-def test_what_falls_and_rises_again_is_remembered_until_it_first_fell():
-    """δh_t of 2^−10 going back by halves, until the loss puts in more at step 20."""
+def test_memory_ends_where_the_gradient_first_falls():
+    """δh_t halves per step back, until the loss adds to it at step 20."""
     trace = linear([[0.5]], 40, lambda y: y[-1].sum() + 100 * y[19].sum(), torch.float64)
     assert remembered_steps(trace) == 7
 
 
-def test_nothing_is_remembered_of_no_gradient():
+def test_memory_of_a_zero_gradient_is_0():
     assert remembered_steps(linear([[0.5]], 5, lambda y: 0 * y.sum())) == 0
     assert remembered_steps(linear([[0.5]], 5, lambda y: y[2].sum())) == 0
     dead = linear([[0.0]], 5)
     assert remembered_steps(dead) == 1
 
 
-def test_an_lstm_is_remembered_by_h_and_c_together():
-    """Without U, δh is 0 but at the last step, and δc = ½ · 0.9ⁿ: ‖δs_T‖ = √(1 + ¼)."""
+def test_memory_of_an_lstm_uses_h_and_c_together():
+    """Without U, δh is 0 except at the last step, and δc = ½ · 0.9ⁿ: ‖δs_T‖ = √(1 + ¼)."""
     module: Any = nn.LSTM(1, 1).double()
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
@@ -377,7 +379,7 @@ def test_an_lstm_is_remembered_by_h_and_c_together():
     assert remembered_steps(trace) == 37
 
 
-def test_memory_of_any_part_is_counted_from_its_own_end():
+def test_memory_of_each_part_is_counted_from_its_last_step():
     torch.manual_seed(0)
     module = nn.LSTM(2, 4, 2, bidirectional=True).double()
     x = torch.randn(50, 3, 2).double()
@@ -402,7 +404,7 @@ def test_memory_of_any_part_is_counted_from_its_own_end():
 
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.5, math.nan, math.inf])
-def test_a_fraction_that_is_none(fraction: float):
+def test_an_invalid_fraction_raises(fraction: float):
     assert message(lambda: remembered_steps(linear([[0.5]], 3), fraction=fraction)) == (
         f"fraction is {fraction}; expected 0 < x ≤ 1. Choose another number."
     )

@@ -1,4 +1,4 @@
-"""Figures show the arrays of their trace, in one scale for each kind of thing."""
+"""Figures show the arrays of their trace, with one colour scale per kind of array."""
 
 import re
 from collections.abc import Callable
@@ -51,7 +51,7 @@ LANGUAGES = pytest.mark.parametrize("language", ["en", "ko"])
 @cache
 @torch.random.fork_rng(devices=[])
 def record(cell: str, relu: bool = False) -> Trace:
-    """Two layers in both directions, seven steps of two sequences, the second one shorter."""
+    """A trace of two bidirectional layers, seven steps, and two sequences, the second shorter."""
     torch.manual_seed(3)
     options = {"nonlinearity": "relu"} if relu else {}
     module = STACKS[cell](3, 4, 2, bidirectional=True, **options).double()
@@ -73,7 +73,7 @@ def figures_of(trace: Trace, **options: Any) -> list[tuple[Figure, list[str]]]:
 
 
 def time_axis(figure: Figure) -> Any:
-    """The one horizontal axis that says what it is."""
+    """The only horizontal axis with a title."""
     (axis,) = figure.select_xaxes(lambda axis: axis.title.text is not None)
     return axis
 
@@ -112,7 +112,7 @@ def test_a_heatmap_is_the_traces_array(cell: str, view: View):
 
 @CELLS
 @pytest.mark.parametrize("dark", [False, True])
-def test_gates_run_from_0_to_1_and_what_is_signed_is_centred_on_0(cell: str, dark: bool):
+def test_gate_scales_are_0_to_1_and_signed_scales_are_centred_on_0(cell: str, dark: bool):
     trace, colours = record(cell), palette(dark=dark)
     for figure, names in figures_of(trace, dark=dark):
         for heatmap, name in zip(figure.data, names, strict=True):
@@ -129,7 +129,7 @@ def test_gates_run_from_0_to_1_and_what_is_signed_is_centred_on_0(cell: str, dar
                 assert heatmap.zmax == np.nanmax(np.abs(trace[name].values))
 
 
-def test_the_states_of_a_relu_network_run_as_far_as_they_go():
+def test_the_scale_of_relu_states_ends_at_their_largest_value():
     trace = record("rnn", relu=True)
     heatmap = plot_states(trace).data[0]
     most = np.nanmax(trace["hidden_state"].values)
@@ -137,7 +137,7 @@ def test_the_states_of_a_relu_network_run_as_far_as_they_go():
     assert (heatmap.zmin, heatmap.zmax) == (-most, most)
 
 
-def test_a_scale_of_zeros_alone():
+def test_the_scale_of_zeros():
     module = nn.RNN(1, 2, nonlinearity="relu", bias=False)
     for figure in (f for f, _ in figures_of(rnnviz.trace(module, torch.zeros(3, 1)))):
         assert (figure.data[0].zmin, figure.data[0].zmax) == (-1, 1)
@@ -162,7 +162,7 @@ SEEN = {
 
 @CELLS
 @LANGUAGES
-def test_every_row_has_its_name_and_every_axis_too(cell: str, language: str):
+def test_rows_and_axes_have_titles(cell: str, language: str):
     words = locale.labels(language)
     for figure, names in figures_of(record(cell), language=language):
         seen = [words[f"gate.{name}"] for name in names]
@@ -183,7 +183,7 @@ def test_every_row_has_its_name_and_every_axis_too(cell: str, language: str):
 
 
 @LANGUAGES
-def test_korean_and_english_show_the_same(language: str):
+def test_korean_and_english_figures_have_the_same_data(language: str):
     for cell in NAMES:
         for (one, _), (other, _) in zip(
             figures_of(record(cell), language=language), figures_of(record(cell)), strict=True
@@ -194,7 +194,7 @@ def test_korean_and_english_show_the_same(language: str):
 
 
 @CELLS
-def test_the_characters_stand_below_their_steps(cell: str):
+def test_characters_label_their_steps(cell: str):
     text = [picture(character) for character in "a b\n<&한"]
     view = View(characters=text, first_step=1, steps=5)
     for figure, _ in figures_of(record(cell), view=view):
@@ -226,14 +226,14 @@ def test_a_long_text_has_round_step_numbers(first: int, steps: int, labels: list
     assert [x[at] for at in time_axis(figure).tickvals] == [str(label) for label in labels]
 
 
-def test_as_many_characters_as_fit_are_all_shown():
+def test_all_characters_are_shown_if_they_fit():
     characters = "x" * 2000
     for steps, shown in ((MOST_LABELS, MOST_LABELS), (MOST_LABELS + 1, 6)):
         figure = plot_gates(long(2000), view=View(steps=steps, characters=characters))
         assert len(time_axis(figure).ticktext) == shown
 
 
-def test_rows_are_as_high_as_asked_for():
+def test_row_height_is_as_requested():
     low, high = (plot_gates(record("lstm"), row_height=h).layout.height for h in (50, 80))
     assert high - low == 4 * 30
 
@@ -279,13 +279,13 @@ def test_rows_are_as_high_as_asked_for():
     ],
 )
 @pytest.mark.parametrize("plot", [plot_gates, plot_states])
-def test_a_view_of_what_is_not_there(plot: Plot, view: View, message: str):
+def test_a_view_of_a_missing_part_raises(plot: Plot, view: View, message: str):
     with pytest.raises(RnnvizError) as caught:
         plot(record("gru"), view=view)
     assert str(caught.value) == message
 
 
-# What pushed a gate
+# The terms of a gate
 
 
 @cache
@@ -308,7 +308,7 @@ def test_the_bars_sum_to_the_preactivation(language: str, gate: str, time: int, 
     assert len(named) == len(bars.x)
     assert named["입력 x" if ko else "input x"] == terms.by_input.sum()
     assert named["편향" if ko else "bias"] == terms.bias
-    if time == 0:  # nothing has been read before: one bar for all the zeros
+    if time == 0:  # all recurrent terms are 0: they share one bar
         assert len(named) == 3
         assert named["나머지 유닛 20개" if ko else "other units (20)"] == 0
         return
@@ -334,7 +334,7 @@ def made(by_input: float, by_unit: list[float], bias: float) -> GateTerms:
 
 
 @pytest.mark.parametrize("colours", [LIGHT, DARK])
-def test_a_bar_shows_its_number_and_by_colour_its_sign(colours: Any):
+def test_bars_show_their_value_and_are_coloured_by_sign(colours: Any):
     figure = plot_terms(made(1.25, [-2.0, 0.001, -0.001], -0.5), reads="<", dark=colours is DARK)
     bars = figure.data[0]
     assert list(bars.y) == ["input <", "h of unit 0", "h of unit 1", "h of unit 2", "bias"]
@@ -344,18 +344,18 @@ def test_a_bar_shows_its_number_and_by_colour_its_sign(colours: Any):
     assert list(bars.marker.color) == [up, down, up, down, down]
     low, high = figure.layout.xaxis.range
     assert low == -high < -2
-    assert figure.layout.yaxis.autorange == "reversed"  # the first bar stands on top
+    assert figure.layout.yaxis.autorange == "reversed"  # the first bar is at the top
     assert bars.hovertemplate == "%{y}: %{x}<extra></extra>"
     assert figure.layout.xaxis.hoverformat == "+.4f"
 
 
-def test_terms_that_are_all_0():
+def test_terms_that_are_all_zero():
     figure = plot_terms(made(0, [0, 0], 0), reads="a")
     assert list(figure.data[0].x) == [0, 0, 0]
     assert figure.layout.xaxis.range == (-1.75, 1.75)
 
 
-# What comes next
+# The next character
 
 CHARACTERS = ["a", "·", "<", "other"]
 CHANCES = np.array([0.2, 0.5, 0.05, 0.25])
@@ -365,7 +365,7 @@ CHANCES = np.array([0.2, 0.5, 0.05, 0.25])
     ("actual", "most", "order"),
     [
         (None, 8, [1, 3, 0, 2]),
-        (0, 2, [1, 0]),  # what came has a bar even where it was unlikely
+        (0, 2, [1, 0]),  # the actual character has a bar even if it was unlikely
         (2, 3, [1, 3, 2]),
         (1, 2, [1, 3]),
         (None, 1, [1]),
@@ -373,7 +373,7 @@ CHANCES = np.array([0.2, 0.5, 0.05, 0.25])
 )
 @LANGUAGES
 @pytest.mark.parametrize("colours", [LIGHT, DARK])
-def test_the_likeliest_characters_and_the_one_that_came(
+def test_the_likeliest_characters_and_the_actual_one(
     actual: int | None, most: int, order: list[int], language: str, colours: Any
 ):
     figure = plot_next_character(
@@ -394,7 +394,7 @@ def test_the_likeliest_characters_and_the_one_that_came(
     assert figure.layout.xaxis.range[1] > max(bars.x)
 
 
-# Of all figures
+# All figures
 
 
 def every_figure(dark: bool) -> list[Figure]:
@@ -408,7 +408,7 @@ def every_figure(dark: bool) -> list[Figure]:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_figure_is_valid_and_in_the_colours_of_its_theme(dark: bool):
+def test_figures_are_valid_and_use_the_themes_colours(dark: bool):
     for figure in every_figure(dark):
         figure.to_json(validate=True, engine="json")
         go.Figure(figure.to_dict())
@@ -417,7 +417,7 @@ def test_a_figure_is_valid_and_in_the_colours_of_its_theme(dark: bool):
         assert figure.layout.height > 0
 
 
-def test_light_and_dark_differ_in_colours_alone():
+def test_light_and_dark_differ_only_in_colours():
     for light, dark in zip(every_figure(False), every_figure(True), strict=True):
         for a, b in zip(light.data, dark.data, strict=True):
             assert (a.type, a.name, a.hovertemplate) == (b.type, b.name, b.hovertemplate)
@@ -426,7 +426,7 @@ def test_light_and_dark_differ_in_colours_alone():
                     np.testing.assert_array_equal(a[axis], b[axis])
 
 
-def test_a_colour_scale_differs_in_lightness_too():
+def test_colour_scales_also_differ_in_lightness():
     def lightness(colour: str) -> float:
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue
@@ -446,13 +446,13 @@ def test_no_figure_changes_its_trace(cell: str):
     before = trace.to_xarray().copy(deep=True)
     view = View(units=[3, 1], characters=list("abcdefg"))
     for figure, _ in figures_of(trace, view=view):
-        figure.data[0].z[:] = 0  # the figure's own copy
+        figure.data[0].z[:] = 0  # the figure has a copy
     gate = GATES_AS_READ[cell][0]
     plot_terms(replace(gate_terms(trace, gate, 0, 1)), reads="a")
     assert trace.to_xarray().identical(before)
 
 
-def test_one_unit_far_beyond_the_others_does_not_leave_these_white():
+def test_one_outlier_does_not_wash_out_the_other_units():
     module: Any = nn.RNN(1, 100, nonlinearity="relu", bias=False)
     with torch.no_grad():
         module.weight_ih_l0.fill_(1.0)

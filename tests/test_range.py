@@ -8,7 +8,7 @@ from torch import Tensor, nn
 import rnnviz
 from tests import reference
 
-# Weights of the first are few enough for float64; those of the second are tried in float32 first.
+# The first size is small enough for float64 at once; the second is tried in float32 first.
 SIZES = [4, 260]
 
 
@@ -47,7 +47,7 @@ def test_a_gradient_that_doubles_at_every_step(size: int):
 
 @pytest.mark.parametrize("size", SIZES)
 def test_gradients_that_drop_below_float32_from_one_step_to_the_next(size: int):
-    """In the upper layer by 2^−100 a step, and by 2^−120 on the way into the lower one."""
+    """By 2^−100 per step in the upper layer, and by 2^−120 from there to the lower one."""
     module = nn.RNN(size, size, 2, nonlinearity="relu", bias=False)
     with torch.no_grad():
         for weight in module.parameters():
@@ -62,13 +62,13 @@ def test_gradients_that_drop_below_float32_from_one_step_to_the_next(size: int):
 
 
 @pytest.mark.parametrize("form", ["tanh", "lstm", "gru"])
-def test_a_gradient_that_dies_and_comes_back(form: str):
-    """Exactly 0 below the range, until the loss puts in something again at an earlier step."""
+def test_a_gradient_that_vanishes_and_is_added_again(form: str):
+    """It is exactly 0 below the range, until the loss adds to it at an earlier step."""
     torch.manual_seed(0)
     module = {"tanh": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}[form](3, 4).double()
     with torch.no_grad():
         module.get_parameter("weight_hh_l0").mul_(1e-9)
-        # An LSTM forgets with f near 0, a GRU with z near 0: nothing else carries.
+        # f near 0 in the LSTM, z near 0 in the GRU: no other path carries the gradient.
         rows = {"tanh": slice(0), "lstm": slice(4, 8), "gru": slice(4, 8)}[form]
         module.get_parameter("bias_hh_l0")[rows] = -20.0
     x = torch.randn(120, 3).double()
@@ -85,8 +85,8 @@ def test_a_gradient_that_dies_and_comes_back(form: str):
 
 
 def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Largest ‖found_t − expected_t‖ / ‖expected_t‖ over time, norms taken without underflow."""
-    dead = (expected == 0).all(axis=-1)  # a forget gate that has nothing to forget
+    """Largest ‖found_t − expected_t‖ / ‖expected_t‖ over time, computed without underflow."""
+    dead = (expected == 0).all(axis=-1)  # the forget gate at the first step, where c_0 = 0
     assert np.array_equal(dead, (found == 0).all(axis=-1))
     found, expected = found[~dead], expected[~dead]
     scale = np.abs(expected).max(axis=-1, keepdims=True)
@@ -115,8 +115,8 @@ def test_a_vanishing_gradient_agrees_with_float64_at_the_recorded_states(form: s
     assert np.linalg.norm(expected["hidden_state"][0]) < 1e-50
 
 
-def test_states_that_overflow_are_shown_as_they_are():
-    """One unit doubles to 2^128 − 1 and beyond: inf from there on; the gradient stays exact."""
+def test_overflowing_states_are_recorded_as_inf():
+    """One unit doubles beyond 2^128 − 1 and is inf from there on; the gradient stays exact."""
     trace = rnnviz.trace(relu_network(1, 2.0), torch.ones(200, 1), loss="last")
     hidden = trace["hidden_state"].values[0, 0, :, 0, 0]
     assert np.array_equal(hidden[:23], 2.0 ** np.arange(1, 24) - 1)
@@ -129,8 +129,8 @@ def test_states_that_overflow_are_shown_as_they_are():
 
 @pytest.mark.parametrize("lengths", [None, [200, 150]])
 @pytest.mark.parametrize("cell", [False, True])
-def test_states_that_overflow_to_nan_are_the_modules_own(cell: bool, lengths: list[int] | None):
-    """Two units that overflow: 0 · inf makes NaN, and the trace has it where the module has."""
+def test_states_that_overflow_to_nan_match_the_modules(cell: bool, lengths: list[int] | None):
+    """Two units overflow: 0 · inf gives NaN, in the trace where the module has it."""
     stack = relu_network(2, 2.0)
     module: nn.Module = stack
     if cell:
@@ -159,7 +159,7 @@ def test_a_gradient_beyond_float64_is_infinite():
 
 
 def test_a_dead_unit_stops_even_an_infinite_gradient():
-    """As in autograd: 0 where relu is flat, not 0 · inf."""
+    """As in autograd, the gradient is 0 where ReLU is flat, not 0 · inf."""
     module = nn.RNN(1, 2, nonlinearity="relu", bias=False).double()
     with torch.no_grad():
         module.get_parameter("weight_ih_l0").copy_(torch.tensor([[0.0], [-1.0]]))

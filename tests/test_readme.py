@@ -1,4 +1,4 @@
-"""The README's example does what it says."""
+"""The README's example prints what the README shows."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-def test_the_example_prints_what_stands_below_it(tmp_path: Path) -> None:
+def test_the_example_prints_the_output_shown(tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```(python|text)\n(.*?)```", readme, flags=re.DOTALL)
     (_, code), (_, printed) = blocks[:2]
@@ -27,7 +27,7 @@ def test_the_example_prints_what_stands_below_it(tmp_path: Path) -> None:
     assert "forget gate" in (tmp_path / "gates.html").read_text(encoding="utf-8")
 
 
-def test_the_readme_names_what_is_there() -> None:
+def test_files_and_targets_named_in_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
         assert (ROOT / path).is_file(), path

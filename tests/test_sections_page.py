@@ -1,4 +1,4 @@
-"""The sections of the comparison page that take one network apart: held gates, cost, Keras."""
+"""The sections of the comparison page about one network: held gates, cost, Keras."""
 
 import json
 from html import escape
@@ -26,17 +26,17 @@ from tests.test_page import KEY, choice, errors_of, run, settings_of, shown
 
 pytestmark = [
     pytest.mark.slow,
-    # Streamlit's own: its event loop is made in a thread that has none.
+    # Streamlit itself triggers it: it creates its event loop in a thread without one.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:streamlit"),
 ]
 
 
-def said(page: AppTest) -> str:
+def page_text(page: AppTest) -> str:
     return " ".join(shown(page))
 
 
 def check_hold(page: AppTest, free: Trace, held: Trace, language: str) -> None:
-    """Lines, heatmaps and words are those of the two traces."""
+    """Asserts that lines, heatmaps and texts are those of the two traces."""
     words, drawn = labels(language), figures(page)
     assert not page.error, errors_of(page)
     assert set(drawn) == {"hold_lines", "hold_difference", "hold_gradients"}
@@ -59,8 +59,8 @@ def check_hold(page: AppTest, free: Trace, held: Trace, language: str) -> None:
         assert np.abs(z - (after - before).T).max() < 1e-6, row
     norms = [float(gradient_norms(t)["hidden_state"][-1, 0, 0, 0]) for t in (free, held)]
     before, after = map(write_power, norms)
-    told = words("hold.gradient", before=before, after=after).replace("-", "−")
-    assert escape(told) in said(page)
+    sentence = words("hold.gradient", before=before, after=after).replace("-", "−")
+    assert escape(sentence) in page_text(page)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -75,7 +75,7 @@ def test_a_forget_gate_held_in_a_trained_network(language: str):
     check_hold(page, free, held, language)
     words, text = labels(language), ComparePage().text
     losses = {"before": free.loss, "after": held.loss}
-    assert escape(words("hold.loss_text", **losses)) in said(page)
+    assert escape(words("hold.loss_text", **losses)) in page_text(page)
     bits = bits_of(character_model("lstm"), held, text)
     drawn = [d for d in figures(page)["hold_lines"]["data"] if d["name"] == words["hold.held"]]
     assert np.array_equal(decoded(drawn[-1]["y"]), bits.astype(np.float32), equal_nan=True)
@@ -102,7 +102,7 @@ def test_a_unit_silenced_in_a_fresh_variant():
     assert settings_of(page)["selected"] == "rnn"
 
 
-def test_another_gate_starts_open_and_a_state_at_zero():
+def test_default_values_of_held_gates_and_states():
     page = compare_page(part="hold")
     assert page.session_state["hold_name"] == "forget_gate"
     choice(page, "hold_name").set_value("cell_state")
@@ -118,7 +118,7 @@ def test_another_gate_starts_open_and_a_state_at_zero():
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "expected"),
     [
         ({"selected": "gru_reset_before"}, "selected=gru_reset_before"),
         ({"looked_at": "gru_reset_before"}, "looked_at=gru_reset_before"),
@@ -130,15 +130,15 @@ def test_another_gate_starts_open_and_a_state_at_zero():
         ({"flip_update": "perhaps"}, "flip_update=perhaps"),
     ],
 )
-def test_what_an_address_gets_wrong_of_a_section_is_told(query: dict[str, str], told: str):
+def test_problems_of_a_sections_parameters_are_reported(query: dict[str, str], expected: str):
     page = compare_page(part="hold", **query)
     assert not page.error
     warnings = " ".join(w.value for w in page.warning).replace("\\", "")
-    assert told in warnings
+    assert expected in warnings
     assert set(figures(page)) == {"hold_lines", "hold_difference", "hold_gradients"}
 
 
-def test_values_beyond_the_network_are_brought_back_within():
+def test_values_beyond_the_network_are_clipped():
     query = {"hold_value": "-2", "hold_from": "900", "hold_units": "500", "hold_name": "input_gate"}
     page = compare_page(part="hold", **query)
     assert not page.error
@@ -147,20 +147,20 @@ def test_values_beyond_the_network_are_brought_back_within():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_cost_is_counted_of_what_is_shown(language: str):
+def test_cost_is_that_of_the_shown_networks(language: str):
     page = compare_page(part="cost", language=language)
     for cell in ("lstm", "gru", "rnn"):
         count = count_parameters(read_size(character_model(cell).recurrent))
         assert count == sum(p.numel() for p in character_model(cell).recurrent.parameters())
-        assert f"{count:,}" in said(page)
+        assert f"{count:,}" in page_text(page)
     query = {"networks": "lstm_peephole.2,lstm_coupled", "equal": "parameters", "budget": "1000"}
     page = compare_page(part="cost", input_source="signal", language=language, **query)
     settings = ComparePage.from_query({**query, "input_source": "signal"})[0].comparison()
     for size in sizes_of(settings).values():
-        assert f"{count_parameters(size):,}" in said(page)
+        assert f"{count_parameters(size):,}" in page_text(page)
 
 
-def test_conventions_stand_in_the_address():
+def test_conventions_are_in_the_address():
     page = compare_page(part="conventions", convention_cell="gru", flip_update="true")
     assert page.toggle(key="flip_update").value
     choice(page, "convention_order").set_value("onnx")
@@ -176,9 +176,9 @@ def test_conventions_stand_in_the_address():
     }
 
 
-def test_what_keras_returns_of_the_selected_network():
+def test_keras_outputs_of_the_selected_network():
     page = compare_page(part="keras", selected="gru", return_state="true")
-    assert escape("keras.layers.GRU(128, return_state=True") in said(page)
+    assert escape("keras.layers.GRU(128, return_state=True") in page_text(page)
     page = compare_page(part="keras", networks="lstm_peephole,gru", input_source="signal")
     assert len(errors_of(page)) == 1
     choice(page, "selected").set_value("gru")
@@ -186,7 +186,7 @@ def test_what_keras_returns_of_the_selected_network():
     assert not page.error
 
 
-def test_a_held_trace_of_the_library_is_the_pages(tmp_path: Any):
+def test_the_page_shows_the_librarys_held_trace(tmp_path: Any):
     held = run_held(ComparisonSettings(), "gru", {"update_gate": Hold(0.5)}, character_model)
     held.save(tmp_path / "held.npz")
     assert rnnviz.load_trace(tmp_path / "held.npz") == held
@@ -231,8 +231,8 @@ def test_the_cells_are_sent_with_the_unit_that_varies_most():
         (None, "nobody", "forget_gate"),
     ],
 )
-def test_a_figure_asked_for_before_its_section_holds_what_there_is(
+def test_a_figure_can_be_requested_before_its_section_is_open(
     name: Any, network: str | None, held: str
 ):
-    """A visitor's message can ask for any figure that follows a slider."""
+    """A message can request any figure that is updated live."""
     assert hold._name(ComparePage(hold_name=name, selected=network)) == held

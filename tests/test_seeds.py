@@ -1,4 +1,4 @@
-"""Every test draws its own random numbers, in whatever order and company it runs."""
+"""Each test draws the same random numbers, in any order and with any other tests."""
 
 import os
 import random
@@ -68,7 +68,7 @@ def test_what_was_drawn_at_import():
 
 
 def drawn_by(folder: Path, *options: str) -> dict[str, str]:
-    """What the tests of the folder draw, run by pytest under this project's conftest.py."""
+    """The numbers that a folder's tests draw, run by pytest with this project's conftest.py."""
     drawn = folder / "drawn"
     drawn.mkdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "conftest", "-p", "no:cacheprovider"]
@@ -87,7 +87,7 @@ def drawn_by(folder: Path, *options: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_order_company_and_process_do_not_change_what_is_drawn(tmp_path: Path):
+def test_order_selection_and_process_do_not_change_the_draws(tmp_path: Path):
     (tmp_path / "test_sample.py").write_text(SAMPLE)
     for name in ("test_first.py", "test_later.py"):
         (tmp_path / name).write_text(AT_IMPORT)
@@ -106,7 +106,7 @@ def test_this_test_is_seeded_by_its_own_name(request: pytest.FixtureRequest):
     assert drawn == (torch.rand(1), np.random.rand(), random.random())  # noqa: NPY002
 
 
-def test_a_seeded_block_leaves_the_numbers_after_it_alone():
+def test_a_seeded_block_does_not_change_later_draws():
     before = states()
     with seeded_by("block"):
         first = torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002

@@ -1,4 +1,4 @@
-"""The served app's connections."""
+"""The connections of the served app."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# The app as `streamlit run app.py` serves it, with a client in a thread of the same process, which
+# Serves the app like `streamlit run app.py`, with a client in a thread of the same process, which
 # can read the options of both ends.
 SERVED = """
 import os, signal, socket, sys, time, traceback
@@ -24,7 +24,7 @@ PORT = int(sys.argv[1])
 def options():
     # TCP_NODELAY of the server's end of every connection
     for name in os.listdir("/dev/fd"):
-        with suppress(OSError):  # no socket, or closed meanwhile
+        with suppress(OSError):  # not a socket, or already closed
             own = socket.socket(fileno=int(name))
             try:
                 if own.getsockname()[1:2] == (PORT,) and own.getpeername():
@@ -58,7 +58,7 @@ main()
 
 
 @pytest.mark.slow
-def test_every_connection_sends_without_delay():
+def test_every_connection_has_tcp_nodelay():
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -17,7 +17,7 @@ from tests.cases import Case, cases, plain_case
 
 
 def by_autograd(case: Case, layer: int, direction: int, batch: int) -> np.ndarray:
-    """∂s_t/∂s_{t−1} of the network written out, step by step from the recorded states."""
+    """∂s_t/∂s_{t−1} of the reference loop, one step at a time from the recorded states."""
     trace = case.trace()
     parameters = {name: p.detach().double() for name, p in case.stack.named_parameters()}
     weights = reference.weights_of(parameters, f"_l{layer}" + "_reverse" * direction)
@@ -63,7 +63,7 @@ def test_jacobians_are_those_of_autograd(case: Case):
 
 
 @pytest.mark.parametrize("form", ["tanh", "lstm", "gru"])
-def test_blocks_are_parts_of_the_whole(form: str):
+def test_blocks_are_slices_of_all_jacobians(form: str):
     trace = plain_case(form, steps=9, proj_size=2 if form == "lstm" else 0).trace()
     blocks = rnnviz.JacobianBlocks(trace, batch=1)
     whole = rnnviz.jacobians(trace, batch=1)
@@ -74,11 +74,11 @@ def test_blocks_are_parts_of_the_whole(form: str):
 
 
 @pytest.mark.parametrize("form", ["tanh", "lstm", "gru"])
-def test_threads_share_the_steps(form: str, monkeypatch: pytest.MonkeyPatch):
+def test_threads_give_the_same_jacobians(form: str, monkeypatch: pytest.MonkeyPatch):
     trace = plain_case(form, steps=9, bidirectional=True, proj_size=2 * (form == "lstm")).trace()
     whole = rnnviz.jacobians(trace, direction="backward")
     monkeypatch.setattr(closed_form, "LARGE", 1)
-    for threads in (2, 20):  # more than there are steps, too
+    for threads in (2, 20):  # 20 is more than the number of steps
         monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
         assert np.array_equal(rnnviz.jacobians(trace, direction="backward"), whole)
 
@@ -122,12 +122,12 @@ KINDS = ["any", "tied", "graded", "rising", "triangular", "symmetric", "near ort
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_singular_values_and_norms_are_those_of_2000_digits(kind: str):
+def test_singular_values_and_norms_match_2000_digit_arithmetic(kind: str):
     jacobians = random_jacobians(kind, 60, 5)
     expected = exact_logs(jacobians)
     found = rnnviz.log_singular_values(jacobians)
     max_diff = np.abs(found - expected).max()
-    # Graded steps have conditions of 10⁶ and more; the others lose nothing.
+    # Graded steps have condition numbers of 10⁶ and more; the others are well conditioned.
     tolerance = max(1e-12, 60 * float(np.median(np.linalg.cond(jacobians))) * 2.2e-16)
     assert max_diff < tolerance, f"{max_diff=:.1e} {tolerance=:.1e}"
     norms = rnnviz.backward_norms(jacobians)
@@ -151,18 +151,18 @@ def test_ten_thousand_orthogonal_steps(gain: float):
     assert np.abs(rnnviz.lyapunov_exponents(short) - math.log(gain)).max() < 1e-12
 
 
-def test_two_units_that_part_ways_for_good():
-    """e^±2000 side by side: no digit of the small one is lost."""
+def test_two_units_that_grow_apart():
+    """e^2000 and e^−2000 in one product: no digit of the small one is lost."""
     jacobians = np.broadcast_to(np.diag([math.exp(-2), math.exp(2)]), (1000, 2, 2))
     assert np.abs(rnnviz.log_singular_values(jacobians) - [2000, -2000]).max() < 1e-9
-    turned = np.array([[math.cos(1), -math.sin(1)], [math.sin(1), math.cos(1)]])
-    turned = np.broadcast_to(turned @ jacobians[0] @ turned.T, (1000, 2, 2))
-    assert np.abs(rnnviz.log_singular_values(turned) - [2000, -2000]).max() < 1e-9
-    assert np.abs(rnnviz.lyapunov_exponents(turned, warmup=100) - [2, -2]).max() < 1e-12
+    rotated = np.array([[math.cos(1), -math.sin(1)], [math.sin(1), math.cos(1)]])
+    rotated = np.broadcast_to(rotated @ jacobians[0] @ rotated.T, (1000, 2, 2))
+    assert np.abs(rnnviz.log_singular_values(rotated) - [2000, -2000]).max() < 1e-9
+    assert np.abs(rnnviz.lyapunov_exponents(rotated, warmup=100) - [2, -2]).max() < 1e-12
 
 
-def test_a_direction_that_takes_over_late():
-    """Going back, one unit leads for 500 steps and then dies; the other's norm is right."""
+def test_a_direction_that_becomes_dominant_late():
+    """Going back, one unit dominates for 500 steps and then dies; the other's norm is exact."""
     jacobians = np.repeat(np.diag([1.2, 0.8])[None], 1000, 0)
     jacobians[499] = np.diag([0.0, 0.8])
     norms = rnnviz.backward_norms(jacobians)
@@ -179,7 +179,7 @@ def test_a_direction_that_takes_over_late():
 
 
 def test_dead_directions():
-    """One unit never passes anything: a direction at −inf and no NaN, whatever its place."""
+    """One unit has zero gradient: a direction at −inf without NaN, at any index."""
     random = np.random.default_rng(2)
     for unit in range(4):
         jacobians = random.standard_normal((50, 4, 4))
@@ -188,7 +188,7 @@ def test_dead_directions():
             assert np.isneginf(found).tolist() == [False, False, False, True]
         expected = exact_logs(jacobians)[:3]
         assert np.abs(rnnviz.log_singular_values(jacobians)[:3] - expected).max() < 1e-9
-    # Columns that depend on others: the rest of their length is not lost.
+    # Linearly dependent columns: the rest of their length is not lost.
     flat = np.array([[[1.0, 1.0], [0.0, 0.0]]])
     assert rnnviz.log_singular_values(flat).tolist()[1] == -np.inf
     assert abs(rnnviz.log_singular_values(flat)[0] - math.log(2) / 2) < 1e-12
@@ -203,17 +203,17 @@ def test_dead_directions():
 
 
 def test_a_direction_that_dies_among_tiny_ones():
-    """Two columns of 1e-200 and one direction, beside one of 1: their squares are no numbers."""
+    """Two parallel columns of 1e-200 beside one of 1: their squares underflow."""
     random = np.random.default_rng(4)
     tiny = 1e-200 * np.outer(random.standard_normal(2), random.standard_normal(2))
-    turned = np.eye(3)
-    turned[1:, 1:] = tiny
-    found = rnnviz.lyapunov_exponents(turned[None])
-    assert np.abs(found[:2] - [0, np.log(np.abs(turned[1:, 1]).max())]).max() < 1
+    rotated = np.eye(3)
+    rotated[1:, 1:] = tiny
+    found = rnnviz.lyapunov_exponents(rotated[None])
+    assert np.abs(found[:2] - [0, np.log(np.abs(rotated[1:, 1]).max())]).max() < 1
     assert found[2] == -np.inf
 
 
-def test_compiled_steps_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch):
+def test_compiled_steps_match_lapack(monkeypatch: pytest.MonkeyPatch):
     jacobians = np.random.default_rng(0).standard_normal((50, 8, 8)) / 4
     jacobians[20, :, 3] = 0  # a direction dies
     expected = [
@@ -230,10 +230,10 @@ def test_compiled_steps_are_those_of_the_library(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("states", [5, 70])
-def test_the_steps_come_alone_or_together(states: int, monkeypatch: pytest.MonkeyPatch):
-    """With progress they come one by one; the matrices are multiplied here or by a library."""
+def test_steps_one_at_a_time_or_in_blocks(states: int, monkeypatch: pytest.MonkeyPatch):
+    """With progress one at a time; the matrices are multiplied by a kernel or by BLAS."""
     jacobians = random_jacobians("any", 50, states)
-    jacobians[20, :, 0] = jacobians[20, :, 1]  # a direction dies on the way
+    jacobians[20, :, 0] = jacobians[20, :, 1]  # one direction dies in between
 
     def progress(done: int, total: int) -> None:
         assert done <= total
@@ -262,7 +262,7 @@ def test_exponents_of_tied_weights_are_those_of_the_eigenvalues():
     w = np.random.default_rng(3).standard_normal((5, 5)) / 2
     found = rnnviz.lyapunov_exponents(np.broadcast_to(w, (15_000, 5, 5)), warmup=1000)
     expected = np.sort(np.log(np.abs(np.linalg.eigvals(w))))[::-1]
-    assert np.abs(found - expected).max() < 1e-3  # a pair turns: its mean comes as 1 / T
+    assert np.abs(found - expected).max() < 1e-3  # a complex pair converges as 1 / T
     symmetric = w + w.T
     found = rnnviz.lyapunov_exponents(np.broadcast_to(symmetric, (3000, 5, 5)), warmup=2000)
     expected = np.sort(np.log(np.abs(np.linalg.eigvalsh(symmetric))))[::-1]
@@ -302,7 +302,7 @@ def test_gru_and_lstm_of_zero_weights():
     jacobians = rnnviz.jacobians(rnnviz.trace(lstm, torch.zeros(100, 1).double()))
     product = np.linalg.multi_dot(jacobians[::-1])
     assert np.abs(np.diagonal(product)[2:] - 0.366032341273).max() < 1e-12
-    # h sees c through q = o (1 − tanh² 0) = 1/2, and nothing comes back from h.
+    # h depends on c through q = o (1 − tanh² 0) = 1/2, and c does not depend on h.
     expected = math.log(0.366032341273) + 0.5 * math.log(1.25)
     found = rnnviz.log_singular_values(jacobians)
     assert np.abs(found[:2] - expected).max() < 1e-11
@@ -331,7 +331,7 @@ def test_a_non_normal_matrix_grows_before_it_dies():
     assert found.log10_norms[-1] < -5
 
 
-def test_growth_is_told_from_the_first_state():
+def test_growth_is_measured_from_the_first_state():
     jacobians = random_jacobians("any", 30, 4)
     found = rnnviz.transient_growth(jacobians).log10_norms
     assert found[0] == 0
@@ -353,16 +353,16 @@ def test_the_cheap_bounds_hold():
 
 
 def test_progress_and_cancelling():
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def progress(done: int, total: int) -> bool:
-        told.append((done, total))
+        reported.append((done, total))
         return done < 3
 
     jacobians = np.ones((5, 1, 1))
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.backward_norms(jacobians, progress=progress)
-    assert told == [(0, 5), (1, 5), (2, 5), (3, 5)]
+    assert reported == [(0, 5), (1, 5), (2, 5), (3, 5)]
     assert str(error.value) == (
         "The computation was cancelled at time step 1. Start it again to get a result."
     )
@@ -372,10 +372,10 @@ def test_progress_and_cancelling():
         rnnviz.bound_backward_norms,
         rnnviz.transient_growth,
     ):
-        told.clear()
+        reported.clear()
         with pytest.raises(rnnviz.RnnvizError):
             compute(jacobians, progress=progress)
-        assert len(told) == 4
+        assert len(reported) == 4
 
 
 FUNCTIONS = [
@@ -388,7 +388,7 @@ FUNCTIONS = [
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_no_sequence_of_jacobians(function: Any):
+def test_invalid_jacobians_raise(function: Any):
     for shape in ((3, 2), (4, 2, 3), (0, 2, 2), (2, 0, 0)):
         with pytest.raises(rnnviz.RnnvizError) as error:
             function(np.ones(shape))
@@ -405,7 +405,7 @@ def test_what_is_no_sequence_of_jacobians(function: Any):
     assert str(function([[[2.0]]])) != ""  # plain lists are arrays, too
 
 
-def test_a_warmup_that_leaves_nothing():
+def test_a_warmup_of_all_steps_raises():
     for warmup in (-1, 5):
         with pytest.raises(rnnviz.RnnvizError) as error:
             rnnviz.lyapunov_exponents(np.ones((5, 1, 1)), warmup=warmup)
@@ -415,7 +415,7 @@ def test_a_warmup_that_leaves_nothing():
         )
 
 
-def test_spectra_by_gate():
+def test_spectra_per_gate():
     trace = plain_case("lstm", proj_size=2).trace()
     u, v = trace.parameters["weight_hh_l0"], trace.parameters["weight_hr_l0"]
     found = rnnviz.recurrent_spectra(trace)
@@ -429,7 +429,7 @@ def test_spectra_by_gate():
 
 
 def test_pascanus_bound():
-    """A radius of 0.5 with a singular value of 2.1: nothing is certain."""
+    """A radius of 0.5 with a singular value of 2.1: the bound decides nothing."""
     module: Any = nn.RNN(1, 2, bias=False).double()
     with torch.no_grad():
         module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
@@ -462,8 +462,8 @@ def test_torchs_default_does_not_explode():
     assert abs(singular - 1.155) < 0.03
 
 
-def test_the_largest_pair_of_a_tridiagonal_matrix_is_that_of_50_digits():
-    """Of B Bᵀ with B lower bidiagonal, of sizes far apart."""
+def test_the_largest_eigenpair_of_a_tridiagonal_matrix_matches_50_digits():
+    """B Bᵀ with B lower bidiagonal and entries of very different sizes."""
     from rnnviz.stability.kernels import largest_pair
 
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Saved traces come back equal, and tables hold every number exactly."""
+"""Saved traces are loaded equal, and tables contain every number exactly."""
 
 import csv
 import dataclasses
@@ -47,7 +47,7 @@ NETCDF = ("relu in float32", "both directions", "projection", "lengths", "no los
         *(pytest.param(name, ".nc", marks=pytest.mark.slow) for name in NETCDF),
     ],
 )
-def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
+def test_a_saved_trace_is_loaded_equal(name: str, ending: str, tmp_path: Path):
     trace = plain_case(**CASES[name]).trace()
     path = tmp_path / f"trace{ending}"
     trace.save(path)
@@ -71,7 +71,7 @@ def test_what_is_saved_comes_back_equal(name: str, ending: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("ending", [".nc", ".npz"])
-def test_values_beyond_all_bounds_come_back(ending: str, tmp_path: Path):
+def test_infinite_and_nan_values_are_loaded_equal(ending: str, tmp_path: Path):
     module = nn.RNN(1, 2, nonlinearity="relu", bias=False)
     with torch.no_grad():
         module.get_parameter("weight_hh_l0").copy_(2 * torch.eye(2))
@@ -86,7 +86,7 @@ def test_values_beyond_all_bounds_come_back(ending: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("ending", [".nc", ".npz", ".csv"])
-def test_a_file_is_written_over(ending: str, tmp_path: Path):
+def test_saving_overwrites_a_file(ending: str, tmp_path: Path):
     first, second = plain_case("lstm").trace(), plain_case("gru", loss="none").trace()
     first.save(tmp_path / f"again{ending}")
     second.save(tmp_path / f"again{ending}")
@@ -103,7 +103,7 @@ def one_number_changed(values: Any) -> np.ndarray:
     return copy
 
 
-def test_one_changed_number_makes_it_unequal():
+def test_traces_that_differ_in_one_number_are_unequal():
     trace = plain_case("tanh").trace()
     same = dataclasses.replace(trace)
     assert same == trace
@@ -129,7 +129,7 @@ def test_one_changed_number_makes_it_unequal():
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_table_has_every_number_once_and_exactly(name: str, tmp_path: Path):
+def test_a_table_contains_every_number_once_and_exactly(name: str, tmp_path: Path):
     trace = plain_case(**CASES[name]).trace()
     trace.save(tmp_path / "trace.csv")
     with (tmp_path / "trace.csv").open(encoding="utf-8", newline="") as file:
@@ -150,7 +150,7 @@ def test_a_table_has_every_number_once_and_exactly(name: str, tmp_path: Path):
 
 
 def traces_of_version_0() -> dict[str, rnnviz.Trace]:
-    """The traces in the files that the release before format versions wrote, computed again."""
+    """The traces of the version-0 files in tests/data, recomputed."""
     torch.manual_seed(0)
     lstm = nn.LSTM(2, 3, num_layers=2, bidirectional=True, proj_size=2).double()
     x = torch.randn(5, 2, 2).double()
@@ -171,7 +171,7 @@ def test_a_file_of_version_0_loads_with_its_values(name: str, tmp_path: Path):
     assert list(found.variables) == list(again.variables)
     assert found["output_grad"].dims == again["output_grad"].dims
     for variable, values in again.items():
-        if values.dtype.kind == "f":  # computed by another torch: equal but for rounding
+        if values.dtype.kind == "f":  # written with another torch version: equal up to rounding
             difference = np.abs(found[variable].values - values.values)
             assert np.nanmax(difference, initial=0) < 1e-14, variable
             assert np.array_equal(np.isnan(found[variable]), np.isnan(values)), variable
@@ -185,7 +185,7 @@ def test_a_file_of_version_0_loads_with_its_values(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("ending", [".nc", ".npz"])
-def test_a_file_of_a_newer_format_is_refused(ending: str, tmp_path: Path):
+def test_loading_a_newer_format_raises(ending: str, tmp_path: Path):
     trace, path = plain_case("tanh").trace(), tmp_path / f"later{ending}"
     trace.save(path)
     assert version_in(path) == FORMAT_VERSION == 1
@@ -203,7 +203,7 @@ def test_a_file_of_a_newer_format_is_refused(ending: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("version", ["new", -1, [1, 2]])
-def test_a_format_version_that_is_no_version_is_refused(version: Any, tmp_path: Path):
+def test_loading_an_invalid_format_version_raises(version: Any, tmp_path: Path):
     path = tmp_path / "odd.npz"
     plain_case("tanh").trace().save(path)
     set_version(path, version)

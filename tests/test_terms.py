@@ -1,4 +1,4 @@
-"""What pushed a gate sums to it, and the equations show the numbers of the trace."""
+"""The terms of a gate sum to its pre-activation, and the equations show the trace's numbers."""
 
 import math
 import re
@@ -88,7 +88,7 @@ def test_the_terms_sum_to_the_recorded_preactivation(
 
 @settings(max_examples=30)
 @given(*every_kind, st.data())
-def test_a_term_is_a_weight_of_the_module_times_what_it_reads(
+def test_a_term_is_a_weight_times_its_input(
     cell: str, layers: int, both: bool, bias: bool, padded: bool, state: bool, data: st.DataObject
 ):
     trace = record(cell, layers, both, bias, padded, state)
@@ -138,7 +138,7 @@ def test_the_terms_of_a_projected_lstm():
                 assert abs(terms.total - terms.preactivation) < 1e-12
 
 
-def test_a_gate_that_the_cell_lacks():
+def test_an_unknown_gate_raises():
     with pytest.raises(RnnvizError) as caught:
         gate_terms(record("gru", 1, False, True, False, False), "forget_gate", 0, 0)
     assert str(caught.value) == (
@@ -148,7 +148,7 @@ def test_a_gate_that_the_cell_lacks():
 
 
 @pytest.mark.parametrize(("unit", "time"), [(3, 0), (-1, 0), (0, 5), (0, -1)])
-def test_a_step_or_unit_that_is_not_there(unit: int, time: int):
+def test_a_missing_step_or_unit_raises(unit: int, time: int):
     with pytest.raises(RnnvizError) as caught:
         gate_terms(record("lstm", 1, False, True, False, False), "input_gate", unit, time)
     assert str(caught.value) == (
@@ -157,22 +157,22 @@ def test_a_step_or_unit_that_is_not_there(unit: int, time: int):
     )
 
 
-# Equations: the LaTeX read back
+# Equations: parsing the LaTeX
 
 NUMBER = r"-?\d+\.\d\d"
 FACTOR = rf"(?:{NUMBER}|\(-\d+\.\d\d\))"
 
 
 def read(pattern: str, numbers: str) -> list[float]:
-    """The numbers of a line of LaTeX, in order; each # of the pattern stands for one."""
+    """The numbers of a line of LaTeX, in order; each # of the pattern matches one."""
     wanted = re.escape(pattern).replace("\\#", f"({FACTOR})")
     found = re.fullmatch(wanted, numbers)
-    assert found, f"{numbers} is not of the form {pattern}"
+    assert found, f"{numbers} does not match {pattern}"
     return [float(part.strip("()")) for part in found.groups()]
 
 
 def sum_of(function: str, numbers: str) -> list[float]:
-    """Input, recurrent and bias part, and their sum, of a gate's line."""
+    """The input, recurrent and bias part of a gate's line, and their sum."""
     name = re.escape(function)
     pattern = rf"{name}\(({NUMBER}) ([+-]) (\d+\.\d\d) ([+-]) (\d+\.\d\d)\) = {name}\(({NUMBER})\)"
     found = re.fullmatch(pattern, numbers)
@@ -182,7 +182,7 @@ def sum_of(function: str, numbers: str) -> list[float]:
 
 
 def assert_rounded(shown: float, value: float) -> None:
-    assert abs(shown - value) <= 0.005 + 1e-12, f"{shown} stands for {value}"
+    assert abs(shown - value) <= 0.005 + 1e-12, f"{shown} is not {value} rounded"
 
 
 @cache
@@ -283,7 +283,7 @@ def test_an_rnn_has_one_equation():
     assert list(equations(single("rnn", 0, False), 0, 0)) == ["hidden"]
 
 
-def test_the_first_step_takes_the_state_it_was_given():
+def test_the_first_step_uses_the_given_state():
     module = nn.LSTM(1, 1).double()
     for parameter in module.parameters():
         nn.init.constant_(parameter, 0.5)
@@ -306,7 +306,7 @@ def test_the_first_step_takes_the_state_it_was_given():
     )
 
 
-def test_a_number_that_rounds_to_nothing_has_no_sign():
+def test_a_number_that_rounds_to_zero_has_no_sign():
     module = nn.RNN(1, 1).double()
     for parameter in module.parameters():
         nn.init.constant_(parameter, -0.001)
@@ -365,13 +365,13 @@ def test_the_equations_of_variants():
     )
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "held"), ("ko", "고정값")])
-def test_what_is_held_says_so_in_place_of_its_rule(language: str, said: str):
+@pytest.mark.parametrize(("language", "expected"), [("en", "held"), ("ko", "고정값")])
+def test_held_values_replace_their_equation(language: str, expected: str):
     module = nn.LSTM(1, 2).double()
     hold = {"forget_gate": rnnviz.Hold(1.0, units=[1], start=1)}
     trace = rnnviz.trace(module, torch.ones(3, 1).double(), hold=hold)
     held = equations(trace, 1, 2, language=language)["forget_gate"]
-    assert held == Equation("f", rf"\text{{{said}}}", "1.00", "1.00")
+    assert held == Equation("f", rf"\text{{{expected}}}", "1.00", "1.00")
     for unit, time in ((0, 2), (1, 0)):
         free = equations(trace, unit, time, language=language)["forget_gate"]
         assert free.rule.startswith(r"\sigma(W_f")

@@ -54,7 +54,7 @@ def test_one_hot_is_1_at_each_code_and_0_elsewhere(text: str, dtype: torch.dtype
 
 
 @pytest.mark.parametrize("characters", ["", "aba"])
-def test_a_vocabulary_needs_characters_and_each_once(characters: str):
+def test_empty_and_duplicate_vocabularies_raise(characters: str):
     with pytest.raises(RnnvizError) as caught:
         Vocabulary(characters)
     assert str(caught.value) == (
@@ -63,7 +63,7 @@ def test_a_vocabulary_needs_characters_and_each_once(characters: str):
     )
 
 
-def test_an_empty_text_cannot_be_read():
+def test_encoding_an_empty_text_raises():
     vocabulary = Vocabulary("ab")
     for read in (vocabulary.encode, vocabulary.one_hot):
         with pytest.raises(RnnvizError) as caught:
@@ -101,10 +101,10 @@ def test_an_empty_text_cannot_be_read():
         ("😀", "😀"),
         ("한", "한"),
         ("ㅎ", "ㅎ"),
-        ("\u1112", "\u1112"),  # a Hangul letter to be joined
-        ("\u3164", "U+3164"),  # the Hangul filler: a letter without a shape
+        ("\u1112", "\u1112"),  # a conjoining Hangul letter
+        ("\u3164", "U+3164"),  # the Hangul filler: a blank letter
         ("\u1160", "U+1160"),
-        ("\u2800", "U+2800"),  # Braille without a dot
+        ("\u2800", "U+2800"),  # blank Braille
         ("\u00a0", "␣"),
         ("\u3000", "␣"),
         ("\u200b", "U+200B"),
@@ -118,7 +118,7 @@ def test_an_empty_text_cannot_be_read():
         ("\U0010ffff", "U+10FFFF"),
     ],
 )
-def test_every_character_can_be_seen_on_its_own(character: str, seen: str):
+def test_pictures_of_characters(character: str, seen: str):
     assert picture(character) == seen
 
 
@@ -138,7 +138,7 @@ def test_no_picture_is_empty_or_breaks_a_line(character: str):
     [
         ("x = 'ab'", "00001110"),
         ('x = "ab"', "00001110"),
-        ('"it\'s"', "111110"),  # the other quote does not end it
+        ('"it\'s"', "111110"),  # the other kind of quote does not end it
         ("'' a", "1000"),
         ("'a' 'b'", "1100110"),
         (r"'a\'b' c", "11111000"),
@@ -151,7 +151,7 @@ def test_no_picture_is_empty_or_breaks_a_line(character: str):
         ("x  # don't\ny", "0" * 12),
         ("'# no' # it's", "1111100000000"),
         ("'ab\nc", "11100"),  # ends with its line
-        ("'a\\\nb'", "111110"),  # goes on behind a backslash
+        ("'a\\\nb'", "111110"),  # continues after a backslash
         ("'a\\\r\nb'", "1111110"),
         ("'a\r\nb", "11100"),
         ('"""ab\n', "111111"),  # never ends
@@ -202,8 +202,8 @@ def test_position_in_line_and_indentation(text: str, position: list[int], indent
 
 
 @given(st.text(st.sampled_from("ab'\"\\#([{)]}\n\r\t 한")))
-def test_a_property_stands_as_far_as_the_text_was_read(text: str):
-    """One number a character; what comes later changes none but within a triple quote."""
+def test_properties_are_causal_except_within_triple_quotes(text: str):
+    """One number per character, which later characters change only within a triple quote."""
     whole = text_properties(text)
     assert tuple(whole) == PROPERTIES
     for name, values in whole.items():
@@ -291,13 +291,13 @@ def test_correlation_is_pearsons(seed: int, steps: int, units: int):
     random = np.random.default_rng(seed)
     values = random.normal(size=(steps, units)) * 10.0 ** random.integers(-5, 5, units)
     wanted = random.integers(0, 4, steps).astype(float)
-    wanted[:2] = 0, 1  # a property that changes
+    wanted[:2] = 0, 1  # so that the property is not constant
     expected = [np.corrcoef(unit, wanted)[0, 1] for unit in values.T]
     max_diff = np.abs(correlation(values, wanted) - expected).max()
     assert max_diff < 1e-12, f"{max_diff=:.1e}"
 
 
-def test_correlation_of_what_never_changes_is_nan():
+def test_correlation_with_a_constant_is_nan():
     values = np.array([[1.0, 0.1], [2.0, 0.1], [4.0, 0.1]], dtype=np.float32)
     assert np.isnan(correlation(values, np.array([3.0, 3.0, 3.0]))).tolist() == [True, True]
     assert np.isnan(correlation(values, np.array([0.0, 1.0, 3.0]))).tolist() == [False, True]
@@ -314,7 +314,7 @@ def hand_made(hidden: list[list[float]]) -> rnnviz.Trace:
 
 
 TEXT = "a('b')"
-# Unit 0 never changes; 1 and 3 follow the quotes, 2 their opposite but not wholly; 4 is far off.
+# Unit 0 is constant; 1 and 3 are the quotes, 2 nearly their negative; 4 has a large offset.
 TRACE = hand_made(
     [
         [1, 0, 2, 0, 1],
@@ -346,7 +346,7 @@ def test_units_by_a_property_of_the_text():
     order = order_units(TRACE, "inside_string", TEXT)
     inside = text_properties(TEXT)["inside_string"]
     assert inside.tolist() == [0, 0, 1, 1, 0, 0]
-    assert order.units.tolist() == [1, 3, 2, 0, 4]  # ties stand by index, r = 0 beside r = nan
+    assert order.units.tolist() == [1, 3, 2, 0, 4]  # ties by index; r = nan counts as r = 0
     h = TRACE["hidden_state"].values[0, 0, :, 0]
     assert np.isnan(order.scores[0])
     expected = [np.corrcoef(unit, inside)[0, 1] for unit in h.T[1:]]
@@ -356,7 +356,7 @@ def test_units_by_a_property_of_the_text():
 
 
 @pytest.mark.parametrize("by", PROPERTIES)
-def test_a_property_that_never_changes_orders_nothing(by: str):
+def test_ordering_by_a_constant_property_raises(by: str):
     order = order_units(TRACE, by, "\n" * 6)
     assert not order.is_defined
     assert order.units.tolist() == [0, 1, 2, 3, 4]
@@ -375,7 +375,7 @@ def test_units_of_another_layer():
     assert order_units(trace, "variance", layer=1).units.tolist() == expected
 
 
-def test_an_order_that_is_none():
+def test_an_unknown_order_raises():
     with pytest.raises(RnnvizError) as caught:
         order_units(TRACE, "size")
     assert str(caught.value) == (
@@ -384,7 +384,7 @@ def test_an_order_that_is_none():
     )
 
 
-def test_an_order_by_the_text_of_another_trace():
+def test_ordering_by_a_text_of_another_length_raises():
     with pytest.raises(RnnvizError) as caught:
         order_units(TRACE, "indentation", "a")
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Every number of a trace against a network written out as a loop (``tests/reference.py``)."""
+"""Every number of a trace against the reference loop (``tests/reference.py``)."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 def assert_close(name: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """Equal but for rounding relative to the largest entry, and NaN at the same places."""
+    """Asserts equality up to rounding relative to the largest entry, and NaN at the same places."""
     assert found.shape == expected.shape, f"{name}: {found.shape} is not {expected.shape}"
     assert np.array_equal(np.isnan(found), np.isnan(expected)), f"{name}: NaN elsewhere"
     if np.isnan(expected).all():
@@ -90,7 +90,7 @@ def test_equations_alone_give_torchs_states(
     stack: Callable[..., nn.RNNBase], batch: int, dtype: torch.dtype
 ):
     torch.manual_seed(3)
-    for hidden in (1, 2, 3, 7, 33):  # the product goes by four rows
+    for hidden in (1, 2, 3, 7, 33):  # the kernel multiplies four rows at a time
         module, x = stack(2, hidden).to(dtype), torch.randn(60, batch, 2).to(dtype)
         found = trace_equations(module, x)["hidden_state"].values[0, 0]
         with torch.no_grad():
@@ -100,7 +100,7 @@ def test_equations_alone_give_torchs_states(
 
 
 @pytest.mark.parametrize("form", ["relu", "identity"])
-def test_equations_alone_leave_the_float_range_where_the_module_does(form: str):
+def test_equations_overflow_where_the_module_does(form: str):
     torch.manual_seed(4)
     cell = ElmanCell(1, 6, form).double()
     with torch.no_grad():
@@ -113,7 +113,7 @@ def test_equations_alone_leave_the_float_range_where_the_module_does(form: str):
     assert np.allclose(own[:, :, : gone[0]], before, rtol=1e-9, atol=1e-9 * np.abs(before).max())
 
 
-def test_equations_alone_hold_at_every_step_of_a_chaotic_network():
+def test_equations_are_exact_at_each_step_of_a_chaotic_network():
     torch.manual_seed(1)
     module = nn.RNN(3, 16).double()
     with torch.no_grad():
@@ -126,7 +126,7 @@ def test_equations_alone_hold_at_every_step_of_a_chaotic_network():
     with torch.no_grad():
         after = cell(x, torch.cat((torch.zeros(1, 16).double(), h[:-1])))
         assert (after - h).abs().max() < 1e-13
-        assert (module(x)[0] - h).abs().max() > 0.1  # it is chaotic
+        assert (module(x)[0] - h).abs().max() > 0.1  # the network is chaotic
 
 
 @given(case=cases())
@@ -174,7 +174,7 @@ def small(stack: Callable[..., nn.RNNBase] = nn.LSTM) -> tuple[nn.RNNBase, Tenso
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_arrays_give_what_tensors_give(stack: Callable[..., nn.RNNBase]):
+def test_arrays_and_tensors_give_the_same_trace(stack: Callable[..., nn.RNNBase]):
     module, x = small(stack)
     expected = rnnviz.trace(module, x, loss="all")
     read_only = x.numpy().copy()
@@ -200,7 +200,7 @@ def test_lengths_may_be_any_whole_numbers():
         assert rnnviz.trace(module, x, lengths=lengths, loss="last") == expected
 
 
-def test_what_stands_in_the_padding_does_not_matter():
+def test_padding_values_do_not_matter():
     module, x = small()
     expected = rnnviz.trace(module, x, lengths=[6, 2], loss="last")
     x[2:, 1] = math.nan
@@ -222,7 +222,7 @@ def test_a_loss_may_have_an_infinite_derivative_in_the_padding():
 @pytest.mark.parametrize("way", ["stack", "torch cell", "own cell", "recurrent"])
 @pytest.mark.parametrize("form", ["tanh", "relu", "lstm", "gru"])
 def test_half_precision(form: str, way: str, dtype: torch.dtype):
-    """Gates differ from exact ones by what rounding to half precision at every step makes."""
+    """Gates differ from exact ones by rounding to half precision at every step."""
     layers = 1 if "cell" in way else 2
     case = plain_case(form, way, dtype=dtype, layers=layers, padding="lengths")
     trace = case.trace()
@@ -238,7 +238,7 @@ def test_half_precision(form: str, way: str, dtype: torch.dtype):
 @pytest.mark.parametrize("lengths", [None, [300, 20, 131]])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_chaotic_stack_does_not_run_apart_from_its_own_layers(
+def test_the_replay_error_of_a_chaotic_stack_is_rounding(
     stack: Callable[..., nn.RNNBase], dtype: torch.dtype, lengths: list[int] | None
 ):
     torch.manual_seed(1)
@@ -250,7 +250,7 @@ def test_a_chaotic_stack_does_not_run_apart_from_its_own_layers(
     assert trace.replay_error < 32 * torch.finfo(dtype).eps
 
 
-def test_a_chaotic_recurrent_does_not_run_apart_either():
+def test_the_replay_error_of_a_chaotic_recurrent_is_rounding():
     torch.manual_seed(1)
     module = nn.RNN(3, 16, 3)
     with torch.no_grad():
@@ -263,7 +263,7 @@ def test_a_chaotic_recurrent_does_not_run_apart_either():
 
 
 class Joined(ElmanCell):
-    """The same equation as one product, so rounded otherwise."""
+    """The same equation as one product, with different rounding."""
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
         assert state is not None
@@ -272,7 +272,7 @@ class Joined(ElmanCell):
         return torch.tanh(a + (self.get_parameter("bias_ih") + self.get_parameter("bias_hh")))
 
 
-def test_a_chaotic_cell_rounded_otherwise_is_recorded_at_its_own_states():
+def test_a_chaotic_cell_with_different_rounding_is_recorded_at_its_own_states():
     torch.manual_seed(1)
     cell = Joined(3, 16)
     with torch.no_grad():
@@ -294,7 +294,7 @@ def test_the_same_call_gives_the_same_trace():
     assert rnnviz.trace(module, x, loss="all") == rnnviz.trace(module, x, loss="all")
 
 
-def test_surroundings_do_not_matter():
+def test_inference_mode_and_autocast_do_not_matter():
     module, x = small(nn.GRU)
 
     def loss(y: Tensor) -> Tensor:

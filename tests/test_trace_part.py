@@ -1,4 +1,4 @@
-"""Parts of a trace: their arrays, and what every function that takes one refuses."""
+"""Parts of a trace: their arrays, and the errors of every function that takes one."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ def torch_trace(kind: Callable[..., nn.RNNBase], layers: int = 2, *, both: bool 
 # The sizes of a trace
 
 
-def test_a_trace_knows_its_sizes():
+def test_sizes_of_a_trace():
     module = nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)
     record = rnnviz.trace(module, torch.ones(5, 6, 3), lengths=[5, 5, 4, 3, 2, 1])
     sizes = (record.layers, record.directions, record.steps, record.batch)
@@ -58,7 +58,7 @@ def test_a_trace_knows_its_sizes():
     assert record.differentiated == ()
 
 
-def test_a_trace_without_lengths_is_valid_throughout():
+def test_without_lengths_all_steps_are_valid():
     record = rnnviz.trace(nn.GRUCell(3, 4), torch.ones(5, 2, 3), loss="all")
     assert (record.layers, record.directions, record.units, record.output_units) == (1, 1, 4, 4)
     assert record.valid_lengths.tolist() == [5, 5]
@@ -73,7 +73,9 @@ def test_a_trace_without_lengths_is_valid_throughout():
 @pytest.mark.parametrize(("layer", "direction"), PARTS)
 @pytest.mark.parametrize("batch", [0, 1])
 @pytest.mark.parametrize("form", ["lstm", "peephole", "gru", "tanh"])
-def test_one_sequence_is_what_the_labels_say(form: str, layer: int, direction: str, batch: int):
+def test_a_part_of_one_sequence_is_selected_by_label(
+    form: str, layer: int, direction: str, batch: int
+):
     record = recorded(form)
     part = TracePart(record, layer, direction, batch)
     place = {"layer": layer, "direction": direction, "batch": batch}
@@ -99,7 +101,7 @@ def test_one_sequence_is_what_the_labels_say(form: str, layer: int, direction: s
 
 @pytest.mark.parametrize(("layer", "direction"), PARTS)
 @pytest.mark.parametrize("form", ["lstm", "gru", "reset before"])
-def test_all_sequences_are_each_in_their_own_order(form: str, layer: int, direction: str):
+def test_a_part_of_all_sequences_flips_each_valid_time(form: str, layer: int, direction: str):
     record = recorded(form)
     part = TracePart(record, layer, direction)
     assert part.batch is ALL
@@ -123,7 +125,7 @@ def test_all_sequences_are_each_in_their_own_order(form: str, layer: int, direct
 
 
 @pytest.mark.parametrize(("layer", "direction"), PARTS)
-def test_parameters_go_by_torchs_names(layer: int, direction: str):
+def test_parameters_are_those_of_torchs_names(layer: int, direction: str):
     torch.manual_seed(0)
     module = nn.LSTM(3, 4, 2, bidirectional=True, proj_size=2)
     part = TracePart(rnnviz.trace(module, torch.ones(2, 3)), layer, direction)
@@ -144,7 +146,7 @@ def test_parameters_go_by_torchs_names(layer: int, direction: str):
     assert part.weight_hh.any()
 
 
-def test_what_is_held_is_in_the_order_of_the_direction():
+def test_held_values_are_in_the_directions_order():
     hold = {"update_gate": rnnviz.Hold(0.5, units=[1], start=2, direction="backward")}
     record = rnnviz.trace(nn.GRU(1, 2, bidirectional=True), torch.ones(5, 1, 1), hold=hold)
     held = TracePart(record, direction="backward").held()
@@ -193,7 +195,7 @@ def test_the_nearest_part_of_a_smaller_network():
     assert nearest_part(large, direction="backward").direction == "backward"
 
 
-# What is refused, at every function that takes a part
+# Errors of every function that takes a part
 
 Entry = Callable[..., Any]
 
@@ -260,7 +262,7 @@ def content(result: Any) -> Any:
 
 @EVERY
 @pytest.mark.parametrize("came", ["sideways", "FORWARD", "", 0, None, ["forward"]])
-def test_a_direction_that_is_not_there(entry: str, came: Any):
+def test_a_missing_direction_raises(entry: str, came: Any):
     if "direction" in ENTRIES[entry][1]:
         text = f'The direction is "{came}"; the trace has forward, backward. Choose one of these.'
         assert message(entry, direction=came) == text
@@ -268,7 +270,7 @@ def test_a_direction_that_is_not_there(entry: str, came: Any):
 
 @EVERY
 @pytest.mark.parametrize("came", [2, 7, -1, -2, np.int64(2), np.int8(-1)])
-def test_a_layer_or_sequence_that_is_not_there(entry: str, came: int):
+def test_a_missing_layer_or_sequence_raises(entry: str, came: int):
     keywords = ENTRIES[entry][1].split()
     for name in {"layer", "batch"} & set(keywords):
         layer, batch = (came, 0) if name == "layer" else (0, came)
@@ -291,7 +293,7 @@ LAST_BY_DEFAULT = (
 
 @EVERY
 @pytest.mark.parametrize("came", [True, False, 0.0, 1.0, np.float64(0), np.True_, "0", [0], 1j])
-def test_a_layer_or_sequence_that_is_no_whole_number(entry: str, came: Any):
+def test_a_non_integer_layer_or_sequence_raises(entry: str, came: Any):
     for name in {"layer", "batch"} & set(ENTRIES[entry][1].split()):
         assert message(entry, **{name: came}) == (
             f"The {name} is {came} ({type(came).__name__}); expected an integer from 0 to 1. "
@@ -300,7 +302,7 @@ def test_a_layer_or_sequence_that_is_no_whole_number(entry: str, came: Any):
 
 
 @EVERY
-def test_all_sequences_or_none_are_not_one_sequence(entry: str):
+def test_batch_none_or_a_slice_raises(entry: str):
     if "batch" in ENTRIES[entry][1]:
         for came in (None, slice(None)):
             assert message(entry, batch=came).startswith(f"The batch is {came} (")
@@ -308,7 +310,7 @@ def test_all_sequences_or_none_are_not_one_sequence(entry: str):
 
 @EVERY
 @pytest.mark.parametrize("kind", [np.int64, np.uint8])
-def test_numpys_integers_are_as_good(entry: str, kind: type[np.integer[Any]]):
+def test_numpy_integers_are_accepted(entry: str, kind: type[np.integer[Any]]):
     function, keywords = ENTRIES[entry]
     record = torch_trace(nn.RNN)
     given = {name: kind(1) for name in ("layer", "batch") if name in keywords}
@@ -338,7 +340,7 @@ def test_the_first_layer_forward_by_default(entry: str):
 
 
 @pytest.mark.parametrize("entry", PRECOMPUTED)
-def test_what_is_given_already_is_of_a_part_that_is_there(entry: str):
+def test_precomputed_results_do_not_bypass_the_part_check(entry: str):
     plot, keyword, result = PRECOMPUTED[entry]
     record = torch_trace(nn.RNN)
     result = rnnviz.diagnose(record) if result is None else result
@@ -350,7 +352,7 @@ def test_what_is_given_already_is_of_a_part_that_is_there(entry: str):
 @pytest.mark.parametrize(
     "plot", [rnnviz.plot_comparison, plot_comparison_lines, plot_gradient_comparison]
 )
-def test_networks_of_other_depths_are_compared(plot: Entry):
+def test_networks_of_different_depths_are_compared(plot: Entry):
     traces = {"small": torch_trace(nn.GRU, 1, both=False), "large": torch_trace(nn.LSTM)}
     plot(traces, layer=1, direction="backward")
     with pytest.raises(RnnvizError) as caught:
@@ -374,17 +376,17 @@ def test_networks_of_other_depths_are_compared(plot: Entry):
         (0, 1.0, "The time is 1.0 (float); expected an integer from 0 to 4."),
     ],
 )
-def test_a_unit_or_time_that_is_no_whole_number(unit: Any, time: Any, text: str):
+def test_a_non_integer_unit_or_time_raises(unit: Any, time: Any, text: str):
     with pytest.raises(RnnvizError) as caught:
         gate_terms(torch_trace(nn.RNN), "hidden", unit, time)
     assert str(caught.value) == f"{text} Pass an int."
 
 
-def test_units_and_sources_that_are_no_whole_numbers():
+def test_non_integer_units_and_sources_raise():
     record = torch_trace(nn.GRU)
     for call, text in (
-        (lambda: rnnviz.plot_gates(record, view=View(units=[0.5])), "The unit is 0.5"),  # pyright: ignore[reportArgumentType]  # what is refused
-        (lambda: rnnviz.sensitivity_norms(record, sources=[0.5]), "The source is 0.5"),  # pyright: ignore[reportArgumentType]  # what is refused
+        (lambda: rnnviz.plot_gates(record, view=View(units=[0.5])), "The unit is 0.5"),  # pyright: ignore[reportArgumentType]  # the error under test
+        (lambda: rnnviz.sensitivity_norms(record, sources=[0.5]), "The source is 0.5"),  # pyright: ignore[reportArgumentType]  # the error under test
     ):
         with pytest.raises(RnnvizError) as caught:
             call()
@@ -408,13 +410,13 @@ PLOTS = (
 
 @pytest.mark.parametrize("plot", PLOTS)
 @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
-def test_a_figure_takes_one_trace_by_itself(plot: Entry, kind: type[nn.RNNBase]):
+def test_a_figure_takes_a_single_trace(plot: Entry, kind: type[nn.RNNBase]):
     record = torch_trace(kind, 1, both=False)
     assert plot(record).to_json() == plot({kind.__name__: record}).to_json()
 
 
 @pytest.mark.parametrize("plot", PLOTS)
-def test_a_figure_of_no_trace(plot: Entry):
+def test_a_figure_of_no_trace_raises(plot: Entry):
     with pytest.raises(RnnvizError) as caught:
         plot({})
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""Variants of the cells, and held gates and states: gradients, Jacobians and all that follows."""
+"""Variants of the cells, and held gates and states: traces, gradients, Jacobians, files."""
 
 from dataclasses import replace
 from typing import Any
@@ -49,12 +49,12 @@ def holds_of(form: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("form", ALL)
 @pytest.mark.parametrize("changed", [{}, DEEP, DEEP | {"padding": "packed", "bias": False}])
-def test_every_form_is_traced_and_differentiated_as_the_loop(form: str, changed: dict[str, Any]):
+def test_every_form_is_traced_and_differentiated_as_by_the_loop(form: str, changed: dict[str, Any]):
     assert_all_equal_to_the_loop(case_of(form, **changed))
 
 
 @pytest.mark.parametrize("form", ALL)
-def test_what_is_held_acts_on_everything_after_it(form: str):
+def test_held_values_act_on_all_later_states(form: str):
     for hold in holds_of(form):
         for changed in ({}, DEEP):
             if "backward" in str(hold) and not changed:
@@ -85,7 +85,7 @@ def test_a_held_lstm_of_every_layout(changed: dict[str, Any]):
     assert_all_equal_to_the_loop(plain_case("lstm", hold=hold, **changed))
 
 
-def test_a_projection_held_in_a_cell_of_ones_own():
+def test_a_projection_held_in_a_projects_cell():
     hold = {"hidden_state": Hold(0.5, units=[1], start=1), "output_gate": 0.5}
     case = case_of("coupled peephole", proj_size=2, layers=2, bidirectional=True, hold=hold)
     assert_all_equal_to_the_loop(case)
@@ -94,7 +94,7 @@ def test_a_projection_held_in_a_cell_of_ones_own():
 @pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=40)
-def test_anything_held_anywhere_is_the_loop_with_it(data: st.DataObject):
+def test_random_holds_match_the_loop(data: st.DataObject):
     case = data.draw(cases("recurrent"))
     kind = VARIANTS[case.form].cell if case.form in VARIANTS else case.form
     form = Form(kind if kind in ("lstm", "gru") else "rnn")
@@ -168,7 +168,7 @@ def test_jacobians_with_a_projection_and_peepholes():
 @pytest.mark.parametrize("form", ALL)
 @pytest.mark.parametrize("layer", [0, 1])
 def test_sensitivities_are_autograds(form: str, layer: int):
-    """‖∂h_t/∂x_k‖ by autograd through the whole loop, both directions side by side."""
+    """‖∂h_t/∂x_k‖ by autograd through the whole loop, with both directions concatenated."""
     for hold in (None, *holds_of(form)[:2]):
         case = case_of(form, hold=hold, **DEEP)
         parameters = {n: p.double() for n, p in case.parameters().items()}
@@ -189,7 +189,7 @@ def test_sensitivities_of_a_projection_and_of_a_scalar_beyond_the_range():
     case = case_of("peephole", proj_size=2, batch=1)
     trace = case.trace()
     found = rnnviz.sensitivity_norms(trace)
-    d = 1e-6  # by differences
+    d = 1e-6  # for finite differences
     for k in range(case.steps):
         columns: list[np.ndarray] = []
         for feature in range(case.input_size):
@@ -215,8 +215,8 @@ def test_sensitivities_of_a_projection_and_of_a_scalar_beyond_the_range():
 
 
 @pytest.mark.parametrize("form", ALL)
-def test_gradients_far_outside_the_range_are_the_same_but_for_the_factor(form: str):
-    """A loss times 10^±250 takes the rescaled way; its norms are higher or lower by 250 decades."""
+def test_gradients_far_outside_the_range_scale_with_the_loss(form: str):
+    """A loss times 10^±250 uses the rescaled kernel and shifts the norms by 250 decades."""
     for hold in (None, *holds_of(form)):
         case = case_of(form, hold=hold, layers=2, bidirectional=True)
         expected = rnnviz.gradient_norms(case.trace())
@@ -266,7 +266,7 @@ def test_contributions_sum_to_the_gradient_of_u(form: str):
 
 
 @pytest.mark.parametrize("form", ["lstm", "peephole", "coupled", "coupled peephole"])
-def test_both_paths_add_up_and_the_direct_one_is_the_forget_gate_alone(form: str):
+def test_both_paths_add_up_and_the_direct_path_is_the_forget_gate(form: str):
     for hold in (None, *holds_of(form)):
         case = case_of(form, batch=1, layers=2, bidirectional=True, hold=hold)
         trace = case.trace()
@@ -274,7 +274,7 @@ def test_both_paths_add_up_and_the_direct_one_is_the_forget_gate_alone(form: str
         total = trace["grad_cell_state"].values
         both = found["direct"].values + found["through_gates"].values
         assert_close(f"{form} {hold}", both, total, 1e-12)
-        # of the last layer: what the loss itself puts in, carried by f alone
+        # in the last layer: the gradient from the loss itself, multiplied by f only
         f, o, c = (trace.array(n)[1, 0, :, 0] for n in ("forget_gate", "output_gate", "cell_state"))
         free = {n: np.ones_like(f) for n in ("cell_state", "hidden_state")}
         for name, mask in free.items():
@@ -315,7 +315,7 @@ def test_a_forget_gate_held_at_one_with_no_input_keeps_the_cell_state():
     assert np.abs(free["cell_state"].values - c.numpy()).max() > 0.1
 
 
-def test_a_unit_held_at_zero_is_silent_from_its_step_on():
+def test_a_unit_held_at_zero_stays_zero():
     module = torch.nn.GRU(1, 4).double()
     x = torch.randn(10, 1).double()
     free = rnnviz.trace(module, x, loss="all")
@@ -327,7 +327,7 @@ def test_a_unit_held_at_zero_is_silent_from_its_step_on():
     assert (trace["grad_update_gate_preactivation"].values[0, 0, 4:, 0, 2] == 0).all()
 
 
-def test_a_held_trace_comes_back_from_a_file(tmp_path: Any):
+def test_a_held_trace_is_loaded_equal(tmp_path: Any):
     trace = case_of("coupled peephole", hold={"forget_gate": Hold(1.0, units=[1])}).trace()
     for ending in ("nc", "npz"):
         trace.save(tmp_path / f"held.{ending}")
@@ -340,7 +340,7 @@ def test_a_held_trace_comes_back_from_a_file(tmp_path: Any):
 
 
 @pytest.mark.parametrize(
-    ("hold", "said"),
+    ("hold", "expected"),
     [
         (
             {"reset_gate": 1.0},
@@ -386,13 +386,13 @@ def test_a_held_trace_comes_back_from_a_file(tmp_path: Any):
         ),
     ],
 )
-def test_what_cannot_be_held_is_said(hold: dict[str, Any], said: str):
+def test_invalid_holds_raise(hold: dict[str, Any], expected: str):
     with pytest.raises(rnnviz.RnnvizError) as caught:
         plain_case("lstm", hold=hold).trace()
-    assert str(caught.value) == said
+    assert str(caught.value) == expected
 
 
-def test_a_cell_names_its_form():
+def test_a_cell_has_its_form():
     forms = [Form("gru", reset_after=False), Form("lstm", peephole=True, coupled=True)]
     assert [repr(make_cell(form, 2, 3)) for form in forms] == [
         "GRUCell(2, 3, reset_after=False)",

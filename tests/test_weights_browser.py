@@ -1,4 +1,4 @@
-"""The grid of weights in a real browser: on the gradients page, and alone on tests/grid_page.py."""
+"""The weight grid in a real browser: on the gradients page, and alone on tests/grid_page.py."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def cell(visit: Visit, row: int, column: int) -> Locator:
 
 
 def texts(visit: Visit) -> list[str]:
-    """What stands in the cells, row by row."""
+    """The texts of the cells, row by row."""
     return visit.key("grid").get_by_role("gridcell").locator("span").all_inner_texts()
 
 
@@ -57,7 +57,7 @@ def u_of(trace: Trace, gate: str) -> np.ndarray:
 
 
 def check_page(visit: Visit, settings: GradientsPage, gate: str) -> None:
-    """Heatmap, norms and grid are the library's numbers."""
+    """Asserts that heatmap, norms and grid are the library's numbers."""
     visit.settle()
     traces = run_networks(settings.network())
     u = u_of(traces[settings.cell], gate)
@@ -81,7 +81,7 @@ def check_page(visit: Visit, settings: GradientsPage, gate: str) -> None:
 
 
 def check_width(visit: Visit) -> None:
-    """Neither the page nor the grid needs to be scrolled sideways."""
+    """Asserts that neither the page nor the grid scrolls sideways."""
     wide = visit.page.evaluate(
         """() => [document.documentElement, document.querySelector(".stMain"),
             document.querySelector(".st-key-grid [data-testid=stBidiComponentIsolated]").shadowRoot
@@ -106,7 +106,7 @@ def test_a_weight_is_typed_and_everything_follows(visit: Visit):
     changed, _ = GradientsPage.from_query(visit.query)
     check_page(visit, changed, "hidden")
     expect(cell(visit, 0, 1)).to_be_focused()
-    own = labels("en")["scenes.own"]  # the scene is another one now
+    own = labels("en")["scenes.own"]  # the edited scene is now the user's own
     assert visit.page.locator(".rnnviz-scene").inner_text() == own
     for key in ("ArrowDown", "ArrowLeft", "-", ".", "5", "Tab"):
         visit.page.keyboard.press(key)
@@ -139,7 +139,7 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
     visit.open("/gradients", hidden=8, length=30)
     settings = GradientsPage(hidden=8, length=30)
     start = u_of(run_networks(settings)["lstm"], "forget_gate")
-    check_page(visit, settings, "forget_gate")  # the one whose name is lit
+    check_page(visit, settings, "forget_gate")  # the selected gate
     check_width(visit)
     box = cell(visit, 2, 3).bounding_box()
     assert box
@@ -152,14 +152,14 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
         mouse.move(box["x"] + 20 + pixel, box["y"] + 10)
         visit.page.wait_for_timeout(100)
         seen.add(visit.page.evaluate(read))
-    assert len(seen) >= 3, "the figure follows the hand before it leaves"
+    assert len(seen) >= 3, "the figure is updated during the drag"
     wanted = round(start[2, 3] + 1.1, 2)
     assert cell(visit, 2, 3).inner_text() == f"{wanted:.4g}"
     mouse.up()
     settings = settings.model_copy(update={"edit": (Edit("lstm", "forget_gate", 2, 3, wanted),)})
     check_page(visit, settings, "forget_gate")
     assert visit.query["edit"] == f"lstm.forget_gate.2.3:{wanted}"
-    visit.key("grid").locator("input").wait_for(state="detached")  # a drag is no click
+    visit.key("grid").locator("input").wait_for(state="detached")  # a drag is not a click
 
     # the keyboard: to a corner and back, then a nudge up, one down and finely
     keys = visit.page.keyboard
@@ -196,25 +196,25 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
 
 def test_what_is_no_weight_is_refused_in_words(visit: Visit):
     visit.open("/gradients", hidden=2, init="identity", cell="rnn")
-    said = visit.key("grid").get_by_role("alert")
+    alert = visit.key("grid").get_by_role("alert")
     for came in ("abc", "1e999", "nan", "∞", "0x10", "1,5"):
         write(visit, 0, 0, came)
-        assert said.inner_text() == (
+        assert alert.inner_text() == (
             f"Row 0, column 0: “{came}” is not a finite number. Enter one, such as −0.5. The "
             "weight stays 1."
         )
         assert visit.key("grid").locator("input").get_attribute("aria-invalid") == "true"
         visit.page.keyboard.press("Escape")
         assert cell(visit, 0, 0).inner_text() == "1"
-        assert said.inner_text() == ""
+        assert alert.inner_text() == ""
     write(visit, 0, 0, "")
-    assert said.inner_text() == (
+    assert alert.inner_text() == (
         "Row 0, column 0 is empty. Enter a finite number, such as −0.5. The weight stays 1."
     )
     visit.key("language").get_by_text("한국어").click()
     visit.settle()
     write(visit, 1, 0, "<b>")
-    assert said.inner_text() == (
+    assert alert.inner_text() == (
         "1행 0열: “<b>”, 유한한 수가 아닙니다. −0.5와 같은 유한한 수를 입력하세요. 가중치는 0 "
         "그대로입니다."
     )
@@ -222,9 +222,9 @@ def test_what_is_no_weight_is_refused_in_words(visit: Visit):
     check_page(visit, GradientsPage(hidden=2, init="identity", cell="rnn"), "hidden")
     write(visit, 1, 0, " −０．２５ ")
     visit.settle()
-    assert said.inner_text() == ""
+    assert alert.inner_text() == ""
     assert visit.query["edit"] == "rnn.hidden.1.0:-0.25"
-    # too large for a figure to stand for, and no failure
+    # too large for a figure to show, but no failure
     write(visit, 1, 0, "1e308")
     visit.settle()
     assert visit.query["edit"] == "rnn.hidden.1.0:1e+308"
@@ -234,7 +234,7 @@ def test_what_is_no_weight_is_refused_in_words(visit: Visit):
 
 
 class Wire:
-    """What the grid sends."""
+    """Records the grid's messages."""
 
     def __init__(self, visit: Visit) -> None:
         self.sent: list[BackMsg] = []
@@ -248,7 +248,7 @@ class Wire:
 
 
 def numbers(visit: Visit) -> dict[tuple[str, int, int], float]:
-    """The numbers set by hand, as Python has them."""
+    """The edited numbers in Python."""
     return eval(visit.count.rpartition(" run ")[0])
 
 
@@ -265,23 +265,23 @@ def test_it_shows_four_digits_and_keeps_what_is_sent(reader: BrowserContext, alo
         grid = visit.key("grid")
         assert grid.get_by_role("columnheader").all_inner_texts() == ["0", "1", "2"]
         assert grid.get_by_role("grid").get_attribute("aria-label") == "N"
-        # opened and left as it was, a number keeps its other digits
+        # opened and left unchanged, a number keeps its hidden digits
         cell(visit, 2, 2).click()
         assert grid.locator("input").input_value() == "0.034215"
         visit.page.keyboard.press("Enter")
         cell(visit, 2, 1).press("F2")
         visit.page.keyboard.press("Escape")
-        # while letters are composed, as in Korean, Enter is the composition's own
+        # during an IME composition, as in Korean, Enter belongs to the composition
         cell(visit, 0, 0).press("7")
         grid.locator("input").dispatch_event("keydown", {"key": "Enter", "isComposing": True})
         assert grid.locator("input").is_visible()
-        # to leave the cell is to take what was typed
+        # leaving the cell commits the typed text
         cell(visit, 1, 2).click()
         visit.settle()
         assert numbers(visit) == {("one", 0, 0): 7.0}
         assert grid.locator("input").input_value() == "12.5"
         visit.page.keyboard.press("Escape")
-        # Escape takes a drag back
+        # Escape undoes a drag
         box = cell(visit, 0, 1).bounding_box()
         assert box
         visit.page.mouse.move(box["x"] + 20, box["y"] + 10)
@@ -313,16 +313,16 @@ def test_one_is_under_way_and_the_last_arrives(reader: BrowserContext, alone: st
         visit.settle()
         assert numbers(visit) == {("one", 0, 0): 1.535}
         assert len(wire.sent) >= 4
-        assert runs(visit) == 1 + len(wire.sent)  # none was broken off by the next
+        assert runs(visit) == 1 + len(wire.sent)  # no run was interrupted by the next
         write(visit, 0, 0, "4")
         write(visit, 0, 1, "5")
-        # and another table is turned to while a number waits
+        # and the table is replaced while a number waits
         visit.key("of").get_by_text("two").click()
         visit.until("both arrive", "() => document.querySelector('.rnnviz-count').innerText"
                     ".includes('1): 5')")  # fmt: skip
         visit.settle()
         assert numbers(visit) == {("one", 0, 0): 4.0, ("one", 0, 1): 5.0}
-        assert texts(visit)[0] == "1"  # of the other table
+        assert texts(visit)[0] == "1"  # in the new table
 
 
 FORGED = (

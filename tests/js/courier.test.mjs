@@ -1,4 +1,4 @@
-// The states of courier.js, without a browser: time, the page's script and the server are stood in for.
+// The states of courier.js, without a browser: with mocks of time, the page's script and the server.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -8,9 +8,9 @@ import vm from "node:vm";
 const source = readFileSync(
   new URL("../../rnnviz/ui/components/courier.js", import.meta.url),
   "utf8",
-).replaceAll(/^import .*\n|^export /gm, ""); // a script, whose globals are stood in for
+).replaceAll(/^import .*\n|^export /gm, ""); // a script, whose globals are mocked
 
-/** A courier whose clock is moved by hand; sent has what it has sent. */
+/** A courier with a mock clock; world.sent records its messages. */
 function build(ports = {}) {
   const world = { now: 0, running: false, away: false, sent: [], freed: 0 };
   const timers = new Map();
@@ -78,7 +78,7 @@ test("one message is in flight, and the newest waits for its answer", () => {
   assert.equal(courier.inFlight, null);
 });
 
-test("messages for different places all arrive, in their order", () => {
+test("messages for different places all arrive, in order", () => {
   const { courier, world } = build();
   courier.post("a", "1");
   courier.post("b", "2");
@@ -92,16 +92,16 @@ test("messages for different places all arrive, in their order", () => {
   ]);
 });
 
-test("the number goes on from what the server has answered", () => {
+test("numbers continue from the last one that the server answered", () => {
   const { courier, world } = build();
   courier.answer(7);
   courier.post("a");
   assert.deepEqual(world.sent, [["a", 8]]);
-  courier.answer(3); // of a session that knows less
+  courier.answer(3); // from a session with fewer messages
   assert.equal(courier.number, 8);
 });
 
-test("a debounced act comes after the last change, and at once on flushNow", () => {
+test("a debounced act runs after the last change, or at once on flushNow", () => {
   const { courier, wait, REST_MS } = build();
   const done = [];
   courier.debounce(() => done.push(1));
@@ -121,7 +121,7 @@ test("a debounced act comes after the last change, and at once on flushNow", () 
   assert.deepEqual(done, [2, 3]);
 });
 
-test("a post takes the place of what was debounced", () => {
+test("a post replaces the debounced act", () => {
   const { courier, world, wait, REST_MS } = build();
   courier.debounce(() => courier.post("old"));
   courier.post("new");
@@ -130,7 +130,7 @@ test("a post takes the place of what was debounced", () => {
   assert.deepEqual(world.sent, [["new", 1]]);
 });
 
-test("a lost message is sent again, later every time, and given up in the end", () => {
+test("a lost message is retried with growing delays, then given up", () => {
   const { courier, world, wait, LOST_AFTER_MS, MAX_RETRIES } = build();
   courier.post("a");
   wait(LOST_AFTER_MS);
@@ -150,7 +150,7 @@ test("a lost message is sent again, later every time, and given up in the end", 
   assert.equal(courier.retries, 0);
 });
 
-test("what is lost does not come back over what is newer", () => {
+test("a lost message does not replace a newer one", () => {
   const { courier, world, wait, LOST_AFTER_MS } = build();
   courier.post("a");
   courier.post("b");
@@ -164,7 +164,7 @@ test("what is lost does not come back over what is newer", () => {
   assert.equal(world.sent.length, 2);
 });
 
-test("while the page runs or the server is away, nothing counts as lost", () => {
+test("while the page runs or the server is away, no message counts as lost", () => {
   for (const state of ["running", "away"]) {
     const { courier, world, wait, LOST_AFTER_MS } = build();
     courier.post("a");
@@ -195,7 +195,7 @@ test("the next message waits for the end of a run, but not for long", () => {
   assert.deepEqual(world.sent[2], ["c", 3]);
 });
 
-test("abandoned, it sends nothing more and keeps no timer", () => {
+test("after abandon, nothing is sent and no timer is left", () => {
   const { courier, world, wait, timers, watchers } = build();
   courier.post("a");
   courier.post("b");
@@ -208,7 +208,7 @@ test("abandoned, it sends nothing more and keeps no timer", () => {
   assert.deepEqual([timers.size, watchers.size], [0, 0]);
 });
 
-test("off the page, it comes to its end by itself", () => {
+test("it stops when its component has left the page", () => {
   let isConnected = true;
   const { courier, world, wait, timers } = build({ isConnected: () => isConnected });
   courier.post("a");
@@ -219,7 +219,7 @@ test("off the page, it comes to its end by itself", () => {
   assert.equal(courier.isIdle, false, "what was not answered is known as such");
 });
 
-test("once for every message that is done with, it says that nothing is in flight", () => {
+test("onFree is called once per completed message", () => {
   const { courier, world } = build();
   courier.post("a");
   courier.post("b");

@@ -30,7 +30,7 @@ const HEADER = {
     signed: ["#ff0000", "#ffffff", "#0000ff"],
   },
 };
-// (step, unit) of either row, then the initial state
+// (step, unit) of both rows, then the initial state
 const NUMBERS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, -2, 2, -1, 1, 0, 0.5, 0.25, 0.75];
 
 /** @param {object} changes */
@@ -42,7 +42,7 @@ function message(changes = {}) {
 const GATE = { signed: false, most: 1 };
 const STATE = { signed: true, most: 2 };
 
-test("a message is a line of JSON and bytes", () => {
+test("a payload is a line of JSON and bytes", () => {
   const { header, body } = unpack(
     new Uint8Array([...new TextEncoder().encode('{"a":1}\n'), 10, 7]),
   );
@@ -50,7 +50,7 @@ test("a message is a line of JSON and bytes", () => {
   assert.deepEqual([...body], [10, 7]);
 });
 
-test("values are read by array, step and unit, wherever the bytes begin", () => {
+test("values are read by array, step and unit, at any byte offset", () => {
   const odd = new Uint8Array([0, ...message()]).subarray(1);
   for (const recording of [new Recording(message()), new Recording(odd)]) {
     assert.equal(recording.at("update_gate", 1, 1), Math.fround(0.2));
@@ -59,7 +59,7 @@ test("values are read by array, step and unit, wherever the bytes begin", () => 
   }
 });
 
-test("step 0 is the initial state, and 0 for what has none", () => {
+test("step 0 is the initial state, and 0 for arrays without one", () => {
   const recording = new Recording(message());
   assert.equal(recording.at("hidden_state", 0, 1), 0.75);
   assert.equal(recording.at("update_gate", 0, 1), 0);
@@ -79,7 +79,7 @@ test("more blocks than units repeat them", () => {
   );
 });
 
-test("colours are interpolated, and end at the ends of the scale", () => {
+test("colours are interpolated, and clipped at the ends of the scale", () => {
   const recording = new Recording(message());
   assert.equal(recording.colour(GATE, 0), "rgb(255 255 255)");
   assert.equal(recording.colour(GATE, 0.6), "rgb(102 102 102)");
@@ -97,7 +97,7 @@ test("letters are light on dark colours", () => {
   assert.deepEqual([light.isOwn("#ffffff"), dark.isOwn("#ffffff")], [false, true]);
 });
 
-test("a text takes its values, and a character stands for its step", () => {
+test("a text is filled with its values, and each step has its character", () => {
   const recording = new Recording(message());
   assert.equal(recording.say("reads", { t: 2, character: recording.character(2) }), "2: é");
   assert.equal(recording.character(4), "");
@@ -116,7 +116,7 @@ test("a number has two decimals, a sign on request, and zero has none", () => {
   assert.equal(below(1209), "₁₂₀₉");
 });
 
-test("a scale's ends have two digits, and say what lies beyond", () => {
+test("a scale's ends have two digits, and mark values beyond them", () => {
   assert.deepEqual(endsOf(false, 1), ["0", "1"]);
   assert.deepEqual(endsOf(true, 1.26), ["−1.3", "1.3"]);
   assert.deepEqual(endsOf(true, 2.5, true), ["≤ −2.5", "≥ 2.5"]);

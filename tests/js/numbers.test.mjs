@@ -18,7 +18,7 @@ test("a pixel is worth 0.01, or a unit of the third digit from 10 on", () => {
   assert.deepEqual([10, -99, 100, 12345].map(step), [0.1, 0.1, 1, 100]);
 });
 
-test("a rounded number is the nearest multiple, without digits of its error, never −0", () => {
+test("a rounded number is the nearest multiple, without rounding error, never −0", () => {
   assert.equal(rounded(0.1 + 0.2, 0.01), 0.3);
   assert.equal(rounded(1234.4, 1), 1234);
   assert.ok(Object.is(rounded(-0.001, 0.01), 0));
@@ -44,12 +44,12 @@ test("a brief number that is large or small is in scientific notation", () => {
   );
 });
 
-test("a number to type over has six digits", () => {
+test("a number in the input has six digits", () => {
   assert.deepEqual([1 / 3, -2, 1e-9].map(written), ["0.333333", "−2", "1e−9"]);
   assert.equal(signed("-1e-9"), "−1e−9");
 });
 
-test("a text is read as a number, of full width too", () => {
+test("a text is read as a number, also in full width", () => {
   assert.deepEqual(
     ["1", "-1.5", "−1.5", "+2", ".5", "5.", "1e-3"].map(read),
     [1, -1.5, -1.5, 2, 0.5, 5, 0.001],
@@ -58,7 +58,7 @@ test("a text is read as a number, of full width too", () => {
   assert.ok(Object.is(read("-0"), 0));
 });
 
-test("no other text is a number", () => {
+test("other texts are not numbers", () => {
   const others = ["", " 1", "1,5", "0x10", "Infinity", "NaN", "1e999", "--1", "1e", ".", "1 000"];
   assert.deepEqual(
     others.map(read),
@@ -95,6 +95,6 @@ test("contrast is WCAG's, in either order", () => {
   assert.equal(contrast(black, white), 21);
   assert.equal(contrast(white, black), 21);
   assert.equal(contrast(grey, grey), 1);
-  // the lightest grey with 4.5 : 1 on white is #767676, and #777777 is the first without
+  // #767676 is the lightest grey with 4.5 : 1 on white
   assert.equal(contrast(grey, white).toFixed(2), "4.48");
 });

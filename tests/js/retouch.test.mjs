@@ -39,7 +39,7 @@ function changed(change) {
   return { before: apart(before), now: apart(now) };
 }
 
-test("arrays are decoded as Plotly has them", () => {
+test("arrays are decoded as by Plotly", () => {
   assert.deepEqual(decoded([1, "a"]), [1, "a"]);
   assert.deepEqual(decoded(packed([1.5, -2])), new Float32Array([1.5, -2]));
   assert.deepEqual(decoded(packed([1, 2, 3, 4, 5, 6], "2, 3")), [
@@ -61,7 +61,7 @@ test("arrays are compared by their bytes or entries", () => {
   assert.ok(!alike([1, 2], [2, 1]));
 });
 
-test("a figure is taken apart and not changed", () => {
+test("a figure is split into parts without being changed", () => {
   const whole = figure();
   const { numbers, names, axes } = apart(whole);
   assert.deepEqual(numbers, [
@@ -73,7 +73,7 @@ test("a figure is taken apart and not changed", () => {
   assert.deepEqual(whole, figure());
 });
 
-test("other numbers, names and ranges leave the rest alike", () => {
+test("changed numbers, names and ranges do not change the rest", () => {
   const { before, now } = changed(({ data, layout }) => {
     data[0].y = packed([5, 6]);
     data[0].name = "h at 3";
