@@ -324,8 +324,8 @@ def load_trace(path: str | Path) -> Trace:
     wrote in a newer format.
     """
     dataset = read_dataset(path)
-    said = {"cell", "module_repr", "nonlinearity", "replay_error"}
-    if not said <= set(dataset.attrs) or "hidden_state" not in dataset:
+    required = {"cell", "module_repr", "nonlinearity", "replay_error"}
+    if not required <= set(dataset.attrs) or "hidden_state" not in dataset:
         raise RnnvizError("error.trace_file", path=Path(path).name)
 
     def named(prefix: str) -> dict[str, Array]:
@@ -350,7 +350,7 @@ def load_trace(path: str | Path) -> Trace:
 
 
 def _form(attributes: Mapping[Any, Any]) -> Form:
-    """As ``to_xarray`` wrote it; what a file does not speak of is torch's way."""
+    """As ``to_xarray`` wrote it; what a file does not name is as in torch."""
     given: dict[str, Any] = {
         f.name: attributes[f.name] for f in fields(Form) if f.name in attributes
     }

@@ -52,8 +52,3 @@ class Session:
 
 
 session = Session()
-
-
-def component_key(component: str, name: str) -> str:
-    """The key of what a component keeps in the session beside its own value."""
-    return f"rnnviz.{component}.{name}"

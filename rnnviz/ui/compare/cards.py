@@ -90,7 +90,7 @@ def _strip(values: NDArray[np.float64], words: Labels, **look: Any) -> None:
 
 
 @st.fragment
-def follow_step() -> None:
+def track_step() -> None:
     """Takes over the player's step and writes the address; a move to a step reruns only this."""
     settings, default = current(ComparePage), ComparePage()
     input_step(
