@@ -36,7 +36,7 @@ class Trace:
     steps are NaN. Gradients (``grad_…``) are total derivatives of the loss, in float64.
 
     form: cell and variant. module_repr: repr of the module. loss: its value, or None.
-    replay_error: largest |output worked out from these gates − the module's own output|.
+    replay_error: largest |output recomputed from the gates − the module's own output|.
     lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
     output_grad: ∂ℓ/∂output, what the loss itself puts in at each step, (time, batch, directions ·
     unit) of the last layer in float64, 0 where padded; None without a loss. held: by the name of
@@ -255,7 +255,7 @@ def trace(
     it, to a scalar tensor.
     hold: gates and states by name and what they are held at, whatever the network computes for
     them: a number for all units from the first step, a Hold, or a list of these. Such a network
-    goes by its equations, and no gradient flows through what is held.
+    is run by its equations, and no gradient flows through what is held.
 
     RnnvizError for what does not fit, for values that are not finite, and if the gates do not
     give the module's own output back.

@@ -2,7 +2,7 @@
 
 A message is named by a key ("error.empty_text"), never by its English text, so that an English
 sentence can be mended without touching the Korean one. The .po files are read as they are, all of
-a folder as one; a key stands in one of them only.
+a folder as one; a key is in one of them only.
 """
 
 from collections.abc import Iterator, Mapping

@@ -56,9 +56,9 @@ def lyapunov_exponents(
         q = np.linalg.qr(np.random.default_rng(0).standard_normal((states, leading)))[0]
     wanted, done = q.shape[1], 0
     sums = np.zeros(wanted)
-    told = progress and (lambda done: tell(progress, done, steps, done))
+    report = progress and (lambda done: tell(progress, done, steps, done))
     with threads_for(wanted):
-        for r, shifts, alive in _sweep(blocks(jacobians), q, told):
+        for r, shifts, alive in _sweep(blocks(jacobians), q, report):
             counted = slice(max(warmup - done, 0), None)
             sizes = np.ascontiguousarray(np.abs(r[counted, np.arange(len(alive)), alive]))
             logs = np.log(sizes) + shifts[counted, None] * LN_2
@@ -98,16 +98,16 @@ def _triangular_product(
     """A triangular matrix with the product's singular values: unit rows and log norms."""
     factors: list[Values] = []
     total = 0
-    told = progress and (lambda done: tell(progress, done, 2 * steps, done))
-    for r, shifts, _ in _sweep(blocks(jacobians), np.eye(states), told):
+    report = progress and (lambda done: tell(progress, done, 2 * steps, done))
+    for r, shifts, _ in _sweep(blocks(jacobians), np.eye(states), report):
         factors += list(r)
         total += int(shifts.sum())
     width = len(factors[-1])
     rows, logs = np.eye(width), np.zeros(width)
     if width == 0:
         return rows, logs
-    told = progress and (lambda done: tell(progress, steps + done, 2 * steps, steps - done - 1))
-    for found, _, _ in _sweep(_transposed(factors), rows, told):
+    report = progress and (lambda done: tell(progress, steps + done, 2 * steps, steps - done - 1))
+    for found, _, _ in _sweep(_transposed(factors), rows, report):
         for r in found:
             rows, logs = _multiply(r, rows, logs)
     return rows, logs + total * LN_2
@@ -123,21 +123,21 @@ def _transposed(factors: list[Values]) -> Iterator[tuple[Values, Shifts]]:
 
 
 def _sweep(
-    parts: Iterable[tuple[Values, Shifts]], q: Values, told: Callable[[int], None] | None
+    parts: Iterable[tuple[Values, Shifts]], q: Values, report: Callable[[int], None] | None
 ) -> Iterator[tuple[Values, Shifts, NDArray[np.intp]]]:
     """R_t of F_t Q_{t−1} = Q_t R_t, in runs of steps with the same independent columns.
 
     parts: F_t, (steps, row, column), each to be multiplied by 2^shift. A run: R_t without rows for
-    dropped columns, (steps, kept, before), the shifts, and the indices of the kept columns. told:
+    dropped columns, (steps, kept, before), the shifts, and the indices of the kept columns. report:
     called with the steps done, before each.
     """
     done = 0
     for factors, shifts in parts:
-        maximum = 1 if told else max(1, min(RUN, ENTRIES // factors[0].size))
+        maximum = 1 if report else max(1, min(RUN, ENTRIES // factors[0].size))
         first = 0
         while first < len(factors):
-            if told:
-                told(done)
+            if report:
+                report(done)
             q, r, alive = _run(factors[first : first + maximum], q)
             yield r, shifts[first : first + len(r)], alive
             first += len(r)

@@ -44,13 +44,13 @@ def show_chart(
 ) -> None:
     """Draws the figure as wide as its place; a click on a point calls ``on_click``.
 
-    What was clicked stands in ``st.session_state[key].picked``: {"curve": …, "x": …, "y": …,
+    What was clicked is in ``st.session_state[key].picked``: {"curve": …, "x": …, "y": …,
     "customdata": …}; a visitor can send anything there. Zoom, and lines hidden in the legend, stay
     over updates, those lines by their ``meta`` or else their names, until ``layout.uirevision``
     changes.
 
     The figure names its own colours: in Streamlit plotly's default template holds none.
-    alt: the text that stands for the figure. failed: what to show where it cannot be drawn, else
+    alt: the alternative text. failed: what to show where it cannot be drawn, else
     alt. height: in pixels, else the figure's own.
     """
     header = {
@@ -86,12 +86,12 @@ def written(figure: go.Figure | Drawing) -> str:
     parts = {"data": figure.data, "layout": layout}
     try:
         return json.dumps(parts, default=_plain, allow_nan=False, separators=(",", ":"))
-    except ValueError:  # a number outside an array that JSON has no word for
+    except ValueError:  # a number outside an array that JSON cannot hold
         return written(go.Figure(*figure))
 
 
 def _plain(value: Any) -> Any:
-    """What JSON cannot say by itself: numpy's numbers, and its arrays as plotly.js reads them."""
+    """NumPy's numbers and arrays in a form that JSON can hold and plotly.js reads."""
     if isinstance(value, np.generic):
         return value.item()
     kind = value.dtype.str[1:]
@@ -110,4 +110,4 @@ def _plain(value: Any) -> Any:
 
 
 def _do_nothing() -> None:
-    """A trigger is known by its callback; the answer to this one is the run that follows."""
+    """A trigger is known by its callback; this one is answered by the run that it starts."""

@@ -5,21 +5,21 @@
 //    ▲                   ▲  ▲                  │                             │
 //    │                   │  └──────────────────┘                             │
 //    │                   │   lost: no run of the page for LOST_AFTER_MS,     │
-//    │                   │   doubled at every retry; its clock stands        │
-//    │                   │   still while the page runs or the server is away │
+//    │                   │   doubled at every retry; the clock is paused     │
+//    │                   │   while the page runs or the server is away       │
 //    │                   └───────────────────────────────────────────────────┤ something waits
 //    └───────────────────────────────────────────────────────────────────────┘ else
 //   answered lasts until the run of the page is over, or for RUN_PATIENCE_MS, where holdsForRun().
 //
-// A message is posted for a place; a newer one for the same place takes over from one that waits.
+// A message is posted for a place; a newer one for the same place replaces one that waits.
 
 import { isAway, runs, watchScript } from "./server.js";
 
-export const REST_MS = 150; // without a change until a value is sent
+export const REST_MS = 150; // a value is sent after this long without a change
 const LOST_AFTER_MS = 1000;
-export const RUN_PATIENCE_MS = 2000; // that a run of the page may take before the next message interrupts it
+export const RUN_PATIENCE_MS = 2000; // then the next message interrupts a run of the page
 const LOOK_EVERY_MS = 250;
-const MAX_RETRIES = 6; // a page that fails before it comes to the component would be run for ever
+const MAX_RETRIES = 6; // a page that fails before it reaches the component would be rerun for ever
 
 /**
  * @template Message
@@ -48,7 +48,7 @@ export class Courier {
     this.clock = undefined;
     this.number = 0; // of the last message sent
     this.retries = 0;
-    /** @type {(() => void) | null} what the debounce is for */
+    /** @type {(() => void) | null} what is debounced */
     this.due = null;
   }
 
@@ -68,7 +68,7 @@ export class Courier {
   }
 
   /**
-   * Calls act after a pause; a later call, and every message posted, takes the place of this one.
+   * Calls act after a pause, unless a later call or a posted message replaces it.
    * @param {() => void} act
    */
   debounce(act, delayMs = REST_MS) {
@@ -77,7 +77,7 @@ export class Courier {
     this.timer = setTimeout(() => this.flushNow(), delayMs);
   }
 
-  /** Does at once what the debounce is for. */
+  /** Calls at once what is debounced. */
   flushNow() {
     const act = this.due;
     this.cancel();
@@ -112,7 +112,7 @@ export class Courier {
     this.look();
   }
 
-  /** Whether the message in flight is done with, or lost. */
+  /** Goes on if the message in flight is finished, and sends it again if it is lost. */
   look() {
     if (!this.isConnected()) return this.stop();
     if (!this.inFlight) return;
@@ -138,7 +138,7 @@ export class Courier {
     this.onFree();
   }
 
-  /** Lets go of everything: another message has brought it, or it is not wanted any more. */
+  /** Drops everything: another message has delivered it, or it is not wanted any more. */
   abandon() {
     this.cancel();
     this.waiting.clear();

@@ -45,7 +45,7 @@ class LiveText {
     this.show();
   }
 
-  /** @param {Record<string, string> | null} detail JSON by key, "" for what cannot be had */
+  /** @param {Record<string, string> | null} detail JSON by key, "" for a text that cannot be updated */
   receive(detail) {
     const json = detail?.[this.key];
     if (detail && !json) return;

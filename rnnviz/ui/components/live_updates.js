@@ -7,8 +7,8 @@ import { address, page, setPending } from "./address.js";
 import { REST_MS } from "./courier.js";
 import { isAway, runs, served } from "./server.js";
 
-const SLOW_MS = 50; // from which on the first figure is updated more often than the others
-const SHARE = 4; // how much longer than all of them take it then is alone
+const SLOW_MS = 50; // if all take longer, the first figure is updated more often than the others
+const SHARE = 4; // namely alone, for this many times as long as all of them take
 const FAST_MS = 250; // between two changes of a value that changes fast
 const OUT_OF_SIGHT_MS = 1000; // until what is out of sight is updated
 const LOOK_FOR_END_MS = 50; // between looks for the end of a run
@@ -46,7 +46,7 @@ export class LiveUpdates {
     this.isAsking = false;
     this.isFilling = false;
     this.isMissing = false;
-    /** @type {number | undefined} the changes of the last value asked for; none once the page takes over */
+    /** @type {number | undefined} of the last value asked for; none once the page runs instead */
     this.version = undefined;
     this.onScroll = () => this.fillAfter(REST_MS);
     addEventListener("scroll", this.onScroll, { capture: true, passive: true });
@@ -68,7 +68,7 @@ export class LiveUpdates {
   }
 
   /**
-   * Asks for everything: the settings are others now.
+   * Asks for everything: the settings have changed.
    * @param {Reader} reader
    */
   renew(reader) {
@@ -81,8 +81,8 @@ export class LiveUpdates {
   }
 
   /**
-   * The page is run for another setting: what is shown lacks that one. By the end of the run the address
-   * has it.
+   * The page is run for another setting, whose value what is shown lacks; the address has it by the end
+   * of the run.
    * @param {Reader} reader
    */
   renewAfterRun(reader) {
@@ -206,13 +206,13 @@ export class LiveUpdates {
   }
 }
 
-// One connection for all that asks. Answers come in the order of the questions, each in messages of
+// One connection for all questions. Answers come in the order of the questions, each in messages of
 // whole lines, the last of them one that is empty.
 const END = "\n";
 
 class Channel {
   constructor() {
-    /** @type {((text: string) => void)[]} who gets the answers to come, in their order */
+    /** @type {((text: string) => void)[]} of the answers that are outstanding, in their order */
     this.listeners = [];
     this.socket = new WebSocket(new URL("rnnviz/follow", served()).href.replace("http", "ws"));
     this.opened = new Promise((open) => this.socket.addEventListener("open", open));

@@ -59,18 +59,17 @@ def _updated(key: str) -> str:
 class LiveParts(NamedTuple):
     """The live parts of a page, each made from settings.
 
-    figures: by the key of their charts. texts: HTML by the key of ``show_words``. None stands for
-    what cannot be had that fast.
+    figures: by the key of their charts. texts: HTML by the key of ``show_words``. A part that takes
+    too long for a live update is None.
     """
 
     figures: Mapping[str, Callable[[], go.Figure | Drawing | None]]
     texts: Mapping[str, Callable[[], str | None]]
 
     def lines(self, seen: list[str]) -> Iterator[str]:
-        """A line for each part in sight, as soon as it is made: its key, and its content.
+        """A line for each part in sight, as soon as it is made: its key, and its content as JSON.
 
-        That is a figure's JSON, or a text as JSON; nothing for what cannot be had, the reason of
-        which the page itself shows.
+        The content is empty for a part that cannot be updated; the page's next run shows why.
         """
         for name in dict.fromkeys(seen):
             made = ""

@@ -1,12 +1,12 @@
-"""What goes to a component: a line of JSON, and after it bodies of a line each."""
+"""The payload of a component: a line of JSON, then one line per body."""
 
 import json
 
 
 def packed(header: object, *bodies: str) -> bytes:
-    r"""The message as bytes, for Streamlit writes anything else as JSON twice, and signs it.
+    r"""The payload as bytes: Streamlit would serialise anything else as JSON twice, and sign it.
 
-    bodies: without a line break, but for the last.
+    bodies: only the last may have line breaks.
 
     >>> packed({"key": "norms"}, "[1]", "[2]")
     b'{"key": "norms"}\n[1]\n[2]'
