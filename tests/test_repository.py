@@ -336,7 +336,7 @@ def test_wheel_asks_for_what_serves_the_app_only_with_the_app(wheel: zipfile.Zip
     (metadata,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().splitlines()
     found = [re.match(r"Requires-Dist: (\w+).*extra == \"app\"", line) for line in lines]
-    assert [match[1] for match in found if match] == ["streamlit", "starlette", "uvicorn"]
+    assert [match[1] for match in found if match] == ["streamlit", "pandas", "starlette", "uvicorn"]
     assert not [line for line in lines if re.match(r"Requires-Dist: streamlit[^;]*$", line)]
 
 
