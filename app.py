@@ -9,6 +9,7 @@ if __name__ == "__main__":
     navigate()
 else:
     import gc
+    from contextlib import suppress
     from socket import IPPROTO_TCP, TCP_NODELAY
     from threading import Thread
 
@@ -36,7 +37,8 @@ else:
             # uvicorn's receive is a method of the object that holds the connection's transport
             transport = getattr(getattr(receive, "__self__", None), "transport", None)
             if transport is not None:
-                transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+                with suppress(OSError):  # a Unix socket, or one that is closed already
+                    transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
             await self.app(scope, receive, send)
 
     def load() -> None:

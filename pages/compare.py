@@ -2,7 +2,7 @@
 
 from rnnviz.experiment import ComparePage
 from rnnviz.ui.address import current
-from rnnviz.ui.compare.cards import follow_step, show_input, write_view
+from rnnviz.ui.compare.cards import show_input, track_step, write_view
 from rnnviz.ui.compare.controls import input_comparison
 from rnnviz.ui.compare.sections import input_part
 from rnnviz.ui.frame import input_language, open_page, show_part
@@ -12,6 +12,6 @@ words = open_page("compare")
 settings = input_comparison(words, live("compare", current(ComparePage), write_view))
 input_language(words)
 show_part(show_input, settings, words)
-follow_step()
+track_step()
 part = input_part(words)
 show_part(part, settings, words)

@@ -13,12 +13,12 @@ from rnnviz.ui.gradients.weights import show_weights
 from rnnviz.ui.live_context import live
 
 words = open_page("gradients")
-followed = live("gradients", current(GradientsPage), write_view, live_fields)
-settings = input_network(words, followed)
+updates = live("gradients", current(GradientsPage), write_view, live_fields)
+settings = input_network(words, updates)
 input_language(words)
 write_view(settings)
 show_scenes(settings, words)
 if settings.claim:
     show_part(show_claim, settings, words)
-for part in (show_norms, partial(show_weights, live=followed), show_stability, show_contributions):
+for part in (show_norms, partial(show_weights, live=updates), show_stability, show_contributions):
     show_part(part, settings, words)

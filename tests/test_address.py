@@ -94,6 +94,18 @@ def test_a_link_overrides_a_change_made_at_the_same_time():
     assert page.session_state.unit == 0
 
 
+def test_a_change_made_before_a_links_address_is_rewritten_is_kept():
+    link = {"order": "index", address.LINK: "any"}
+    page = opened(**link)
+    page.session_state[Session.address.key] = None  # as where the run was cut short
+    page.selectbox(key="unit").set_value(7)
+    go_to(page, by_history=False, **link)
+    assert settings_of(page) == {"order": "index", "unit": "7"}
+    page.selectbox(key="unit").set_value(5)
+    go_to(page, by_history=False, **link)
+    assert settings_of(page) == {"order": "index"}, "the link was followed again"
+
+
 def test_values_delivered_before_leaving_are_taken_one_by_one():
     page = opened(order="index", t="21")
     page.session_state[LEAVING] = {"t": "", "speed": "7", "order": "none", "gain": "2"}

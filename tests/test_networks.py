@@ -31,8 +31,9 @@ from rnnviz.experiment import (
 )
 from rnnviz.experiment.choices import InitName, NonlinearityName
 from rnnviz.experiment.claim import CLAIMED, VARIANTS, claimed_of, holds
-from rnnviz.experiment.edits import read_edits, write_edits
+from rnnviz.experiment.edits import read_edits
 from rnnviz.experiment.networks import of_each
+from rnnviz.experiment.settings import value_text
 from rnnviz.gradients import Lost, diagnose, plain_pass, remembered_steps
 from rnnviz.inputs.signals import SIGNALS, make_signal
 from rnnviz.locale import labels
@@ -314,7 +315,7 @@ def edits(draw: st.DrawFn) -> Edit:
 
 @given(st.lists(edits(), min_size=1, max_size=6, unique_by=lambda edit: edit.place))
 def test_edits_are_read_back_from_their_text(several: list[Edit]):
-    text = write_edits(tuple(several))
+    text = value_text(tuple(several))
     assert read_edits(text) == tuple(several)
     assert re.fullmatch(r"[\w.:,+-]+", text), "an address needs no escapes"
     assert read_edits(tuple(several)) == tuple(several)

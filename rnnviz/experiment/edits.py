@@ -72,12 +72,3 @@ def read_edits(value: Any) -> tuple[Edit, ...]:
             raise ValueError(part)
         edits = with_edit(edits, edit)
     return edits
-
-
-def write_edits(edits: tuple[Edit, ...]) -> str:
-    """The text that ``read_edits`` reads.
-
-    >>> write_edits((Edit("lstm", "forget_gate", 1, 1, -0.5),))
-    'lstm.forget_gate.1.1:-0.5'
-    """
-    return ",".join(map(str, edits))

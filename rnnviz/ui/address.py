@@ -7,6 +7,7 @@ had before, or none, and the page keeps what the session holds. The browser writ
 address at once (``components/pending.js``), so that a reload or a link has it.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -50,7 +51,7 @@ def read_address(page: str) -> None:
     """Gives the widgets the values of the address, if the reader asks for it."""
     query, last_page = _query(), session.page
     session.page = page
-    if not (last_page is None or LINK in query or _is_history_navigation()):
+    if not (last_page is None or _is_new_link(query) or _is_history_navigation()):
         if page != last_page:
             session.problems = ()
         return
@@ -60,7 +61,7 @@ def read_address(page: str) -> None:
         st.session_state[name] = value
     if isinstance(settings, TextInput):
         session.last_text = settings.text
-    session.address = None
+    session.address, session.read_query = None, query
     session.problems, session.as_read = tuple(problems), current(kind)
 
 
@@ -81,6 +82,11 @@ def take_pending(page: str) -> None:
     if issubclass(kind, TextInput) and check_text(st.session_state.text) is None:
         session.last_text = st.session_state.text
     current(kind)
+
+
+def _is_new_link(query: Mapping[str, str]) -> bool:
+    """Whether the address is a link's, and not one that was read and is still to be rewritten."""
+    return LINK in query and (session.address is not None or query != session.read_query)
 
 
 def _is_history_navigation() -> bool:

@@ -1,11 +1,13 @@
 """What every card is made of: a heading, notes and figures."""
 
 import math
+from collections.abc import Iterable
 from html import escape
 
 import plotly.graph_objects as go
 import streamlit as st
 
+from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
 from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.components.chart import show_chart
@@ -21,6 +23,16 @@ def heading(text: str) -> None:
 def note(text: str) -> None:
     """Draws a sentence in small print."""
     st.html(small_print(text))
+
+
+def note_unknown(characters: Iterable[str], words: Labels) -> None:
+    """Draws a note on the characters that no network knows, if there are any."""
+    unknown = sorted(set(characters))
+    if unknown:
+        # bdi, so that a right-to-left letter does not reorder its neighbours
+        shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
+        text = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
+        st.html(f"<p class='rnnviz-note'>{text}</p>")
 
 
 def small_print(text: str) -> str:

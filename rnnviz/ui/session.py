@@ -44,6 +44,7 @@ class Session:
     kept = Entry[Mapping[str, Any]]({})  # the last values of the fields of pages that have run
     last_text = Entry(FIRST_TEXT)  # the last text that could be read
     address = Entry[Mapping[str, str] | None](None)  # the query last written; None after reading
+    read_query = Entry[Mapping[str, str] | None](None)  # the query read last
     is_leaving = Entry(False)  # whether this run only takes what is pending before a page is left
     as_read = Entry[PageSettings | None](None)  # the settings of the address
     problems = Entry[tuple[RnnvizError, ...]](())  # of the address
@@ -52,8 +53,3 @@ class Session:
 
 
 session = Session()
-
-
-def component_key(component: str, name: str) -> str:
-    """The key of what a component keeps in the session beside its own value."""
-    return f"rnnviz.{component}.{name}"

@@ -25,7 +25,7 @@ from rnnviz.engine.kernels.compiling import compiled
 KEPT, TOLERANCE, GROWTH = 600, 100, 300
 MAX_GROWTH = 1200  # binary orders that one step may grow by
 # Up to this many entries of U a hand-written product of one float64 row beats BLAS, whose threads
-# wait for each other. Float32 always goes by BLAS: near the end of its range the order of a sum
+# wait for each other. Float32 always uses BLAS: near the end of its range the order of a sum
 # shows in the result (``plain_pass``).
 BLAS_FROM = 2**18
 NONLINEARITIES = ("tanh", "relu", "sigmoid", "identity")  # the RNN kernels take an index

@@ -27,7 +27,7 @@ export class Figures {
     });
   }
 
-  follow() {
+  watch() {
     const page = document.querySelector(this.page) || document.body;
     if (this.watched === page) return;
     this.watcher.disconnect();

@@ -147,7 +147,7 @@ export class Instrument {
     this.drawnAs = this.current;
     this.keepWithin();
     for (const part of this.parts) part.draw();
-    this.figures.follow();
+    this.figures.watch();
     this.changed({ ease: false });
   }
 

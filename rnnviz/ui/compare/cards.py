@@ -1,7 +1,6 @@
 """Cards of the comparison page: the input with its player, gates and states, cells, memory."""
 
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import Any, TypeVar
 
 import numpy as np
@@ -32,7 +31,7 @@ from rnnviz.ui.cache import (
     compared_norms,
     sensitivities,
 )
-from rnnviz.ui.cards import heading, note, show_figure
+from rnnviz.ui.cards import heading, note, note_unknown, show_figure
 from rnnviz.ui.compare.networks import labels_of
 from rnnviz.ui.components.instrument import input_step, show_compared_cells, show_strip
 from rnnviz.ui.theme import is_dark
@@ -75,12 +74,7 @@ def _show_text(settings: ComparePage, words: Labels) -> None:
     unknown = [i for i, character in enumerate(text) if character not in model.vocabulary]
     look = {"note": words["compared.surprise"], "signed": False, "most": MOST_BITS}
     _strip(surprisal, words, characters=list(text), unknown=unknown, **look)
-    if unknown:
-        # bdi, so that a right-to-left letter does not reorder its neighbours
-        odd = sorted({text[i] for i in unknown})
-        shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in odd[:12])
-        text = words("strip.unknown_note", characters=shown + " …" * (len(odd) > 12))
-        st.html(f"<p class='rnnviz-note'>{text}</p>")
+    note_unknown((text[i] for i in unknown), words)
 
 
 def _strip(values: NDArray[np.float64], words: Labels, **look: Any) -> None:
@@ -89,7 +83,7 @@ def _strip(values: NDArray[np.float64], words: Labels, **look: Any) -> None:
 
 
 @st.fragment
-def follow_step() -> None:
+def track_step() -> None:
     """Takes over the player's step and writes the address; a move to a step reruns only this."""
     settings, default = current(ComparePage), ComparePage()
     input_step(

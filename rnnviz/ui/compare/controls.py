@@ -28,9 +28,7 @@ def input_comparison(words: Labels, live: Live) -> ComparePage:
     """
     state = st.session_state
     with st.sidebar:
-        _switch(
-            "input_source", get_args(InputName), words, text="reads", on_change=change_input_source
-        )
+        _switch("input_source", get_args(InputName), words, on_change=change_input_source)
         st.markdown(f"**{words['control.networks']}**", help=_help_of_networks(words))
         input_networks(words)
         if state.input_source == "signal":
@@ -50,7 +48,7 @@ def input_selected(
     if st.session_state.selected not in names:
         st.session_state.selected = next(iter(names))
     st.segmented_control(
-        words["control.looked_at"],
+        words["control.selected"],
         list(names),
         format_func=names.__getitem__,
         key="selected",
@@ -99,20 +97,18 @@ def _switch(
     options: tuple[str, ...],
     words: Labels,
     *,
-    text: str = "",
     help: str = "",
     on_change: Callable[[], None] | None = None,
 ) -> None:
-    """text, help: the names of its texts in the catalogs where they are not those of the key."""
-    text = text or key
+    """help: the name of its help in the catalogs where that is not the key's."""
     st.segmented_control(
-        words[f"control.{text}"],
+        words[f"control.{key}"],
         options,
-        format_func=lambda option: words[f"{text}.{option}"],
+        format_func=lambda option: words[f"{key}.{option}"],
         key=key,
         required=True,
         width="stretch",
-        help=words[f"control.{help or f'{text}_help'}"],
+        help=words[f"control.{help or f'{key}_help'}"],
         on_change=on_change,
     )
 

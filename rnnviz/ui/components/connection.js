@@ -22,6 +22,7 @@ export default function (component) {
   exit.trigger = (message) => setTriggerValue("leaving", message);
   exit.courier.answer(data.answered);
   page.names = data.names;
+  for (const name of page.pending.keys()) if (!page.names.includes(name)) forget(name);
   if (data.run !== run) settleWhenDone();
   run = data.run;
   library(data.chunk);
@@ -31,6 +32,15 @@ export default function (component) {
     if (wasAway && !isAway()) exit?.navigate();
     wasAway = isAway();
   });
+}
+
+/**
+ * The page of this setting was left while the server was away.
+ * @param {string} name
+ */
+function forget(name) {
+  page.pending.delete(name);
+  page.unrun.delete(name);
 }
 
 // Settles once the script has ended and its figures have had time to reach the page; until then, the

@@ -15,7 +15,7 @@
 
 import { isAway, runs, watchScript } from "./server.js";
 
-export const REST_MS = 150; // without a change until a value is sent
+export const REST_MS = 150; // a value is sent after this long without a change
 const LOST_AFTER_MS = 1000;
 export const RUN_PATIENCE_MS = 2000; // after which the next message may interrupt a run of the page
 const LOOK_EVERY_MS = 250;

@@ -458,7 +458,8 @@ class Grid {
     if (isIdle) this.settle();
     else {
       unsent = new Map(waiting);
-      if (inFlight && !unsent.has(inFlight.place)) unsent.set(inFlight.place, inFlight.message);
+      if (inFlight && !inFlight.answered && !unsent.has(inFlight.place))
+        unsent.set(inFlight.place, inFlight.message);
     }
     this.courier.stop();
   }

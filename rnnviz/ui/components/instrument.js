@@ -94,7 +94,7 @@ class InstrumentOnPage {
   take(bytes) {
     this.bytes = bytes;
     this.instrument.record(bytes);
-    this.instrument.figures.follow();
+    this.instrument.figures.watch();
   }
 
   /**
@@ -232,7 +232,7 @@ function draw(onPage, bytes, place) {
   if (!instrument.current || !alike(before ?? onPage.bytes, bytes)) instrument.record(bytes);
   else instrument.changed({ ease: false });
   onPage.bytes = bytes;
-  instrument.figures.follow();
+  instrument.figures.watch();
 }
 
 /**

@@ -76,7 +76,7 @@ export class LiveUpdates {
     this.version = page.changes;
     this.reader = reader;
     this.isDue = true;
-    this.isComplete = false;
+    this.isComplete = this.isMissing = false;
     if (!this.isAsking) this.ask();
   }
 
@@ -163,8 +163,10 @@ export class LiveUpdates {
    */
   fetch(seen) {
     const { changes, runs } = page;
-    this.isMissing = false;
     let left = seen.length;
+    const miss = () => {
+      if (changes === page.changes) this.isMissing = true;
+    };
     const forward = (/** @type {string[]} */ lines) => {
       if (runs !== page.runs) return; // the page itself shows this by now
       /** @type {Record<string, string>} */
@@ -174,7 +176,7 @@ export class LiveUpdates {
         const key = line.slice(0, end);
         if ((page.shownAt.get(key) ?? -1) > changes) continue; // it shows a later value
         detail[key] = line.slice(end + 1);
-        this.isMissing ||= !detail[key];
+        if (!detail[key]) miss();
         page.shownAt.set(key, changes);
       }
       window.dispatchEvent(new CustomEvent("rnnviz-live", { detail }));
@@ -182,7 +184,7 @@ export class LiveUpdates {
     return new Promise((resolve) => {
       // if the server is away or fails, the page shows the error when it runs
       const onEnd = () => {
-        this.isMissing ||= left > 0;
+        if (left > 0) miss();
         resolve(() => {});
       };
       if (!left || isAway()) return onEnd();

@@ -18,7 +18,7 @@ from rnnviz.plots.terms import plot_terms
 from rnnviz.trace import Trace
 from rnnviz.ui.address import current, write_address
 from rnnviz.ui.cache import character_model, expectations, reading, unit_order
-from rnnviz.ui.cards import heading, note
+from rnnviz.ui.cards import heading, note, note_unknown
 from rnnviz.ui.components.chart import show_chart
 from rnnviz.ui.components.instrument import Position, input_position, show_rows, show_text
 from rnnviz.ui.session import session
@@ -39,15 +39,10 @@ def show_reading(settings: StepPage, words: Labels) -> None:
         dark=is_dark(),
         key="instrument",
     )
-    unknown = sorted({c for c in settings.text if c not in vocabulary})
     # In a container with or without a note: Streamlit identifies the fragment below by what comes
     # before it, and drops messages to a fragment that it does not know.
     with st.container(key="unknown"):
-        if unknown:
-            # bdi, so that a right-to-left letter does not reorder its neighbours
-            shown = " ".join(f"<bdi>{escape(picture(c))}</bdi>" for c in unknown[:12])
-            text = words("strip.unknown_note", characters=shown + " …" * (len(unknown) > 12))
-            st.html(f"<p class='rnnviz-note'>{text}</p>")
+        note_unknown((c for c in settings.text if c not in vocabulary), words)
 
 
 @st.fragment
