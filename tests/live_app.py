@@ -17,5 +17,5 @@ LIVE_PARTS["waves"] = Makers(
 pages.PAGES["waves"] = pages.Page(GradientsPage, "")
 app = App(
     Path(__file__).with_name("live_page.py"),
-    routes=[WebSocketRoute("/rnnviz/follow", answer)],
+    routes=[WebSocketRoute("/rnnviz/live", answer)],
 )

@@ -44,7 +44,7 @@ def connected():
 def visit():
     try:
         page, address = connected(), f"ws://127.0.0.1:{PORT}"
-        with connect(f"{address}/rnnviz/follow"), connect(f"{address}/_stcore/stream"):
+        with connect(f"{address}/rnnviz/live"), connect(f"{address}/_stcore/stream"):
             print("TCP_NODELAY", *options(), flush=True)
     except BaseException:
         traceback.print_exc()

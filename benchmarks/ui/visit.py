@@ -48,7 +48,7 @@ class Visit:
         rest(self.page)
 
     def _opened(self, wire: WebSocket) -> None:
-        if wire.url.endswith("/rnnviz/follow"):
+        if wire.url.endswith("/rnnviz/live"):
             wire.on("framesent", self._record_question)
             wire.on("framereceived", self._record_answer)
         else:

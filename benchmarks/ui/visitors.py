@@ -38,7 +38,7 @@ class Replayed:
             max_size=None,
         )
         self.asks: ClientConnection = connect(
-            f"{address.replace('http', 'ws')}/rnnviz/follow", max_size=None
+            f"{address.replace('http', 'ws')}/rnnviz/live", max_size=None
         )
         self.question = json.loads(visit.asked[-1])
         self.change = BackMsg.FromString(moved[-1])

@@ -76,7 +76,11 @@ export class Exit {
    * @param {() => void} goOn
    */
   hold(event, goOn) {
-    if (isAway()) return false;
+    if (isAway()) {
+      clearTimeout(this.late);
+      this.goOn = null; // the reader has asked again, and nothing can be delivered
+      return false;
+    }
     if (!this.goOn) for (const sender of page.senders) sender.collect();
     const isPending = page.pending.size > 0 || [...page.senders].some((sender) => !sender.isIdle);
     if (!this.goOn && !isPending && performance.now() - this.touched > TOUCHED_WITHIN_MS)

@@ -214,7 +214,7 @@ class Channel {
   constructor() {
     /** @type {((text: string) => void)[]} the listeners of the outstanding answers, in order */
     this.listeners = [];
-    this.socket = new WebSocket(new URL("rnnviz/follow", served()).href.replace("http", "ws"));
+    this.socket = new WebSocket(new URL("rnnviz/live", served()).href.replace("http", "ws"));
     this.opened = new Promise((open) => this.socket.addEventListener("open", open));
     this.socket.addEventListener("message", ({ data }) => {
       const [listener] = this.listeners;
