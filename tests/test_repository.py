@@ -327,7 +327,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_wheel_holds_the_library_and_the_app(wheel: zipfile.ZipFile):
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     paths = {path.relative_to(ROOT).as_posix() for path in files()}
-    package = {p for p in paths if p.startswith("rnnviz/") and not p.endswith(".d.ts")}
+    package = {path for path in paths if path.startswith("rnnviz/")}
     app = {f"rnnviz/app/{path}" for path in paths if APP_FILE.fullmatch(path)}
     assert {"rnnviz/cells.py", "rnnviz/instrument/static/cells.js"} < held
     assert "rnnviz/app/assets/characters_lstm.safetensors" in held
