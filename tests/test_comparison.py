@@ -373,10 +373,14 @@ def test_differences_of_networks_of_the_same_form():
     with pytest.raises(RnnvizError) as caught:
         plot_comparison({n: traces[n] for n in ("lstm", "gru")}, difference=True)
     assert str(caught.value) == (
-        'No other network has the gates and the number of units of "lstm", so there is nothing to '
-        "subtract unit by unit; expected at least one. Compare means, or networks of one kind and "
-        "size."
+        "No other network has the gates, the number of units and the number of steps of "
+        '"lstm", so there is nothing to subtract unit by unit; expected at least one. Compare '
+        "means, or networks of one kind and size."
     )
+    short = rnnviz.trace(torch.nn.GRU(2, 3), torch.ones(5, 1, 2))
+    whole = rnnviz.trace(torch.nn.GRU(2, 3), torch.ones(8, 1, 2))
+    with pytest.raises(RnnvizError, match="the number of steps"):
+        plot_comparison({"whole": whole, "short": short}, difference=True)
 
 
 @pytest.mark.parametrize("difference", [False, True])

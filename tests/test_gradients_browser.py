@@ -234,7 +234,7 @@ def test_what_takes_long_shows_progress_and_can_be_cancelled(visit: Visit):
     visit.key("start_stability").get_by_role("button").first.click()
     cancel = visit.key("cancel_stability").get_by_role("button").first
     cancel.wait_for()
-    assert visit.page.get_by_test_id("stProgress").is_visible()
+    visit.page.get_by_test_id("stProgress").wait_for()  # visible
     cancel.click()
     visit.page.get_by_test_id("stProgress").wait_for(state="detached")
     visit.settle()

@@ -143,7 +143,7 @@ def test_a_reader_finds_a_whole_file_while_it_is_written(ending: str, tmp_path: 
     reader.start()
     while not stop.with_name("begun").exists() and reader.is_alive():
         second.save(path)
-    for _ in range(30):
+    for _ in range(8):
         first.save(path)
         second.save(path)
     stop.touch()

@@ -138,7 +138,7 @@ def test_what_was_expected_and_what_came(tmp_path: Path):
 @pytest.mark.slow
 def test_random_damage(tmp_path: Path):
     code = "from tests import fuzz_trace_files as f; from pathlib import Path; import sys; "
-    result = children.run(code + "f.main(0, 300, Path(sys.argv[1]))", str(tmp_path))
+    result = children.run(code + "f.main(0, 150, Path(sys.argv[1]))", str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
     outcomes = {line.rpartition(" ")[0] for line in result.stdout.splitlines()}
     assert {"flipped.nc: error.trace_checksum", "flipped.npz: error.trace_file"} <= outcomes
