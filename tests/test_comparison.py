@@ -377,8 +377,8 @@ def test_differences_of_networks_of_the_same_form():
         '"lstm", so there is nothing to subtract unit by unit; expected at least one. Compare '
         "means, or networks of one kind and size."
     )
-    short = rnnviz.trace(torch.nn.GRU(2, 3), torch.ones(5, 1, 2))
-    whole = rnnviz.trace(torch.nn.GRU(2, 3), torch.ones(8, 1, 2))
+    short = trace(nn.GRU(2, 3), torch.ones(5, 1, 2))
+    whole = trace(nn.GRU(2, 3), torch.ones(8, 1, 2))
     with pytest.raises(RnnvizError, match="the number of steps"):
         plot_comparison({"whole": whole, "short": short}, difference=True)
 
