@@ -42,7 +42,8 @@ export class Exit {
 
   /** @param {Event} event */
   touch(event) {
-    writeAddress(); // a key may reload the page
+    if (event instanceof KeyboardEvent && (event.key === "F5" || event.ctrlKey || event.metaKey))
+      writeAddress(); // it may reload the page
     if (!linkOf(event)) this.touched = performance.now();
   }
 
