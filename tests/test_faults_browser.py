@@ -78,8 +78,8 @@ def choose(visit: Visit, key: str, choice: int) -> str:
 # A server that has just started, or is restarted
 
 
-def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext, server: Server):
-    with visiting(reader, server.address) as visit:
+def test_a_fresh_server_asked_for_the_page_by_its_name(reader: BrowserContext):
+    with serving() as fresh, visiting(reader, fresh.address) as visit:
         visit.open("/step", cell="gru", t=5)
         assert visit.count == f"step 5 of {STEPS}"
         assert visit.query == {"cell": "gru", "t": "5"}
