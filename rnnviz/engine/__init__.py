@@ -1,1 +1,1 @@
-"""How a record is made: only ``rnnviz.trace`` and ``rnnviz.gradients`` build on this package."""
+"""Runs networks over sequences and records every gate, state and gradient; ``run`` is the entry."""

@@ -1,7 +1,7 @@
 """How a run computes: on how many threads, at full precision, with copies on the CPU."""
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -16,9 +16,6 @@ SMALL = 100_000  # multiplications per step below which a second thread only wai
 def single_thread() -> Generator[None]:
     """Torch on one thread: for many small products in a row, other threads mostly wait."""
     before = torch.get_num_threads()
-    if before == 1:
-        yield
-        return
     torch.set_num_threads(1)
     try:
         yield
@@ -26,14 +23,11 @@ def single_thread() -> Generator[None]:
         torch.set_num_threads(before)
 
 
-@contextmanager
-def few_threads(multiplications: int) -> Generator[None]:
+def few_threads(multiplications: int) -> AbstractContextManager[None]:
     """One thread if one step has few multiplications, else torch's own number of threads."""
-    if multiplications >= SMALL:
-        yield
-        return
-    with single_thread():
-        yield
+    if multiplications >= SMALL or torch.get_num_threads() == 1:
+        return nullcontext()
+    return single_thread()
 
 
 @contextmanager
@@ -46,8 +40,8 @@ def full_precision(device: torch.device) -> Generator[None]:
             stack.enter_context(torch.autocast(device.type, enabled=False))
         if device.type == "cuda":
             stack.enter_context(_no_tf32())
-        with torch.no_grad():
-            yield
+        stack.enter_context(torch.no_grad())
+        yield
 
 
 @contextmanager

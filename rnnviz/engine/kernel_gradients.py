@@ -49,9 +49,10 @@ def backward_pass(
     """
 
     def run(dtype: torch.dtype) -> dict[str, Array]:
-        u, v, p = (_cast(w, dtype) for w in (weights.hh, weights.hr, weights.peephole))
-        initial = h_0.numpy(), None if c_0 is None else c_0.numpy()
         g = _cast(output_grad, dtype)
+        given = (weights.hh, weights.hr, weights.peephole)
+        u, v, p = (np.empty((0, 0), g.dtype) if w is None else _cast(w, dtype) for w in given)
+        initial = h_0.numpy(), None if c_0 is None else c_0.numpy()
         return pass_back(network.form, states, initial, g, LSTMWeights(u, v, p), held)
 
     float64 = weights.hh.dtype == torch.float64 or weights.hh.numel() <= FLOAT64_UP_TO
@@ -62,10 +63,8 @@ def backward_pass(
     return _gradients(network, weights, run(torch.float64), by_input)
 
 
-def _cast(tensor: Tensor | None, dtype: torch.dtype) -> Array:
-    """Contiguous, as numba compiles once per memory layout; without rows for None."""
-    tensor = torch.empty(0, 0) if tensor is None else tensor
-    return tensor.to(dtype).contiguous().numpy()
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Array:
+    return tensor.to(dtype).contiguous().numpy()  # numba compiles once per memory layout
 
 
 def _fits_float32(output_grad: Tensor) -> bool:

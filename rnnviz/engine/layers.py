@@ -57,12 +57,14 @@ def record_layers(
     layers: list[LayerRun] = []
     below = on_cpu(sequence.x)
     for number, output in enumerate(outputs or [None] * len(network.layers)):
-        layer = [
-            _record(network, cells, (number, d), below, sequence, output, held)
-            for d in range(network.directions)
-        ]
-        layers.append(layer)
-        below = layer_output(layer, sequence.lengths)
+        if layers:
+            below = layer_output(layers[-1], sequence.lengths)
+        layers.append(
+            [
+                _record(network, cells, (number, direction), below, sequence, output, held)
+                for direction in range(network.directions)
+            ]
+        )
     return layers
 
 
@@ -110,6 +112,8 @@ def _held(
     x: Tensor,
     lengths: Tensor | None,
 ) -> Held | None:
+    if not held:
+        return None
     arrays: dict[str, Array] = {}
     for name, values in held.items():
         whole = torch.from_numpy(values[place])[:, None].expand(-1, x.shape[1], -1)
