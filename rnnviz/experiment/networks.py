@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
+from os import getpid
 from typing import TypeVar
 
 import torch
@@ -46,7 +47,7 @@ def of_each(
 
     Saves time where most of it is spent in compiled code without the GIL; each of the two threads
     has one torch thread. settings: of the networks to compute with; small ones are computed one
-    after another. The threads end with the call, so a process can fork after it.
+    after another. ``make`` must not call this function.
 
     >>> of_each(abs, {"rnn": -1, "lstm": 2})
     {'rnn': 1, 'lstm': 2}
@@ -58,8 +59,16 @@ def of_each(
         with few_threads(0):
             return make(value)
 
-    with ThreadPoolExecutor(2, thread_name_prefix="network") as pool:
-        return dict(zip(given, pool.map(alone, given.values()), strict=True))
+    return dict(zip(given, _pool(getpid()).map(alone, given.values()), strict=True))
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The two threads of this process, by its id; a forked child starts its own.
+
+    To start threads at every call takes a tenth of the time of the smallest networks run in them.
+    """
+    return ThreadPoolExecutor(2, thread_name_prefix=f"network-{process}")
 
 
 def make_inputs(settings: NetworkSettings) -> Tensor:
