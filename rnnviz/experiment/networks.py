@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
+from os import getpid
 from typing import TypeVar
 
 import torch
@@ -45,8 +46,8 @@ def of_each(
     """``make`` of each value, under the same names, two at a time in threads.
 
     Faster where compiled code takes most of the time; each call then uses one torch thread.
-    settings: those of the networks; small networks are handled one after another. The threads end
-    with the call, so a process can fork after it.
+    settings: those of the networks; small networks are handled one after another. ``make`` must not
+    call this function.
 
     >>> of_each(abs, {"rnn": -1, "lstm": 2})
     {'rnn': 1, 'lstm': 2}
@@ -58,8 +59,16 @@ def of_each(
         with single_thread():
             return make(value)
 
-    with ThreadPoolExecutor(2, thread_name_prefix="network") as pool:
-        return dict(zip(given, pool.map(alone, given.values()), strict=True))
+    return dict(zip(given, _pool(getpid()).map(alone, given.values()), strict=True))
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The two threads of this process, by its id; a forked child starts its own.
+
+    Starting threads at every call would take a tenth of the time of the smallest networks.
+    """
+    return ThreadPoolExecutor(2, thread_name_prefix=f"network-{process}")
 
 
 def make_inputs(settings: NetworkSettings) -> Tensor:
