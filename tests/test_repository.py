@@ -61,6 +61,7 @@ UI_ROOMS = (
     "live_context",
     "cache",
     "cards",
+    "controls",
     "frame",
     "step",
     "gradients",

@@ -5,6 +5,7 @@ import {
   between,
   brief,
   contrast,
+  pythonText,
   read,
   rgb,
   rounded,
@@ -97,4 +98,24 @@ test("contrast is WCAG's, in either order", () => {
   assert.equal(contrast(grey, grey), 1);
   // #767676 is the lightest grey with 4.5 : 1 on white
   assert.equal(contrast(grey, white).toFixed(2), "4.48");
+});
+
+test("pythonText writes what Python's repr does", () => {
+  for (const [value, repr] of [
+    [0.0, "0.0"],
+    [1.0, "1.0"],
+    [-2.0, "-2.0"],
+    [0.5, "0.5"],
+    [-0.0375, "-0.0375"],
+    [0.0001, "0.0001"],
+    [1e-5, "1e-05"],
+    [-1.5e-7, "-1.5e-07"],
+    [123456.75, "123456.75"],
+    [1000000000000000.0, "1000000000000000.0"],
+    [1e16, "1e+16"],
+    [2.5e21, "2.5e+21"],
+    [1e-300, "1e-300"],
+    [0.30000000000000004, "0.30000000000000004"],
+  ])
+    assert.equal(pythonText(/** @type {number} */ (value)), repr);
 });

@@ -15,6 +15,7 @@ from rnnviz.ui.cards import note
 from rnnviz.ui.compare.networks import change_input_source, input_networks, labels_of
 from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider
+from rnnviz.ui.controls import input_seed, input_switch
 from rnnviz.ui.scales import round_numbers
 from rnnviz.ui.step.controls import input_text
 
@@ -28,12 +29,12 @@ def input_comparison(words: Labels, live: Live) -> ComparePage:
     """
     state = st.session_state
     with st.sidebar:
-        _switch("input_source", get_args(InputName), words, on_change=change_input_source)
+        input_switch("input_source", get_args(InputName), words, on_change=change_input_source)
         st.markdown(f"**{words['control.networks']}**", help=_help_of_networks(words))
         input_networks(words)
         if state.input_source == "signal":
             _input_sizes(words, live)
-        _switch("loss", get_args(LossName), words, help="compared_loss_help")
+        input_switch("loss", get_args(LossName), words, help="compared_loss_help")
     if state.input_source == "text":
         input_text(words)
     state.t = min(state.t, current(ComparePage).steps)
@@ -63,7 +64,7 @@ def _help_of_networks(words: Labels) -> str | None:
 
 def _input_sizes(words: Labels, live: Live) -> None:
     """Draws the size of untrained networks and their input signal."""
-    _switch("equal", get_args(EqualName), words)
+    input_switch("equal", get_args(EqualName), words)
     if st.session_state.equal == "hidden":
         _slide("hidden", _whole_numbers("hidden"), words, "compared_hidden_help", live)
     else:
@@ -82,35 +83,12 @@ def _input_sizes(words: Labels, live: Live) -> None:
         key="signal",
         help=words["control.compared_signal_help"],
     )
-    low, high = map(int, limits_of(ComparePage, "seed"))
-    help = words["control.compared_seed_help"]
-    st.number_input(words["control.seed"], low, high, step=1, key="seed", help=help)
+    input_seed(words, "control.compared_seed_help")
 
 
 def _whole_numbers(field: str) -> range:
     low, high = map(int, limits_of(ComparePage, field))
     return range(low, high + 1)
-
-
-def _switch(
-    key: str,
-    options: tuple[str, ...],
-    words: Labels,
-    *,
-    help: str = "",
-    on_change: Callable[[], None] | None = None,
-) -> None:
-    """help: the name of its help in the catalogs where that is not the key's."""
-    st.segmented_control(
-        words[f"control.{key}"],
-        options,
-        format_func=lambda option: words[f"{key}.{option}"],
-        key=key,
-        required=True,
-        width="stretch",
-        help=words[f"control.{help or f'{key}_help'}"],
-        on_change=on_change,
-    )
 
 
 def _slide(key: str, numbers: Any, words: Labels, help: str, live: Live) -> None:

@@ -1,12 +1,11 @@
-// A Plotly figure on a permanent element: updates go through Plotly.react, which redraws in place. This
-// class keeps what Plotly would lose: the zoom when an axis gets another range, and the hidden lines when
-// lines are added or removed. A figure out of sight is drawn when the browser is idle, or when it comes
-// into sight.
+// A Plotly figure on a permanent element: updates go through Plotly.react, which redraws in place. A figure
+// out of sight is drawn when the browser is idle, or when it comes into sight.
 
 import { library, loaded } from "./library.js";
-import { AXIS, apart, retouch } from "./retouch.js";
+import { apart, retouch } from "./retouch.js";
+import { UserView } from "./user_view.js";
 
-/** @import { Click, Figure, LayoutAxis, Plot, Plotly, Trace } from "../../instrument/static/plotly.d.ts" */
+/** @import { Click, Figure, Plot, Plotly } from "../../instrument/static/plotly.d.ts" */
 /** @import { ChartHeader, ComponentArguments, LibraryHeader, LiveEvent } from "./types.d.ts" */
 
 /** @type {WeakMap<HTMLElement, Chart>} */
@@ -80,15 +79,7 @@ class Chart {
     this.width = 0; // the drawn width
     this.frame = 0; // the animation frame that is requested
     this.idle = 0; // the idle callback that is requested
-    /** @type {Map<string, string>} Plotly's ids of traces by name */
-    this.uids = new Map();
-    /** @type {unknown} */
-    this.revision = undefined;
-    /** @type {Map<string | undefined, { base: Trace["visible"], given: Trace["visible"] }>} */
-    this.shown = new Map(); // visibility by trace: what Python set, and what was drawn
-    /** @type {Map<string, { range?: unknown[], autorange?: LayoutAxis["autorange"] }>} */
-    this.home = new Map(); // ranges by axis, as Python set them
-    this.forget();
+    this.view = new UserView(this.plot);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
     this.sight = new IntersectionObserver((entries) => {
@@ -98,14 +89,6 @@ class Chart {
     /** @param {LiveEvent} event */
     this.listener = (event) => this.changed(event);
     for (const name of EVENTS) window.addEventListener(name, this.listener);
-  }
-
-  // Drops the user's zoom and hidden lines.
-  forget() {
-    /** @type {Map<string | undefined, { visible: Trace["visible"], base: Trace["visible"] }>} */
-    this.chosen = new Map(); // by trace; base: what Python had set then
-    /** @type {Map<string, { range?: unknown[], autorange?: LayoutAxis["autorange"] }>} */
-    this.zoomed = new Map(); // by axis
   }
 
   /**
@@ -179,14 +162,14 @@ class Chart {
     if (json === this.drawn && this.width === this.room) return;
     /** @type {Figure} */
     const figure = JSON.parse(json);
-    this.keep(figure);
+    this.view.apply(figure);
     const now = apart(figure);
     if (this.listening && this.width === this.room) {
       const before = this.parts;
       this.parts = now;
       if (retouch(Plotly, this.plot, before, now)) {
         this.drawn = json;
-        return this.reset();
+        return this.view.reset();
       }
     }
     this.parts = undefined;
@@ -199,100 +182,16 @@ class Chart {
     this.message.hidden = true;
     this.plot.hidden = false;
     const done = Plotly.react(this.plot, { ...figure, config: CONFIG });
-    this.reset();
+    this.view.reset();
     await done;
     if (this.stopped) return Plotly.purge(this.plot);
-    this.reset();
+    this.view.reset();
     this.drawn = json;
     this.parts = now;
     if (!this.listening) {
       this.listening = true;
-      this.plot.on("plotly_relayout", (change) => this.relayouted(change));
+      this.plot.on("plotly_relayout", (change) => this.view.note(change));
       this.plot.on("plotly_click", (event) => this.clicked(event));
-    }
-  }
-
-  /**
-   * Applies the user's zoom and hidden lines to a figure from Python.
-   *
-   * @param {Figure} figure
-   */
-  keep({ data, layout }) {
-    this.keepVisibility(data, layout);
-    const axes = Object.keys(layout).filter((key) => AXIS.test(key));
-    this.home = new Map();
-    for (const name of new Set([...axes, ...this.zoomed.keys()])) {
-      layout[name] ??= {};
-      const axis = layout[name];
-      const { range, autorange } = axis;
-      if (range === null) delete axis.range; // Plotly cannot write into null
-      // a copy, because Plotly modifies the figure's
-      this.home.set(name, { range: range?.includes(null) ? undefined : range?.slice(), autorange });
-      Object.assign(axis, this.zoomed.get(name));
-    }
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) delete layout.transition;
-  }
-
-  /**
-   * @param {Trace[]} data
-   * @param {Figure["layout"]} layout
-   */
-  keepVisibility(data, layout) {
-    for (const { uid, visible } of this.plot.data || []) {
-      const { base, given } = this.shown.get(uid) ?? {};
-      if (visible !== given) this.chosen.set(uid, { visible, base });
-    }
-    layout.uirevision ??= "kept";
-    if (this.revision !== layout.uirevision) this.forget();
-    this.revision = layout.uirevision;
-    this.shown = new Map();
-    /** @type {Map<string, number>} */
-    const names = new Map();
-    for (const trace of data) {
-      const name = trace.meta ?? trace.uid ?? trace.name ?? "";
-      const count = names.get(name) ?? 0;
-      names.set(name, count + 1);
-      trace.uid = this.uid(`${name} ${count}`);
-      const base = trace.visible;
-      const chosen = this.chosen.get(trace.uid);
-      if (chosen && chosen.base !== base) this.chosen.delete(trace.uid);
-      else if (chosen) trace.visible = chosen.visible;
-      this.shown.set(trace.uid, { base, given: trace.visible });
-      if (trace.type?.endsWith("gl") && !drawsGL()) trace.type = trace.type.slice(0, -2);
-    }
-  }
-
-  /**
-   * A trace's id by its name, which cannot be the id itself: Plotly uses ids in CSS selectors.
-   *
-   * @param {string} name
-   */
-  uid(name) {
-    const uid = this.uids.get(name) ?? `line${this.uids.size}`;
-    this.uids.set(name, uid);
-    return uid;
-  }
-
-  // Makes a double click restore the ranges that Python set last, not those it set first.
-  reset() {
-    for (const [name, { range, autorange }] of this.home) {
-      const axis = this.plot._fullLayout?.[/** @type {"xaxis"} */ (name)];
-      if (!axis) continue;
-      [axis._rangeInitial0, axis._rangeInitial1] = range || [];
-      axis._autorangeInitial = range ? false : (autorange ?? true);
-    }
-  }
-
-  /** @param {Record<string, unknown>} change */
-  relayouted(change) {
-    const names = Object.keys(change).flatMap((key) => RANGE.exec(key)?.[1] ?? []);
-    for (const name of new Set(names)) {
-      const { autorange, range } = /** @type {LayoutAxis} */ (this.plot.layout[name]);
-      const home = this.home.get(name)?.range;
-      const isHome = home ? !autorange && same(home, range) : autorange;
-      if (isHome) this.zoomed.delete(name);
-      else if (autorange) this.zoomed.set(name, { autorange, range: undefined });
-      else this.zoomed.set(name, { autorange: false, range: [...(range ?? [])] });
     }
   }
 
@@ -382,7 +281,6 @@ const cancelIdle = window.cancelIdleCallback ?? clearTimeout;
 
 /** @type {["rnnviz-live", "rnnviz-settled"]} */
 const EVENTS = ["rnnviz-live", "rnnviz-settled"];
-const RANGE = /^([xy]axis\d*)\.(?:auto)?range/;
 
 /**
  * Without Streamlit's copy of Plotly, one chart requests plotly's own from Python, for the whole page.
@@ -408,13 +306,6 @@ function run(code) {
     else chart.fail("no Plotly");
   }
   waiting.clear();
-}
-
-/** @type {boolean | undefined} */
-let gl;
-function drawsGL() {
-  gl ??= Boolean(document.createElement("canvas").getContext("webgl"));
-  return gl;
 }
 
 /** @param {Uint8Array} bytes */

@@ -2,9 +2,21 @@
 // reset. A change is shown at once and sent by the courier. During a drag, the parts in sight are updated
 // live (see live_updates.js); the page runs at the release. Cells are created once per shape.
 
+import { element } from "../../instrument/static/elements.js";
+import { CellTable, set } from "./cell_table.js";
 import { Courier } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
-import { between, brief, contrast, read, rgb, rounded, step, written } from "./numbers.js";
+import {
+  between,
+  brief,
+  contrast,
+  pythonText,
+  read,
+  rgb,
+  rounded,
+  step,
+  written,
+} from "./numbers.js";
 import { page, setPending, setting, settle } from "./pending.js";
 
 const instances = new WeakMap();
@@ -53,12 +65,11 @@ class Grid {
   constructor(parent) {
     this.root = element("div", "grid");
     const frame = element("div", "frame");
-    this.table = element("table");
+    this.table = new CellTable();
     this.alert = element("p", "alert");
     this.hint = element("p", "hint");
     this.status = element("output", "status");
     this.field = element("input");
-    set(this.table, { role: "grid", "aria-describedby": "hint" });
     set(this.alert, { id: "alert", role: "alert" });
     set(this.hint, { id: "hint" });
     // not inputmode=decimal, because an iPhone's decimal keypad has no minus
@@ -68,13 +79,9 @@ class Grid {
       maxlength: 40,
       spellcheck: false,
     });
-    frame.append(this.table);
+    frame.append(this.table.root);
     this.root.append(frame, this.alert, this.hint, this.status);
     parent.appendChild(this.root);
-    this.at = 0; // the cell that Tab reaches; cells are counted row by row
-    this.rows = this.columns = 0;
-    /** @type {HTMLElement[]} */
-    this.cells = [];
     /** @type {[number, number[]][]} */
     this.stops = [];
     /** @type {(message: object) => void} */
@@ -100,12 +107,11 @@ class Grid {
   }
 
   listen() {
-    this.table.addEventListener("pointerdown", (event) => this.onPointerDown(event));
-    this.table.addEventListener("pointermove", (event) => this.onPointerMove(event));
-    this.table.addEventListener("lostpointercapture", () => this.onRelease());
-    this.table.addEventListener("click", (event) => this.onClick(event));
-    this.table.addEventListener("keydown", (event) => this.onKeyDown(event));
-    this.table.addEventListener("focusin", (event) => this.onFocus(this.indexOf(event.target)));
+    this.table.root.addEventListener("pointerdown", (event) => this.onPointerDown(event));
+    this.table.root.addEventListener("pointermove", (event) => this.onPointerMove(event));
+    this.table.root.addEventListener("lostpointercapture", () => this.onRelease());
+    this.table.root.addEventListener("click", (event) => this.onClick(event));
+    this.table.root.addEventListener("keydown", (event) => this.onKeyDown(event));
     this.field.addEventListener("keydown", (event) => this.onFieldKeyDown(event));
     this.field.addEventListener("blur", () => this.collect());
   }
@@ -116,14 +122,17 @@ class Grid {
     this.data = data;
     this.stops = data.scale.map(([at, colour]) => [at, rgb(colour)]);
     const [rows, columns] = [data.values.length, data.values[0].length];
-    const reshaped = rows !== this.rows || columns !== this.columns;
+    const reshaped = rows !== this.table.rows || columns !== this.table.columns;
     if (before && (reshaped || before.of !== data.of)) {
       this.refusal = this.drag = null;
       this.settle();
       this.close();
     }
-    if (reshaped) this.make(rows, columns);
-    this.table.setAttribute("aria-label", data.label);
+    if (reshaped) {
+      this.table.make(rows, columns);
+      this.root.style.setProperty("--columns", String(columns));
+    }
+    this.table.root.setAttribute("aria-label", data.label);
     this.root.style.setProperty("--selected", data.selected);
     this.hint.textContent = data.hint;
     this.courier.answer(data.answered);
@@ -132,37 +141,16 @@ class Grid {
     this.show();
   }
 
-  /**
-   * @param {number} rows
-   * @param {number} columns
-   */
-  make(rows, columns) {
-    Object.assign(this, { rows, columns, at: 0 });
-    this.root.style.setProperty("--columns", String(columns));
-    const head = element("tr");
-    head.append(element("td"), ...numbered(columns, "columnheader", "col"));
-    const lines = numbered(rows, "rowheader", "row").map((first) => {
-      const line = element("tr");
-      const cells = Array.from({ length: columns }, () => set(element("td"), { role: "gridcell" }));
-      for (const cell of cells) cell.append(element("span"));
-      line.append(first, ...cells);
-      return line;
-    });
-    for (const line of [head, ...lines]) line.setAttribute("role", "row");
-    this.table.replaceChildren(head, ...lines);
-    this.cells = lines.flatMap((line) => [...line.cells].slice(1));
-  }
-
   show() {
     if (!this.data) return;
     const { ink, changed, ...texts } = this.data;
-    const numbers = this.cells.map((_, index) => this.value(index));
+    const numbers = this.table.cells.map((_, index) => this.value(index));
     const most = Math.max(...numbers.map(Math.abs)) || 1;
-    this.cells.forEach((cell, index) => {
+    this.table.cells.forEach((cell, index) => {
       const marked = this.isMarked(index);
       const text = brief(numbers[index]);
       const ground = between(this.stops, (numbers[index] / most + 1) / 2);
-      cell.tabIndex = index === this.at ? 0 : -1;
+      cell.tabIndex = index === this.table.at ? 0 : -1;
       cell.style.background = `rgb(${ground})`;
       const inks = [ink, "#ffffff", "#000000"];
       cell.style.color = inks.find((ink) => contrast(rgb(ink), ground) >= 4.5) ?? ink;
@@ -195,14 +183,16 @@ class Grid {
   /** @param {number} index */
   value(index) {
     const { values } = /** @type {GridData} */ (this.data);
-    return this.own(index) ?? values[this.row(index)][this.column(index)];
+    return this.own(index) ?? values[this.table.row(index)][this.table.column(index)];
   }
 
   /** @param {number} index */
   isMarked(index) {
     const own = this.own(index);
     if (own !== undefined) return own !== null;
-    return Boolean(this.data?.changed.includes(`${this.row(index)} ${this.column(index)}`));
+    return Boolean(
+      this.data?.changed.includes(`${this.table.row(index)} ${this.table.column(index)}`),
+    );
   }
 
   /**
@@ -213,7 +203,7 @@ class Grid {
     const { of, live } = /** @type {GridData} */ (this.data);
     this.refusal = null;
     clearTimeout(this.settling);
-    const change = { of, row: this.row(index), column: this.column(index), value };
+    const change = { of, row: this.table.row(index), column: this.table.column(index), value };
     const isDragged = live && this.drag?.value !== undefined;
     const edit = this.edits(change);
     if (isDragged) this.updates.change("edit", edit, live);
@@ -234,12 +224,12 @@ class Grid {
     const others = setting("edit")
       .split(",")
       .filter((edit) => edit && !edit.startsWith(place));
-    return [...others, ...(value === null ? [] : [`${place}${asInAddress(value)}`])].join();
+    return [...others, ...(value === null ? [] : [`${place}${pythonText(value)}`])].join();
   }
 
   /** @param {PointerEvent} event */
   onPointerDown(event) {
-    const index = this.indexOf(event.target);
+    const index = this.table.indexOf(event.target);
     this.hasMoved = false;
     if (event.button || index === undefined || event.target === this.field || this.drag) return;
     const first = this.isMarked(index) ? this.value(index) : null;
@@ -252,7 +242,7 @@ class Grid {
       exact,
       step: step(exact),
     };
-    this.cells[index].setPointerCapture(event.pointerId);
+    this.table.cells[index].setPointerCapture(event.pointerId);
   }
 
   /** @param {PointerEvent} event */
@@ -283,14 +273,14 @@ class Grid {
 
   /** @param {MouseEvent} event */
   onClick(event) {
-    const index = this.indexOf(event.target);
+    const index = this.table.indexOf(event.target);
     if (index !== undefined && event.target !== this.field && !this.hasMoved) this.open(index);
   }
 
   /** @param {KeyboardEvent} event */
   onKeyDown(event) {
     if (event.isComposing || event.target === this.field || event.metaKey) return;
-    const index = this.indexOf(event.target);
+    const index = this.table.indexOf(event.target);
     if (index === undefined || !this.act(index, event)) return;
     event.preventDefault();
     event.stopPropagation(); // the page has its own shortcuts
@@ -302,18 +292,19 @@ class Grid {
    * @param {KeyboardEvent} event
    */
   act(index, { key, altKey, ctrlKey, shiftKey }) {
-    const first = index - this.column(index); // of its row
+    const first = index - this.table.column(index); // of its row
     const [more, less] = altKey ? ["ArrowUp", "ArrowDown"] : ["PageUp", "PageDown"];
     const nudge = { [more]: 1, [less]: -1 }[key];
     if (nudge) this.nudge(index, nudge, shiftKey);
     else if (altKey) return false;
     else if (key === "Home") this.focus(ctrlKey ? 0 : first);
-    else if (key === "End") this.focus((ctrlKey ? this.cells.length : first + this.columns) - 1);
+    else if (key === "End")
+      this.focus((ctrlKey ? this.table.cells.length : first + this.table.columns) - 1);
     else if (ctrlKey) return false;
-    else if (key === "ArrowLeft") this.column(index) && this.focus(index - 1);
-    else if (key === "ArrowRight") (index + 1) % this.columns && this.focus(index + 1);
-    else if (key === "ArrowUp") this.focus(index - this.columns);
-    else if (key === "ArrowDown") this.focus(index + this.columns);
+    else if (key === "ArrowLeft") this.table.column(index) && this.focus(index - 1);
+    else if (key === "ArrowRight") (index + 1) % this.table.columns && this.focus(index + 1);
+    else if (key === "ArrowUp") this.focus(index - this.table.columns);
+    else if (key === "ArrowDown") this.focus(index + this.table.columns);
     else if (key === "Enter" || key === "F2") this.open(index);
     else if (key === "Delete" || key === "Backspace") this.putBack(index);
     else if (key === "Escape" && this.drag) this.cancelDrag();
@@ -357,10 +348,10 @@ class Grid {
     const before = text ?? written(this.value(index));
     this.typing = { index, before: text === undefined ? before : undefined };
     this.field.value = before;
-    const name = `${this.data?.label}: ${this.row(index)}, ${this.column(index)}`;
+    const name = `${this.data?.label}: ${this.table.row(index)}, ${this.table.column(index)}`;
     set(this.field, { "aria-label": name });
-    this.field.classList.toggle("right", this.column(index) >= this.columns / 2);
-    this.cells[index].append(this.field);
+    this.field.classList.toggle("right", this.table.column(index) >= this.table.columns / 2);
+    this.table.cells[index].append(this.field);
     this.field.focus();
     if (text === undefined) this.field.select();
     this.show();
@@ -384,7 +375,7 @@ class Grid {
     } else if (event.key === "Enter" || event.key === "Tab") {
       const next = event.key === "Enter" ? index : index + (event.shiftKey ? -1 : 1);
       event.preventDefault();
-      if (this.take()) this.focus(this.cells[next] ? next : index);
+      if (this.take()) this.focus(this.table.cells[next] ? next : index);
       else this.field.select();
     }
   }
@@ -398,7 +389,14 @@ class Grid {
     const kept = brief(this.value(index));
     if (value === null) {
       const key = came ? "refused" : "emptied";
-      this.refusal = { key, index, row: this.row(index), column: this.column(index), came, kept };
+      this.refusal = {
+        key,
+        index,
+        row: this.table.row(index),
+        column: this.table.column(index),
+        came,
+        kept,
+      };
       this.show();
     } else if (value !== this.value(index)) this.change(index, value);
     return value !== null;
@@ -406,17 +404,9 @@ class Grid {
 
   /** @param {number} index */
   focus(index) {
-    if (!this.cells[index]) return;
+    if (!this.table.cells[index]) return;
     this.close();
-    this.cells[index].focus();
-  }
-
-  /** @param {number | undefined} index */
-  onFocus(index) {
-    if (index === undefined || index === this.at) return;
-    this.cells[this.at].tabIndex = -1;
-    this.cells[index].tabIndex = 0;
-    this.at = index;
+    this.table.cells[index].focus();
   }
 
   /** Commits the typed or dragged number. */
@@ -463,35 +453,6 @@ class Grid {
     }
     this.courier.stop();
   }
-
-  /** @param {number} index */
-  row(index) {
-    return Math.floor(index / this.columns);
-  }
-
-  /** @param {number} index */
-  column(index) {
-    return index % this.columns;
-  }
-
-  /** @param {EventTarget | null} target */
-  indexOf(target) {
-    const cell = /** @type {Element} */ (target).closest("[role=gridcell]");
-    const index = this.cells.indexOf(/** @type {HTMLElement} */ (cell));
-    return index < 0 ? undefined : index;
-  }
-}
-
-/**
- * A number as Python's repr has it: the server would write it anew otherwise.
- * @param {number} value
- */
-function asInAddress(value) {
-  const [digits, power] = value.toExponential().split("e");
-  const exponent = Number(power);
-  if (exponent >= -4 && exponent < 16)
-    return Number.isInteger(value) ? value.toFixed(1) : String(value);
-  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
 /**
@@ -500,35 +461,4 @@ function asInAddress(value) {
  */
 function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-}
-
-/**
- * @param {number} count
- * @param {string} role
- * @param {string} scope
- */
-function numbered(count, role, scope) {
-  return Array.from({ length: count }, (_, at) =>
-    Object.assign(set(element("th"), { role, scope }), { textContent: String(at) }),
-  );
-}
-
-/**
- * @template {Element} Node
- * @param {Node} node
- * @param {Record<string, unknown>} attributes
- */
-function set(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
-  return node;
-}
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- */
-function element(tag, name = "") {
-  const made = document.createElement(tag);
-  made.className = name;
-  return made;
 }

@@ -123,3 +123,15 @@ export function contrast(...colours) {
   });
   return (Math.max(...luminances) + 0.05) / (Math.min(...luminances) + 0.05);
 }
+
+/**
+ * A number as Python's repr has it and so an address.
+ * @param {number} value
+ */
+export function pythonText(value) {
+  const [digits, power] = value.toExponential().split("e");
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 16)
+    return Number.isInteger(value) ? value.toFixed(1) : String(value);
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}

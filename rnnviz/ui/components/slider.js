@@ -6,6 +6,7 @@
 // the page need not run. If nothing else on the page depends on the value, it is sent later still, because
 // the address has it already: this halves the load of many visitors who keep dragging.
 
+import { element } from "../../instrument/static/elements.js";
 import { Courier, REST_MS, RUN_PATIENCE_MS } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
 import { page, settle, writeAddress } from "./pending.js";
@@ -315,13 +316,3 @@ class Slider {
 const POINTER = "pointer";
 const ENDS = ["pointerup", "pointercancel", "blur"];
 const ELSEWHERE = ["pointerdown", "keydown"];
-
-/**
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag
- */
-function element(tag, name = "") {
-  const made = document.createElement(tag);
-  made.className = name;
-  return made;
-}

@@ -4,13 +4,14 @@ from typing import get_args
 
 import streamlit as st
 
-from rnnviz.cells import GATE_NAMES, GATES_AS_READ
+from rnnviz.cells import GATE_NAMES
 from rnnviz.experiment import GradientsPage, InitName, LossName, NonlinearityName, limits_of
 from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.address import current
 from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider, tick
+from rnnviz.ui.controls import input_gate, input_seed, input_switch
 from rnnviz.ui.scales import round_numbers
 
 
@@ -22,20 +23,20 @@ def input_network(words: Labels, live: Live) -> GradientsPage:
         _slide("gain", 0.01, "{:.2f}", words, live)
         _slide_or_none("spectral_radius", 0.02, "{:.2f}", words["control.as_drawn"], words, live)
         _slide_or_none("forget_bias", 0.25, "{:+.2f}", words["control.as_drawn"], words, live)
-        _switch("nonlinearity", get_args(NonlinearityName), words)
+        input_switch("nonlinearity", get_args(NonlinearityName), words)
         _heading(words["control.sizes"])
         _slide("hidden", 1, "{}", words, live)
         _slide("length", 1, "{:,}", words, live)
-        _input_seed(words)
+        input_seed(words, "control.seed_help")
         _heading(words["control.input_and_loss"])
         _choose("signal", SIGNALS, words)
         _slide("input_scale", 0.1, "{:.1f}", words, live)
-        _switch("loss", get_args(LossName), words)
+        input_switch("loss", get_args(LossName), words)
         _slide_or_none("clip", None, "{:g}", words["control.none"], words, live)
     return current(GradientsPage)
 
 
-def input_gate(words: Labels) -> None:
+def input_cell_and_gate(words: Labels) -> None:
     """Draws the choice whose recurrent weights are shown: a cell and one of its gates."""
     with st.container(horizontal=True, gap="small", key="whose"):
         st.segmented_control(
@@ -47,18 +48,7 @@ def input_gate(words: Labels) -> None:
             required=True,
             label_visibility="collapsed",
         )
-        gates = GATES_AS_READ[st.session_state.cell]
-        if st.session_state.gate is None:
-            st.session_state.gate = gates[0]
-        if len(gates) > 1:
-            st.segmented_control(
-                words["card.gate"],
-                gates,
-                format_func=lambda gate: words[f"gate.{gate}"],
-                key="gate",
-                required=True,
-                label_visibility="collapsed",
-            )
+        input_gate(words)
 
 
 def _reset_gate() -> None:
@@ -76,18 +66,6 @@ def _choose(key: str, options: tuple[str, ...], words: Labels) -> None:
         options,
         format_func=lambda option: words[f"{key}.{option}"],
         key=key,
-        help=words[f"control.{key}_help"],
-    )
-
-
-def _switch(key: str, options: tuple[str, ...], words: Labels) -> None:
-    st.segmented_control(
-        words[f"control.{key}"],
-        options,
-        format_func=lambda option: words[f"{key}.{option}"],
-        key=key,
-        required=True,
-        width="stretch",
         help=words[f"control.{key}_help"],
     )
 
@@ -122,9 +100,3 @@ def _slide_or_none(
         help=words[f"control.{key}_help"],
         live=live,
     )
-
-
-def _input_seed(words: Labels) -> None:
-    low, high = map(int, limits_of(GradientsPage, "seed"))
-    seed, help = words["control.seed"], words["control.seed_help"]
-    st.number_input(seed, low, high, step=1, key="seed", help=help)

@@ -18,7 +18,7 @@ from rnnviz.ui.cards import heading, note, show_figure, small_print
 from rnnviz.ui.components.grid import Numbers, input_grid
 from rnnviz.ui.components.live_text import show_words
 from rnnviz.ui.components.live_updates import Live
-from rnnviz.ui.gradients.controls import input_gate
+from rnnviz.ui.gradients.controls import input_cell_and_gate
 from rnnviz.ui.theme import is_dark
 
 
@@ -31,7 +31,7 @@ def show_weights(settings: GradientsPage, words: Labels, *, live: Live) -> None:
         left, right = st.columns(2, gap="small")
     with left, st.container(key="card_weights"):
         heading(words["card.weights"])
-        input_gate(words)
+        input_cell_and_gate(words)
         show_figure("weights", _weights(settings, words), words)
         if settings.hidden <= MOST_EDITED:
             _input_weights(settings, words, live)

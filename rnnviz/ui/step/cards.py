@@ -21,6 +21,7 @@ from rnnviz.ui.cache import character_model, expectations, reading, unit_order
 from rnnviz.ui.cards import heading, note, note_unknown
 from rnnviz.ui.components.chart import show_chart
 from rnnviz.ui.components.instrument import Position, input_position, show_rows, show_text
+from rnnviz.ui.controls import input_gate
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
 
@@ -126,16 +127,7 @@ def _aligned(line: Equation, widest: str) -> str:
 
 
 def _show_terms(settings: StepPage, trace: Trace, words: Labels) -> None:
-    gates = GATES_AS_READ[trace.cell]
-    if len(gates) > 1:
-        st.segmented_control(
-            words["card.gate"],
-            gates,
-            format_func=lambda gate: words[f"gate.{gate}"],
-            key="gate",
-            required=True,
-            label_visibility="collapsed",
-        )
+    input_gate(words)
     gate = st.session_state.gate
     terms = gate_terms(trace, gate, settings.unit or 0, settings.t - 1)
     heading(words[f"question.{gate}"])
