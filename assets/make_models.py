@@ -26,7 +26,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import trange
 
-from rnnviz.storage import write_bytes
+from rnnviz.atomic_file import write_bytes
 
 VOCABULARY = "\n" + "".join(map(chr, range(32, 127)))
 INDEX = {character: index for index, character in enumerate(VOCABULARY)}

@@ -91,10 +91,8 @@ def _read_form(attributes: Mapping[str, Any]) -> Form:
         if field.name not in attributes:
             continue
         if isinstance(field.default, bool):
-            whole = _read(attributes, field.name, WHOLE)
-            given[field.name] = (
-                bool(whole) if whole in (0, 1) else whole
-            )  # check_form refuses others
+            number = _read(attributes, field.name, WHOLE)
+            given[field.name] = bool(number) if number in (0, 1) else number  # refused below
         else:
             given[field.name] = _read(attributes, field.name, TEXT)
     form = Form(**given)

@@ -255,8 +255,8 @@ def on_stream(page: Page, **listeners: Callable[[str | bytes], object]) -> None:
 
     def opened(wire: WebSocket) -> None:
         if wire.url.endswith("/_stcore/stream"):
-            for event, hear in listeners.items():
-                wire.on(event, hear)  # pyright: ignore[reportArgumentType, reportCallIssue]  # its events are literals
+            for event, listener in listeners.items():
+                wire.on(event, listener)  # pyright: ignore[reportArgumentType, reportCallIssue]  # its events are literals
 
     page.on("websocket", opened)
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS: tuple[str, ...] = (
     "locale",
     "errors",
+    "atomic_file",
     "inputs",
     "cells",
     "torch_names",

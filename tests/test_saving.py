@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rnnviz
-from rnnviz.storage import replace_file, write_bytes
+from rnnviz.atomic_file import replace_file, write_bytes
 from tests import children, forging
 
 ENDINGS = (".nc", ".npz", ".csv")

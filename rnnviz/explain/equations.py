@@ -64,7 +64,7 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
 
 
 def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
-    """The equations without regard to what is held."""
+    """The equations as if nothing were held."""
     part = TracePart(trace, batch=0)
     terms = {gate: gate_terms(trace, gate, unit, time) for gate in trace.form.gates}
     value = {gate: found.value for gate, found in terms.items()}

@@ -33,7 +33,7 @@ def jacobians(
     A = D(c₋ f (1 − f)) U_f + D(g i (1 − i)) U_i + D(i (1 − g²)) U_g;
     a projection V multiplies the two blocks of h. Peepholes add tanh c · o (1 − o) p_o to q, and
     c₋ f (1 − f) p_f + g i (1 − i) p_i to f. Coupled: c₋ − g in place of c₋, without U_i.
-    What is held does not depend on the previous state: 0.
+    Held values have derivative 0.
 
     RnnvizError for a layer, direction or sequence that the trace lacks.
 

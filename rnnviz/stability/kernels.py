@@ -220,7 +220,7 @@ def log_spectral_norms(
     scale: int,
     factors: Any,
     shifts: Any,
-    chances: Any,
+    noise: Any,
     left: Any,
     right: Any,
     vector: Any,
@@ -230,8 +230,8 @@ def log_spectral_norms(
 
     Each factor is to be multiplied by 2^shift; None: the product already includes the only factor.
     The product is updated in place to P at the returned scale. vector: in, the left singular vector
-    of the previous product; out, of this one. A search starts from it plus a row of chances,
-    standard normal: the new largest direction may be orthogonal to the vector. left, right:
+    of the previous product; out, of this one. A search starts from it plus a row of ``noise``,
+    standard normal, because the new largest direction may be orthogonal to it. left, right:
     workspace, as in ``largest_singular_value``.
     """
     states = len(product)
@@ -246,7 +246,7 @@ def log_spectral_norms(
         for i in range(states):
             for j in range(states):
                 unit[i, j] = transposed[j, i] = by * product[i, j]
-        start = vector + 0.3 * chances[k] / math.sqrt(states)
+        start = vector + 0.3 * noise[k] / math.sqrt(states)
         norm = largest_singular_value(unit, transposed, start, left, right, TOLERANCE, vector)
         found[k] = -math.inf
         if norm > 0:

@@ -65,12 +65,12 @@ def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Value
     with threads_for(states):
         for t, factors, shifts in _from_last(jacobians, progress, together=small):
             # Reversed, so that each step draws the same numbers however steps are grouped.
-            chances = random.standard_normal((len(shifts), states))[::-1]
+            noise = random.standard_normal((len(shifts), states))[::-1]
             if not small:
                 product = multiply(product, factors[0])
             found = norms[t : t + len(shifts)]
             scale = log_spectral_norms(
-                product, scale, factors if small else None, shifts, chances, *room, found
+                product, scale, factors if small else None, shifts, noise, *room, found
             )
     return norms
 

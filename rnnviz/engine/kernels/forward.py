@@ -53,7 +53,7 @@ def _sigmoid(x: Any, one: Any) -> Any:
 
 @compiled
 def _hold(row: Any, held: Any) -> None:
-    """Overwrites a row of a gate or state where it is held."""
+    """Replaces the held units of a gate or state, one row, by their held values."""
     for j in range(len(row)):
         if not math.isnan(held[j]):
             row[j] = held[j]

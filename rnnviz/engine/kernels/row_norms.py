@@ -57,7 +57,7 @@ def log_norms(
 ) -> bool:
     """Writes log₁₀ of the norm of every row values · 2^scale, (time, batch), to out.
 
-    −inf for a row of zeros; NaN or inf where an entry is; NaN where padded.
+    −inf for a row of zeros, NaN or inf if the row has such an entry, NaN where padded.
     Returns whether the largest |entry| of every row is in [smallest, largest]; rows of zeros count
     as inside with ``zeros``, and in any case in the last time steps.
     lengths: (batch,) valid steps. backward: the direction reads the input from its end.

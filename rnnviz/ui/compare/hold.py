@@ -57,7 +57,7 @@ def show_hold(settings: ComparePage, words: Labels, live: Live) -> None:
 
 
 def _input_hold(settings: ComparePage, words: Labels, live: Live) -> ComparePage:
-    """Draws what is held: of which network, at which value, from which step on, in which units."""
+    """Draws the controls of the hold: network, gate or state, value, first step and units."""
     state = st.session_state
     with st.container(horizontal=True, gap="small", key="hold_choices"):
         input_selected(settings, words, on_change=_reset_units)
