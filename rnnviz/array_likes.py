@@ -1,0 +1,45 @@
+"""Arrays as users pass them, read as plain NumPy arrays."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rnnviz.errors import RnnvizError
+
+
+def read_array(what: str, values: Any) -> NDArray[Any]:
+    """``values`` as a plain array of any dtype; a tensor's gradient and device are left behind.
+
+    what: the argument's name, for the message. RnnvizError for masked values, because a plain array
+    has no mask, and for rows of different lengths.
+
+    >>> read_array("inputs", torch.ones(2, requires_grad=True)).tolist()
+    [1.0, 1.0]
+    >>> read_array("inputs", np.ma.masked_equal([1.0, 0.0], 0))
+    Traceback (most recent call last):
+    ...
+    rnnviz.errors.RnnvizError: inputs has 1 masked values, which would count as numbers; expected \
+values without a mask. If they are padding, pass lengths; else fill or leave out the masked values.
+    """
+    if isinstance(values, Tensor):
+        given = values.detach().to("cpu")
+        # NumPy has no bfloat16, and float32 holds all its numbers.
+        return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        masked = int(np.ma.getmaskarray(values).sum())
+        if masked:
+            raise RnnvizError("error.masked", what=what, masked=masked)
+    if isinstance(values, list | tuple):
+        values = [_read_inner(what, part) for part in values]
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise RnnvizError("error.ragged", what=what) from error
+
+
+def _read_inner(what: str, part: Any) -> Any:
+    """An entry of a list: what NumPy would convert on its own, and lose a mask or refuse."""
+    return read_array(what, part) if isinstance(part, Tensor | np.ndarray | list | tuple) else part
