@@ -24,20 +24,32 @@ def read_array(what: str, values: Any) -> NDArray[Any]:
     rnnviz.errors.RnnvizError: inputs has 1 masked values, which would count as numbers; expected \
 values without a mask. If they are padding, pass lengths; else fill or leave out the masked values.
     """
+    values = unmasked(what, values)
     if isinstance(values, Tensor):
         given = values.detach().to("cpu")
         # NumPy has no bfloat16, and float32 holds all its numbers.
         return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
-    if isinstance(values, np.ma.MaskedArray):
-        masked = int(np.ma.getmaskarray(values).sum())
-        if masked:
-            raise RnnvizError("error.masked", what=what, masked=masked)
     if isinstance(values, list | tuple):
         values = [_read_inner(what, part) for part in values]
     try:
         return np.asarray(values)
     except ValueError as error:
         raise RnnvizError("error.ragged", what=what) from error
+    except (TypeError, RuntimeError) as error:
+        raise RnnvizError("error.no_array", what=what, came=type(values).__name__) from error
+
+
+def unmasked(what: str, values: Any) -> Any:
+    """An array or tensor without its mask; RnnvizError if the mask hides a value."""
+    if isinstance(values, np.ma.MaskedArray):
+        plain, masked = values.data, int(np.ma.getmaskarray(values).sum())
+    elif isinstance(values, torch.masked.MaskedTensor):
+        plain, masked = values.get_data(), int((~values.get_mask()).sum())
+    else:
+        return values
+    if masked:
+        raise RnnvizError("error.masked", what=what, masked=masked)
+    return plain
 
 
 def _read_inner(what: str, part: Any) -> Any:

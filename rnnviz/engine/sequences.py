@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rnnviz.array_likes import read_array
+from rnnviz.array_likes import read_array, unmasked
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network
 
@@ -119,6 +119,7 @@ def _expected_inputs(network: Network) -> str:
 
 
 def _tensor(network: Network, values: Any, what: str) -> Tensor:
+    values = unmasked(what, values)
     if not isinstance(values, Tensor):
         array = read_array(what, values)
         if array.dtype.kind != "f":
