@@ -127,6 +127,31 @@ def test_every_scene_is_shown_without_error(name: str, language: str):
         assert any(f"<b>{cell.upper()}</b>" in text for text in page_texts)
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_networks_without_recurrence_are_judged_by_what_carries_the_gradient(language: str):
+    """With U = 0 the RNN's gradient ends at once; an LSTM's cell state and a GRU's h go on."""
+    settings = GradientsPage(gain=0.0, length=12, hidden=4)
+    page = gradients_page(**settings.to_query(), language=language)
+    words = labels(language)
+    verdicts = {c: rnnviz.diagnose(t) for c, t in run_networks(settings.network()).items()}
+    texts = (text for text in shown(page) if "class='rnnviz-verdict'" in text)
+    shown_verdicts = next(text for text in texts if "\\u" not in text)  # not the message as JSON
+    blocks = dict(
+        zip(verdicts, shown_verdicts.split("<div class='rnnviz-verdict'")[1:], strict=True)
+    )
+    expected = {
+        "rnn": words["verdict.at_once"],
+        "lstm": words["verdict.by_cell"],
+        "gru": words("verdict.halves", steps=verdicts["gru"].half_life),
+    }
+    for cell, sentence in expected.items():
+        assert escape(sentence) in blocks[cell], cell
+    halves = words("verdict.halves", steps=verdicts["lstm"].half_life)
+    assert escape(halves) in blocks["lstm"]
+    assert verdicts["rnn"].half_life == 0
+    assert "inf" not in shown_verdicts
+
+
 def test_the_page_shows_the_librarys_verdict():
     page = gradients_page(nonlinearity="sigmoid", cell="rnn")
     trace = run_networks(NetworkSettings(nonlinearity="sigmoid"))["rnn"]
