@@ -1,6 +1,6 @@
 """Gates and states held at a value: what a user asks for, and the arrays that the runs read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ class Hold:
     """
 
     value: float
-    units: Iterable[int] | None = None
+    units: Collection[int] | None = None
     start: int = 0
     layer: int | None = None
     direction: str | None = None
@@ -179,7 +179,7 @@ def _times(name: str, hold: Hold, steps: int) -> slice:
 def _units(name: str, units: Any, width: int) -> NDArray[np.intp]:
     if units is None:
         return np.arange(width)
-    if isinstance(units, str | bytes | Mapping) or not isinstance(units, Iterable):
+    if isinstance(units, str | bytes | Mapping) or not isinstance(units, Collection):
         raise RnnvizError("error.hold_units_list", name=name, came=_described(units))
     numbers = [whole_number("unit", unit, width) for unit in units]
     if not numbers or not set(numbers) <= set(range(width)):
@@ -212,7 +212,7 @@ def _directions(direction: Any, directions: int) -> slice:
 def _described(came: Any) -> str:
     """A value as a message shows it: in full if it is short, else its type and shape."""
     text = repr(came) if not isinstance(came, float | np.floating) else str(came)
-    if len(text) <= LONGEST and "\n" not in text:
+    if len(text) <= LONGEST and "\n" not in text and not text.startswith("<"):
         return text
     shape = getattr(came, "shape", None)
     return type(came).__name__ + (f" {tuple(shape)}" if shape is not None else "")

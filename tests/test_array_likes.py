@@ -52,7 +52,7 @@ SAME: dict[str, Any] = {
     "tuple of arrays": tuple(NUMBERS),
     "data frame": pd.DataFrame(NUMBERS, columns=["a", "b"]),
     "tensors with gradients": [torch.tensor(row, requires_grad=True) for row in NUMBERS],
-    "memory": memoryview(NUMBERS),
+    "memory": memoryview(NUMBERS.data),
     "big-endian": NUMBERS.astype(">f4"),
     "read only": np.broadcast_to(NUMBERS, (5, 2)),
     "half": NUMBERS.astype(np.float16).astype(np.float32),
@@ -83,7 +83,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         MASKED.format("inputs", 3),
     ),
     "masked state": (
-        {"inputs": NUMBERS, "state": np.ma.masked_array(np.zeros((1, 3)), mask=[[1, 0, 1]])},
+        {
+            "inputs": NUMBERS,
+            "state": np.ma.masked_array(np.zeros((1, 3)), mask=[[True, False, True]]),
+        },
         MASKED.format("h_0", 2),
     ),
     "masked lengths": (

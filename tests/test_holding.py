@@ -12,6 +12,7 @@ import rnnviz
 from rnnviz import Hold
 from rnnviz.explain.equations import equations
 
+held_at: Any = Hold  # takes what the types of Hold exclude
 X = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(6, 2, 1)
 RANGE = "forget_gate cannot be held at {}; expected a number from 0 to 1. Choose such a number."
 LIST = (
@@ -56,7 +57,7 @@ HOLDS: dict[str, tuple[Any, str]] = {
     "zero as mapping": (0.0, MAPPING.format("0.0")),
     "list as mapping": ([], MAPPING.format("[]")),
     "name alone": ("forget_gate", MAPPING.format("'forget_gate'")),
-    "a Hold alone": (Hold(1.0), MAPPING.format("Hold")),
+    "a Hold alone": (held_at(1.0), MAPPING.format("Hold")),
     "true": ({"forget_gate": True}, RANGE.format("True")),
     "text": ({"forget_gate": "open"}, RANGE.format("'open'")),
     "none": ({"forget_gate": None}, RANGE.format("None")),
@@ -68,35 +69,57 @@ HOLDS: dict[str, tuple[Any, str]] = {
     "long array": ({"forget_gate": np.ones(99)}, RANGE.format("ndarray (99,)")),
     "a value per unit": ({"forget_gate": [0.1, 0.2]}, LIST.format("[0.1, 0.2]")),
     "no hold": ({"forget_gate": []}, LIST.format("[]")),
-    "one unit": ({"forget_gate": Hold(1.0, units=2)}, UNITS.format("2")),  # pyright: ignore[reportArgumentType]
-    "text of units": ({"forget_gate": Hold(1.0, units="01")}, UNITS.format("'01'")),  # pyright: ignore[reportArgumentType]
-    "true unit": ({"forget_gate": Hold(1.0, units=[True])}, WHOLE.format("unit", True, "bool", 3)),
-    "half unit": ({"forget_gate": Hold(1.0, units=[0.5])}, WHOLE.format("unit", 0.5, "float", 3)),  # pyright: ignore[reportArgumentType]
-    "mask of units": (
-        {"forget_gate": Hold(1.0, units=np.array([True, False]))},
+    "one unit": ({"forget_gate": held_at(1.0, units=2)}, UNITS.format("2")),
+    "units to be read once": (
+        {"forget_gate": held_at(1.0, units=map(int, "01"))},
+        UNITS.format("map"),
+    ),
+    "text of units": ({"forget_gate": held_at(1.0, units="01")}, UNITS.format("'01'")),
+    "true unit": (
+        {"forget_gate": held_at(1.0, units=[True])},
         WHOLE.format("unit", True, "bool", 3),
     ),
-    "last from the end": ({"forget_gate": Hold(1.0, units=[-1])}, RUN.format([-1])),
-    "unit beyond": ({"forget_gate": Hold(1.0, units=[0, 4])}, RUN.format([0, 4])),
-    "no unit": ({"forget_gate": Hold(1.0, units=[])}, RUN.format([])),
-    "twice": ({"forget_gate": Hold(1.0, units=[2, 0, 2])}, TWICE.format([2])),
-    "true start": ({"forget_gate": Hold(1.0, start=True)}, WHOLE.format("start", True, "bool", 5)),
+    "half unit": (
+        {"forget_gate": held_at(1.0, units=[0.5])},
+        WHOLE.format("unit", 0.5, "float", 3),
+    ),
+    "mask of units": (
+        {"forget_gate": held_at(1.0, units=np.array([True, False]))},
+        WHOLE.format("unit", True, "bool", 3),
+    ),
+    "last from the end": ({"forget_gate": held_at(1.0, units=[-1])}, RUN.format([-1])),
+    "unit beyond": ({"forget_gate": held_at(1.0, units=[0, 4])}, RUN.format([0, 4])),
+    "no unit": ({"forget_gate": held_at(1.0, units=[])}, RUN.format([])),
+    "twice": ({"forget_gate": held_at(1.0, units=[2, 0, 2])}, TWICE.format([2])),
+    "true start": (
+        {"forget_gate": held_at(1.0, start=True)},
+        WHOLE.format("start", True, "bool", 5),
+    ),
     "list of starts": (
-        {"forget_gate": Hold(1.0, start=[0])},
+        {"forget_gate": held_at(1.0, start=[0])},
         WHOLE.format("start", [0], "list", 5),
-    ),  # pyright: ignore[reportArgumentType]
-    "half start": ({"forget_gate": Hold(1.0, start=0.0)}, WHOLE.format("start", 0.0, "float", 5)),  # pyright: ignore[reportArgumentType]
-    "start beyond": ({"forget_gate": Hold(1.0, start=6)}, START.format(6)),
-    "start before": ({"forget_gate": Hold(1.0, start=-1)}, START.format(-1)),
-    "stop at start": ({"forget_gate": Hold(1.0, start=2, stop=2)}, STOP.format(2, 3)),
-    "stop beyond": ({"forget_gate": Hold(1.0, stop=7)}, STOP.format(7, 1)),
-    "stop from the end": ({"forget_gate": Hold(1.0, stop=-1)}, STOP.format(-1, 1)),
-    "half stop": ({"forget_gate": Hold(1.0, stop=1.5)}, WHOLE.format("stop", 1.5, "float", 6)),  # pyright: ignore[reportArgumentType]
-    "float layer": ({"forget_gate": Hold(1.0, layer=0.0)}, WHOLE.format("layer", 0.0, "float", 0)),  # pyright: ignore[reportArgumentType]
-    "true layer": ({"forget_gate": Hold(1.0, layer=True)}, WHOLE.format("layer", True, "bool", 0)),
-    "last layer": ({"forget_gate": Hold(1.0, layer=-1)}, LAYER.format(-1)),
+    ),
+    "half start": (
+        {"forget_gate": held_at(1.0, start=0.0)},
+        WHOLE.format("start", 0.0, "float", 5),
+    ),
+    "start beyond": ({"forget_gate": held_at(1.0, start=6)}, START.format(6)),
+    "start before": ({"forget_gate": held_at(1.0, start=-1)}, START.format(-1)),
+    "stop at start": ({"forget_gate": held_at(1.0, start=2, stop=2)}, STOP.format(2, 3)),
+    "stop beyond": ({"forget_gate": held_at(1.0, stop=7)}, STOP.format(7, 1)),
+    "stop from the end": ({"forget_gate": held_at(1.0, stop=-1)}, STOP.format(-1, 1)),
+    "half stop": ({"forget_gate": held_at(1.0, stop=1.5)}, WHOLE.format("stop", 1.5, "float", 6)),
+    "float layer": (
+        {"forget_gate": held_at(1.0, layer=0.0)},
+        WHOLE.format("layer", 0.0, "float", 0),
+    ),
+    "true layer": (
+        {"forget_gate": held_at(1.0, layer=True)},
+        WHOLE.format("layer", True, "bool", 0),
+    ),
+    "last layer": ({"forget_gate": held_at(1.0, layer=-1)}, LAYER.format(-1)),
     "number of a direction": (
-        {"forget_gate": Hold(1.0, direction=0)},  # pyright: ignore[reportArgumentType]
+        {"forget_gate": held_at(1.0, direction=0)},
         'The direction is "0"; the trace has forward. Choose one of these.',
     ),
 }
