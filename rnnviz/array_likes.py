@@ -1,5 +1,7 @@
 """Arrays as users pass them, read as plain NumPy arrays."""
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnviz.errors import RnnvizError
+
+NUMBERS, LISTS = {float, int}, {list, tuple}
+DEEPEST = 64  # axes of a NumPy array
 
 
 def read_array(what: str, values: Any) -> NDArray[Any]:
@@ -29,8 +34,7 @@ values without a mask. If they are padding, pass lengths; else fill or leave out
         given = values.detach().to("cpu")
         # NumPy has no bfloat16, and float32 holds all its numbers.
         return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
-    if isinstance(values, list | tuple):
-        values = [_read_inner(what, part) for part in values]
+    values = _without_arrays(what, values)
     try:
         return np.asarray(values)
     except ValueError as error:
@@ -52,6 +56,24 @@ def unmasked(what: str, values: Any) -> Any:
     return plain
 
 
-def _read_inner(what: str, part: Any) -> Any:
-    """An entry of a list: what NumPy would convert on its own, and lose a mask or refuse."""
-    return read_array(what, part) if isinstance(part, Tensor | np.ndarray | list | tuple) else part
+def _without_arrays(what: str, values: Any) -> Any:
+    """A list with its tensors and arrays read: NumPy would drop their masks, or refuse them."""
+    if not isinstance(values, list | tuple) or _has_numbers_alone(values):
+        return values
+    return [
+        read_array(what, part)
+        if isinstance(part, Tensor | np.ndarray)
+        else _without_arrays(what, part)
+        for part in values
+    ]
+
+
+def _has_numbers_alone(level: Sequence[Any]) -> bool:
+    """Whether nested lists hold nothing but Python's numbers; fast, and true of endless nesting."""
+    kinds: set[type] = set(LISTS)
+    for _ in range(DEEPEST):
+        kinds = set(map(type, level))
+        if not kinds or not kinds <= LISTS:
+            break
+        level = list(chain.from_iterable(level))
+    return kinds <= NUMBERS or kinds <= LISTS

@@ -74,6 +74,9 @@ def test_lengths_of_every_type_are_the_same(lengths: Any):
     assert trace.valid_lengths.tolist() == [5, 3]
 
 
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "masked": ({"inputs": SOME}, MASKED.format("inputs", 3)),
     "masked rows": ({"inputs": list(SOME)}, MASKED.format("inputs", 1)),
@@ -110,6 +113,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "ragged": ({"inputs": [[1.0, 2.0], [1.0]]}, RAGGED.format("inputs")),
     "ragged within": ({"inputs": [[[1.0, [2.0, 3.0]]]]}, RAGGED.format("inputs")),
     "ragged lengths": ({"inputs": BATCH, "lengths": [[5], [3, 2]]}, RAGGED.format("lengths")),
+    "endless": ({"inputs": ENDLESS}, RAGGED.format("inputs")),
     "no array": ({"inputs": NoArray()}, NO_ARRAY.format("NoArray")),
     "no arrays": ({"inputs": [NoArray()]}, NO_ARRAY.format("list")),
     "text of lengths": ({"inputs": BATCH, "lengths": "53"}, LENGTHS.format("<U2", ())),
