@@ -152,6 +152,8 @@ def _value(name: str, value: Any, dtype: torch.dtype) -> float:
     """The value as the dtype represents it."""
     low, high = range_of(name)
     number = float("nan")
+    if getattr(value, "shape", None) == ():  # a number of NumPy's or torch's
+        value = value.item()
     if not isinstance(value, bool) and isinstance(value, Real):
         try:
             number = float(value)

@@ -205,9 +205,32 @@ def test_sensitivities_and_traces_are_shown_alike():
     with pytest.raises(rnnviz.RnnvizError) as caught:
         rnnviz.plot_sensitivity({"a": xarray.DataArray(np.ones((2, 2)), dims=("time", "unit"))})
     assert str(caught.value) == (
-        'sensitivities for "a" has time, unit; the trace needs time, source. Pass the result for '
-        "the same trace, or leave it out."
+        "sensitivities for \"a\" has {'time': 2, 'unit': 2}; the trace needs time ≥ 1, source ≥ 1. "
+        "Pass the result for the same trace, or leave it out."
     )
+    with pytest.raises(rnnviz.RnnvizError) as caught:
+        rnnviz.plot_sensitivity(norms[:0])
+    assert caught.value.key == "error.plot_result"
+
+
+@pytest.mark.parametrize(
+    ("given", "came"),
+    [
+        (np.ones((6, 1)), "float64 (6, 1)"),
+        (np.array(1.0), "float64 ()"),
+        (np.array(["a"] * 6), "<U1 (6,)"),
+        (np.ones(6, complex), "complex128 (6,)"),
+    ],
+)
+def test_arrays_that_are_no_results_are_named(given: Any, came: str):
+    figures: list[tuple[Plot, str]] = [
+        (rnnviz.plot_jacobian_norms, "norms"),
+        (rnnviz.plot_lyapunov, "exponents"),
+    ]
+    for plot, argument in figures:
+        with pytest.raises(rnnviz.RnnvizError) as caught:
+            plot(trace_of("GRU"), **{argument: given})
+        assert str(caught.value).startswith(f'{argument} for "GRU" has {came}; the trace needs (')
 
 
 WHOLE = "The {} is {} ({}); expected an integer from 0 to {}. Pass an int."

@@ -61,7 +61,7 @@ HOLDS: dict[str, tuple[Any, str]] = {
     "true": ({"forget_gate": True}, RANGE.format("True")),
     "text": ({"forget_gate": "open"}, RANGE.format("'open'")),
     "none": ({"forget_gate": None}, RANGE.format("None")),
-    "complex": ({"forget_gate": np.complex128(1)}, RANGE.format("np.complex128(1+0j)")),
+    "complex": ({"forget_gate": np.complex128(1)}, RANGE.format("(1+0j)")),
     "infinite": ({"forget_gate": Hold(float("inf"))}, RANGE.format("inf")),
     "above": ({"forget_gate": np.float32(1.5)}, RANGE.format("1.5")),
     "long": ({"forget_gate": 10**400}, RANGE.format("int")),
@@ -131,6 +131,12 @@ def test_what_cannot_be_held_is_named(hold: Any, expected: str):
         rnnviz.trace(module_of(), X, hold=hold)
     assert str(caught.value) == expected
     assert caught.value.message("ko") != expected
+
+
+@pytest.mark.parametrize("value", [torch.tensor(0.25), np.array(0.25), np.float16(0.25), 0.25])
+def test_a_value_is_any_real_number(value: Any):
+    found = rnnviz.trace(module_of(), X, hold={"forget_gate": value})
+    assert (found["forget_gate"].values == 0.25).all()
 
 
 def test_an_empty_mapping_holds_nothing():

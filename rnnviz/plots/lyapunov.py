@@ -55,7 +55,7 @@ def plot_lyapunov(
         if values is None:
             blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
             values = lyapunov_exponents(blocks)
-        check_shape("exponents", label, values, np.shape(values)[:1])
+        check_shape("exponents", label, values, (values.size,))
         spectra[label] = values
     finite = np.concatenate([values[np.isfinite(values)] for values in spectra.values()])
     top, bottom = float(finite.max(initial=0.0)), float(finite.min(initial=-0.1))

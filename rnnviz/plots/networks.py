@@ -77,11 +77,10 @@ def is_kind(value: Any, kind: str) -> bool:
 
 
 def check_shape(name: str, label: str, values: Any, shape: tuple[int, ...]) -> None:
-    """RnnvizError unless an array to reuse has the shape that the trace of its label needs."""
-    if values.shape != shape:
-        raise RnnvizError(
-            "error.plot_result", name=name, label=label, came=values.shape, expected=shape
-        )
+    """RnnvizError unless an array to reuse has numbers in the shape that its trace needs."""
+    if values.shape != shape or values.dtype.kind not in "fiu":
+        came = f"{values.dtype} {values.shape}"
+        raise RnnvizError("error.plot_result", name=name, label=label, came=came, expected=shape)
 
 
 def check_shown(networks: Any) -> None:

@@ -122,8 +122,8 @@ def _by_label(given: Any) -> Mapping[str, xarray.DataArray]:
     check_labels("sensitivities", given, "DataArray")
     check_shown(given)
     for label, found in given.items():
-        if found.dims != DIMS:
-            came, expected = ", ".join(map(str, found.dims)) or "∅", ", ".join(DIMS)
+        if found.dims != DIMS or 0 in found.shape:
+            came, expected = str(dict(found.sizes)), ", ".join(f"{dim} ≥ 1" for dim in DIMS)
             name = "sensitivities"
             raise RnnvizError(
                 "error.plot_result", name=name, label=label, came=came, expected=expected
