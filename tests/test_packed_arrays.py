@@ -288,6 +288,23 @@ def test_wrong_weights_are_named(packed: Any, form: Form, convention: Convention
         assert caught.value.message("ko") != text
 
 
+@pytest.mark.parametrize(
+    ("form", "convention"), [("lstm", KERAS), (LSTM, "keras"), (Form("cnn"), KERAS), (None, None)]
+)
+def test_forms_and_conventions_are_named(form: Any, convention: Any):
+    shown = getattr(convention, "title", repr(convention))
+    text = (
+        f"Got the form {form!r} and the convention {shown}; expected the Form of an RNN, LSTM or "
+        'GRU, and a Convention. Pass such as Form("gru") and KERAS.'
+    )
+    acts: list[Any] = [unpack, pack, lambda *a: run_packed(a[0], np.ones((2, 1, 2)), *a[1:])]
+    for act in acts:
+        with pytest.raises(RnnvizError) as caught:
+            act(KERNELS, form, convention)
+        assert str(caught.value) == text
+        assert caught.value.message("ko") != text
+
+
 def test_every_function_of_the_room_checks_the_parameters():
     short = {name: p[:-1] for name, p in weights(GRU, 2, 3).items()}
     x = np.ones((4, 1, 2))

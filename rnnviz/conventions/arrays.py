@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.array_likes import read_array
-from rnnviz.cells import Form
+from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.conventions.table import Convention
 from rnnviz.errors import RnnvizError
 
@@ -70,6 +70,7 @@ def read_packed(packed: Any, form: Form, convention: Convention) -> dict[str, Ar
     cannot tell: swapped input and recurrent weights of a cell with as many inputs as units, the
     transpose of an RNN's square recurrent weights, and gates in the order of another convention.
     """
+    check_pair(form, convention)
     if not isinstance(packed, Mapping):
         names, came = ", ".join(array_names(convention)), type(packed).__name__
         raise RnnvizError("error.packed_mapping", came=came, expected=names)
@@ -84,6 +85,14 @@ def read_packed(packed: Any, form: Form, convention: Convention) -> dict[str, Ar
         if values.shape != expected.get(name):
             raise _wrong_shape(name, values.shape, expected, form, convention, sizes)
     return arrays
+
+
+def check_pair(form: Any, convention: Any) -> None:
+    """RnnvizError unless these are the form of a known cell and a convention."""
+    known = isinstance(form, Form) and form.cell in GATE_NAMES
+    if not known or not isinstance(convention, Convention):
+        came = {"form": repr(form), "convention": getattr(convention, "title", repr(convention))}
+        raise RnnvizError("error.packed_pair", **came)
 
 
 def _check_names(packed: Mapping[str, Any], form: Form, convention: Convention) -> None:

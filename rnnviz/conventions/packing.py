@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.array_likes import read_array
 from rnnviz.cells import Form
-from rnnviz.conventions.arrays import array_names, read_packed
+from rnnviz.conventions.arrays import array_names, check_pair, read_packed
 from rnnviz.conventions.table import PROJECT, Convention
 from rnnviz.errors import RnnvizError
 
@@ -89,6 +89,7 @@ def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) ->
     >>> pack(own, Form("gru"), KERAS)["kernel"].tolist()
     [[2.0, 1.0, 3.0]]
     """
+    check_pair(form, convention)
     convention.check(form)
     if "weight_hr" in parameters and not convention.projection:
         raise RnnvizError("error.no_projection", convention=convention.title)
@@ -113,6 +114,7 @@ def unpack(packed: Mapping[str, Array], form: Form, convention: Convention) -> d
     >>> unpack(packed, Form("gru"), KERAS)["weight_ih"].ravel().tolist()
     [1.0, 2.0, 3.0]
     """
+    check_pair(form, convention)
     convention.check(form)
     blocks = _reordered(read_blocks(packed, form, convention), form, convention, PROJECT)
     if blocks.b is not None and len(blocks.b) == 1:
