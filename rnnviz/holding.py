@@ -1,36 +1,43 @@
 """Gates and states held at a value: what a user asks for, and the arrays that the runs read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnnviz.cells import Form
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, whole_number
 from rnnviz.recurrent import Network
 
 Array = NDArray[Any]
-Holds = Mapping[str, "float | Hold | Sequence[Hold]"]
+Holds = Mapping[str, "float | Hold | Sequence[float | Hold]"]
+LONGEST = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
 class Hold:
-    """A gate or state held at a value from a time step on, whatever the network computes for it.
+    """A gate or state held at a value over a range of time steps, whatever the network computes.
 
-    units: those held; None for all. start: the first time step held, counted from 0 in the input,
-    also for the backward direction. layer, direction ("forward", "backward"): None for all.
+    value: one number for all units held: 0 to 1 for a gate, −1 to 1 for a candidate, any finite
+    number for a state. It is rounded to the module's dtype, and ``Trace.held`` has the rounded one.
+    units: those held, each once; None for all. start, stop: held at start ≤ t < stop, t counted
+    from 0 in the input, also for the backward direction; stop None for the rest of the sequence.
+    layer, direction ("forward", "backward"): None for all.
 
-    >>> Hold(1.0, units=[0, 3], start=20)
-    Hold(value=1.0, units=[0, 3], start=20, layer=None, direction=None)
+    >>> Hold(1.0, units=[0, 3], start=20, stop=30)
+    Hold(value=1.0, units=[0, 3], start=20, layer=None, direction=None, stop=30)
     """
 
     value: float
-    units: Sequence[int] | None = None
+    units: Collection[int] | None = None
     start: int = 0
     layer: int | None = None
     direction: str | None = None
+    stop: int | None = None
 
 
 # What can be held in each cell, and at what, as (time, batch, unit) arrays, NaN where free. The
@@ -101,16 +108,20 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
     """The values held, by name: (layer, direction, time, unit), NaN where free.
 
     hold: by the name of a gate or state; later holds of a name override earlier ones.
+    Values are as the network's dtype represents them.
     RnnvizError for what the network does not have, and for values that a gate cannot have.
 
     >>> from torch import nn
     >>> from rnnviz.recurrent import read_module
     >>> network = read_module(nn.LSTM(1, 1))
-    >>> held_values({"forget_gate": Hold(1.0, start=1)}, network, 3)["forget_gate"].ravel()
-    array([nan,  1.,  1.])
+    >>> held_values({"forget_gate": Hold(1.0, start=1, stop=3)}, network, 4)["forget_gate"].ravel()
+    array([nan,  1.,  1., nan])
     """
-    found: dict[str, Array] = {}
     names = holdable(network.form)
+    if not isinstance(hold, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+        expected = ", ".join(names)
+        raise RnnvizError("error.hold_mapping", came=_described(hold), expected=expected)
+    found: dict[str, Array] = {}
     for name, given in hold.items():
         if name not in names:
             raise RnnvizError(
@@ -118,35 +129,95 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
             )
         width = network.widths[name]
         values = np.full((len(network.layers), network.directions, steps, width), np.nan)
-        for part in given if isinstance(given, Sequence) else (given,):
-            one = part if isinstance(part, Hold) else Hold(part)
-            _check(name, one, values.shape)
-            layer = slice(None) if one.layer is None else slice(one.layer, one.layer + 1)
-            ends = {None: slice(None), "forward": slice(0, 1), "backward": slice(1, 2)}
-            units = np.arange(width) if one.units is None else np.array(one.units, int)
-            values[layer, ends[one.direction], one.start :, units] = one.value
+        for one in _holds(name, given):
+            value = _value(name, one.value, network.dtype)
+            layers = _layers(name, one.layer, len(network.layers))
+            directions = _directions(one.direction, network.directions)
+            times, units = _times(name, one, steps), _units(name, one.units, width)
+            values[layers, directions, times, units] = value
         found[name] = values
     return found
 
 
-def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
-    layers, directions, steps, width = shape
+def _holds(name: str, given: Any) -> list[Hold]:
+    """What is held for one name. In a list a number can only come first: it overrides the rest."""
+    parts: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+    later = [part for part in parts[1:] if not isinstance(part, Hold)]
+    if not parts or later:
+        raise RnnvizError("error.hold_list", name=name, came=_described(given))
+    return [part if isinstance(part, Hold) else Hold(part) for part in parts]
+
+
+def _value(name: str, value: Any, dtype: torch.dtype) -> float:
+    """The value as the dtype represents it."""
     low, high = range_of(name)
-    value: Any = hold.value
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not low <= value <= high or not np.isfinite(value):
-        raise RnnvizError("error.hold_value", name=name, came=value, low=low, high=high)
-    start: Any = hold.start
-    if not isinstance(start, int | np.integer) or not 0 <= start < steps:
+    number = float("nan")
+    if getattr(value, "shape", None) == ():  # a number of NumPy's or torch's
+        value = value.item()
+    if not isinstance(value, bool) and isinstance(value, Real):
+        try:
+            number = float(value)
+        except OverflowError:  # an int beyond the float range
+            number = float("inf")
+    if not (low <= number <= high and np.isfinite(number)):
+        raise RnnvizError("error.hold_value", name=name, came=_described(value), low=low, high=high)
+    rounded = torch.tensor(number, dtype=torch.float64).to(dtype).item()
+    if not np.isfinite(rounded):
+        kind, largest = str(dtype).removeprefix("torch."), torch.finfo(dtype).max
+        raise RnnvizError("error.hold_dtype", name=name, came=value, dtype=kind, largest=largest)
+    return rounded
+
+
+def _times(name: str, hold: Hold, steps: int) -> slice:
+    start = whole_number("start", hold.start, steps)
+    if not 0 <= start < steps:
         raise RnnvizError("error.hold_start", name=name, came=start, last=steps - 1)
-    units = list(range(width)) if hold.units is None else list(hold.units)
-    if not units or not set(units) <= set(range(width)):
-        raise RnnvizError("error.hold_units", name=name, came=units[:8], last=width - 1)
-    if hold.layer is not None and hold.layer not in range(layers):
-        raise RnnvizError("error.hold_layer", name=name, came=hold.layer, last=layers - 1)
+    stop = steps if hold.stop is None else whole_number("stop", hold.stop, steps + 1)
+    if not start < stop <= steps:
+        raise RnnvizError("error.hold_stop", name=name, came=stop, first=start + 1, last=steps)
+    return slice(start, stop)
+
+
+def _units(name: str, units: Any, width: int) -> NDArray[np.intp]:
+    if units is None:
+        return np.arange(width)
+    if isinstance(units, str | bytes | Mapping) or not isinstance(units, Collection):
+        raise RnnvizError("error.hold_units_list", name=name, came=_described(units))
+    numbers = [whole_number("unit", unit, width) for unit in units]
+    if not numbers or not set(numbers) <= set(range(width)):
+        raise RnnvizError("error.hold_units", name=name, came=numbers[:8], last=width - 1)
+    twice = [unit for unit in set(numbers) if numbers.count(unit) > 1]
+    if twice:
+        raise RnnvizError("error.hold_units_twice", name=name, came=sorted(twice)[:8])
+    return np.array(numbers)
+
+
+def _layers(name: str, layer: Any, layers: int) -> slice:
+    if layer is None:
+        return slice(None)
+    number = whole_number("layer", layer, layers)
+    if not 0 <= number < layers:
+        raise RnnvizError("error.hold_layer", name=name, came=number, last=layers - 1)
+    return slice(number, number + 1)
+
+
+def _directions(direction: Any, directions: int) -> slice:
     names = ("forward", "backward")[:directions]
-    if hold.direction is not None and hold.direction not in names:
-        raise RnnvizError("error.direction", came=hold.direction, expected=", ".join(names))
+    if direction is None:
+        return slice(None)
+    if not isinstance(direction, str) or direction not in names:
+        raise RnnvizError("error.direction", came=direction, expected=", ".join(names))
+    place = names.index(direction)
+    return slice(place, place + 1)
+
+
+def _described(came: Any) -> str:
+    """A value as a message shows it: in full if it is short, else its type and shape."""
+    text = repr(came) if not isinstance(came, float | np.floating) else str(came)
+    if len(text) <= LONGEST and "\n" not in text and not text.startswith("<"):
+        return text
+    shape = getattr(came, "shape", None)
+    return type(came).__name__ + (f" {tuple(shape)}" if shape is not None else "")
 
 
 def range_of(name: str) -> tuple[float, float]:

@@ -272,8 +272,9 @@ def trace(
     all valid outputs), or a callable from the output sequence, laid out as the module returns
     it, to a scalar tensor.
     hold: gates and states by name, with the values that replace what the network computes for them:
-    a number for all units from the first step, a Hold, or a list of these. A network with a hold is
-    run by its equations, and no gradient flows through held values.
+    a number for all units at every step, a Hold, or a list of Holds, of which later ones override
+    earlier ones. A network with a hold is run by its equations, and no gradient flows through held
+    values.
 
     Raises RnnvizError for invalid arguments, for values that are not finite, and if the output
     computed from the gates differs from the module's own by more than rounding.
@@ -319,7 +320,7 @@ def _run(
 ) -> Trace:
     network = read_module(module)
     sequence = read_sequence(network, inputs, state, lengths)
-    held = held_values(hold or {}, network, len(sequence.x))
+    held = held_values({} if hold is None else hold, network, len(sequence.x))
     run = record_run(network, sequence, held, loss, by_module=by_module)
     return Trace(
         form=network.form,

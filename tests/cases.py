@@ -232,7 +232,7 @@ class Case:
                 if isinstance(hold, float):
                     rows[n, d, t, k] = hold
                 elif (
-                    t >= hold.start
+                    hold.start <= t < (self.steps if hold.stop is None else hold.stop)
                     and hold.layer in (None, n)
                     and hold.direction in (None, ("forward", "backward")[d])
                     and (hold.units is None or k in hold.units)

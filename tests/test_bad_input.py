@@ -189,7 +189,11 @@ INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
     "booleans": (trace(RNN, np.ones((5, 3), bool)), DTYPE.format("inputs", "bool", "float32")),
     "words": (trace(RNN, "text"), DTYPE.format("inputs", "<U4", "float32")),
     "nothing": (trace(RNN, None), DTYPE.format("inputs", "object", "float32")),
-    "rows unlike": (trace(RNN, [[1.0], [1.0, 2.0]]), DTYPE.format("inputs", "object", "float32")),
+    "rows unlike": (
+        trace(RNN, [[1.0], [1.0, 2.0]]),
+        "inputs has rows of different lengths; expected a rectangular array. Pad the rows to one "
+        "length, and pass the true lengths as lengths.",
+    ),
     "another float": (trace(RNN, X.double()), DTYPE.format("inputs", "float64", "float32")),
     "float32 into float64": (
         trace(nn.RNN(3, 4).double(), X),

@@ -128,7 +128,8 @@ def test_two_networks_of_one_cell_have_distinct_lines(
 def test_a_huge_spectral_radius_has_few_digits() -> None:
     figure: Any = rnnviz.plot_eigenvalues({"RNN": scaled(1e300, 2)})
     assert figure.data[0].name == (
-        "RNN, hidden state: radius 1.00e+300, largest singular value 1.00e+300"
+        "RNN, hidden state: radius 1.00\u00a0×\u00a010³⁰⁰, "
+        "largest singular value 1.00\u00a0×\u00a010³⁰⁰"
     )
 
 

@@ -415,8 +415,8 @@ def test_diagnose_verdicts():
     assert (found.verdict, found.decay, found.half_life) == ("healthy", 0.0, math.inf)
     assert found.lost == {"float32": None, "float64": None}
     assert diagnosed(0.0, 10).verdict == "vanishing"
-    assert math.isnan(diagnosed(0.0, 10).decay)
-    assert diagnosed(0.5, 1).verdict == "healthy"
+    assert (diagnosed(0.0, 10).decay, diagnosed(0.0, 10).half_life) == (math.inf, 0.0)
+    assert diagnosed(0.5, 1).verdict == "one_step"
 
 
 def test_diagnose_finds_the_first_non_finite_value():

@@ -3,11 +3,17 @@
 import base64
 import json
 import math
+import re
+from collections.abc import Iterator
 from html import escape, unescape
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 import rnnviz
@@ -23,6 +29,7 @@ from rnnviz.experiment import (
 )
 from rnnviz.gradients import gradient_norms, plain_pass, weight_gradient_norms
 from rnnviz.locale import LANGUAGES, labels
+from rnnviz.ui.gradients import norms, stability, weights
 from tests.test_page import KEY, ROOT, choice, errors_of, messages_of, run, settings_of, shown
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -125,6 +132,31 @@ def test_every_scene_is_shown_without_error(name: str, language: str):
         check_norms(page, settings.network())
     for cell in GATES_AS_READ:
         assert any(f"<b>{cell.upper()}</b>" in text for text in page_texts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_networks_without_recurrence_are_judged_by_what_carries_the_gradient(language: str):
+    """With U = 0 the RNN's gradient ends at once; an LSTM's cell state and a GRU's h go on."""
+    settings = GradientsPage(gain=0.0, length=12, hidden=4)
+    page = gradients_page(**settings.to_query(), language=language)
+    words = labels(language)
+    verdicts = {c: rnnviz.diagnose(t) for c, t in run_networks(settings.network()).items()}
+    texts = (text for text in shown(page) if "class='rnnviz-verdict'" in text)
+    shown_verdicts = next(text for text in texts if "\\u" not in text)  # not the message as JSON
+    blocks = dict(
+        zip(verdicts, shown_verdicts.split("<div class='rnnviz-verdict'")[1:], strict=True)
+    )
+    expected = {
+        "rnn": words["verdict.at_once"],
+        "lstm": words["verdict.by_cell"],
+        "gru": words("verdict.halves", steps=verdicts["gru"].half_life),
+    }
+    for cell, sentence in expected.items():
+        assert escape(sentence) in blocks[cell], cell
+    halves = words("verdict.halves", steps=verdicts["lstm"].half_life)
+    assert escape(halves) in blocks["lstm"]
+    assert verdicts["rnn"].half_life == 0
+    assert "inf" not in shown_verdicts
 
 
 def test_the_page_shows_the_librarys_verdict():
@@ -296,3 +328,93 @@ def test_the_claim_at_the_last_seed_and_in_short_sequences():
     assert labels("en")["card.claim_says"] not in page_text  # nothing is forgotten in 4 steps
     page = gradients_page(claim="true", length="2000")
     assert labels("en")["card.claim_says"] in unescape("".join(shown(page)))
+
+
+# Weights and sizes of any kind, alone and together: what an address or the grid can hold.
+HOSTILE: tuple[dict[str, str], ...] = (
+    {"cell": "rnn", "edit": "rnn.hidden.0.0:1e308"},
+    {"nonlinearity": "relu", "edit": "rnn.hidden.0.0:1.7e308,rnn.hidden.1.1:-1.7e308", "gain": "3"},
+    {"cell": "lstm", "edit": "lstm.forget_gate.0.0:-1e308,lstm.input_gate.0.1:1e308"},
+    {"cell": "gru", "edit": "gru.update_gate.0.0:1e308,gru.reset_gate.1.0:-1e308", "loss": "all"},
+    {"nonlinearity": "identity", "edit": "rnn.hidden.0.1:1e200,rnn.hidden.1.0:1e200"},
+    {"cell": "rnn", "gain": "0", "edit": "rnn.hidden.0.0:5e-324,rnn.hidden.1.1:-1e-310"},
+    {"cell": "rnn", "gain": "0", "input_scale": "0", "clip": "0.001", "length": "2"},
+    {"nonlinearity": "relu", "edit": "rnn.hidden.0.0:1e30", "length": "40", "clip": "0.001"},
+)
+
+
+def numbers_of(part: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    """Every number of a figure as sent, with its path."""
+    if isinstance(part, dict):
+        if "bdata" in part:
+            yield from ((path, float(v)) for v in decoded(part).ravel() if not np.isnan(v))
+            return
+        for name, value in part.items():
+            yield from numbers_of(value, f"{path}.{name}")
+    elif isinstance(part, list):
+        for value in part:
+            yield from numbers_of(value, path)
+    elif isinstance(part, float):
+        yield path, part
+
+
+@pytest.mark.parametrize("place", range(len(HOSTILE)))
+def test_weights_of_every_size_are_drawn(place: int):
+    """Every axis has two finite ends that differ, and their difference is a float."""
+    query = {"hidden": "2", "length": "12"} | HOSTILE[place]
+    language = "ko" if place % 2 else "en"
+    page = gradients_page(**query, language=language)
+    assert [box.value for box in page.exception] == []
+    assert {"gradient_norms", "weights", "eigenvalues", "saturation"} <= set(figures(page))
+    for name, figure in figures(page).items():
+        for path, number in numbers_of(figure):
+            assert np.isfinite(number), f"{name}{path}"
+        for axis, part in figure["layout"].items():
+            if "axis" in axis and "range" in part:
+                low, high = part["range"]
+                assert low != high, f"{name}, {axis}: {part['range']}"
+                assert abs(high - low) < 1e301, f"{name}, {axis}: {part['range']}"
+    text = unescape(re.sub(r"<style>.*?</style>|\\u\w{4}", "", " ".join(shown(page))))
+    assert not re.search(r"\bnan\b|\de[+-]\d|\d{20}", re.sub(r"edit=\S+|data:\S+", "", text))
+
+
+SIZES = ("1e308", "-1.7e308", "1e154", "1e20", "3", "0", "-0.0", "1e-100", "5e-324", "-1e-308")
+
+
+@st.composite
+def addresses(draw: st.DrawFn) -> dict[str, str]:
+    """Small networks with up to four edited weights of any size."""
+    gates = [f"{cell}.{gate}" for cell, names in GATES_AS_READ.items() for gate in names]
+    places = st.builds("{}.{}.{}:{}".format, st.sampled_from(gates), *[st.integers(0, 1)] * 2,
+                       st.sampled_from(SIZES))  # fmt: skip
+    return {
+        "hidden": "2",
+        "length": draw(st.sampled_from(["2", "3", "12"])),
+        "gain": draw(st.sampled_from(["0", "1", "3"])),
+        "nonlinearity": draw(st.sampled_from(["tanh", "relu", "sigmoid", "identity"])),
+        "loss": draw(st.sampled_from(["last", "all"])),
+        "cell": draw(st.sampled_from(sorted(GATES_AS_READ))),
+        "clip": draw(st.sampled_from(["0.001", "1000"])),
+        "edit": ",".join(draw(st.lists(places, max_size=4))) or "rnn.hidden.0.0:1e308",
+    }
+
+
+@given(query=addresses())
+@hypothesis_settings(max_examples=12)
+def test_random_weights_give_figures_and_texts(query: dict[str, str]):
+    """What the page draws, or an error by name, which the page shows in its place."""
+    settings, problems = GradientsPage.from_query(query)
+    assert problems == []
+    words = labels("en")
+    makers = [m for module in (norms, weights, stability) for m in module.LIVE_FIGURES.values()]
+    makers += [m for module in (norms, weights, stability) for m in module.LIVE_TEXTS.values()]
+    for make in makers:
+        try:
+            made = make(settings, words)
+        except rnnviz.RnnvizError:
+            continue
+        if isinstance(made, str):
+            assert not re.search(r"\bnan\b|\de[+-]\d|\d{20}", made), made
+        elif made is not None:
+            for path, number in numbers_of(json.loads(str(go.Figure(*made).to_json()))["layout"]):
+                assert abs(number) < 1e301, path

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS: tuple[str, ...] = (
     "locale",
     "errors",
+    "array_likes",
     "atomic_file",
     "inputs",
     "cells",

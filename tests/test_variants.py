@@ -33,6 +33,11 @@ HOLDS: dict[str, dict[str, Any]] = {
     "update gate": {"update_gate": 0.6},
     "new candidate": {"hidden_candidate": Hold(0.3, start=2)},
     "state": {"hidden_state": Hold(0.0, units=[2], start=1)},
+    "gate for a while": {"forget_gate": Hold(1.0, start=1, stop=3)},
+    "cell state for a while": {"cell_state": Hold(0.7, units=[1], start=2, stop=4)},
+    "update gate for a step": {"update_gate": [Hold(0.9, stop=1), Hold(0.2, start=3, stop=4)]},
+    "candidate for a while": {"hidden_candidate": Hold(-0.4, units=[0], stop=3)},
+    "state for a while": {"hidden_state": Hold(0.3, start=1, stop=3)},
     "first layer": {"hidden_state": Hold(0.2, layer=0, direction="backward")},
 }
 
@@ -105,7 +110,8 @@ def test_random_holds_match_the_loop(data: st.DataObject):
             units=None
             if data.draw(st.booleans())
             else [data.draw(st.integers(0, case.held_rows(name, [], 1, 1).shape[-1] - 1))],
-            start=data.draw(st.integers(0, case.steps - 1)),
+            start=(start := data.draw(st.integers(0, case.steps - 1))),
+            stop=data.draw(st.none() | st.integers(start + 1, case.steps)),
         )
         for name in names
     }
@@ -358,8 +364,8 @@ def test_a_held_trace_is_loaded_equal(tmp_path: Any):
         (
             {"cell_state": float("nan")},
             (
-                "cell_state cannot be held at nan; expected a number from -inf to inf. Choose "
-                "such a number."
+                "cell_state cannot be held at nan; expected a number from −∞ to ∞. Choose such a "
+                "number."
             ),
         ),
         (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit as sigmoid
 
 from rnnviz.cells import Form
+from rnnviz.conventions.arrays import PackedSizes, check_run
 from rnnviz.conventions.packing import read_blocks
 from rnnviz.conventions.table import Convention
 
@@ -36,6 +37,7 @@ def run_packed(
 
     packed: one layer in one direction, as ``pack`` gives it. x: (time, batch, input).
     state: h, (batch, hidden), for an LSTM the pair (h, c); zeros if none is given.
+    RnnvizError for weights that the form cannot have in the convention, and for other shapes.
 
     >>> from rnnviz.conventions import KERAS
     >>> one = {"kernel": np.ones((1, 1)), "recurrent_kernel": np.full((1, 1), 0.5)}
@@ -49,14 +51,14 @@ def run_packed(
     if blocks.b is not None:
         zeros[: len(blocks.b)] = blocks.b
     b, b_h = ({gate: half[k] for k, gate in enumerate(gates)} for half in zeros)
-    x = np.asarray(x, dtype=np.float64)
+    sizes = PackedSizes(blocks.w.shape[2], blocks.w.shape[1], blocks.u.shape[2])
+    x, (h, *c) = check_run(x, state, form, sizes)
     if form.cell == "lstm":
         a = {gate: x @ w[gate].T + b[gate] + b_h[gate] for gate in gates}
         rows = {} if blocks.p is None else dict(enumerate(blocks.p.astype(np.float64)))
         p = {gate: rows[k] for k, gate in enumerate(convention.peephole_order(form))}
         coupled = convention.coupled if form.coupled else ""
-        return _lstm(a, u, p, None if blocks.v is None else blocks.v, coupled, state)
-    h = np.zeros((x.shape[1], blocks.u.shape[2])) if state is None else np.asarray(state)
+        return _lstm(a, u, p, blocks.v, coupled, h, c[0])
     a = {gate: x @ w[gate].T + b[gate] for gate in gates}
     if form.cell == "rnn":
         return _rnn(a["hidden"] + b_h["hidden"], u["hidden"], form.nonlinearity, h)
@@ -87,10 +89,8 @@ def _gru(a: Gate, u: Gate, b_h: Gate, h: Float, *, reset_after: bool, update_kee
     return np.stack(hidden)
 
 
-def _lstm(a: Gate, u: Gate, p: Gate, v: Float | None, coupled: str, state: Any) -> Float:
+def _lstm(a: Gate, u: Gate, p: Gate, v: Float | None, coupled: str, h: Float, c: Float) -> Float:
     """coupled: "own": i = 1 − f; "input": f = 1 − i; "": both have their own rows."""
-    (_, batch, units), outputs = a["cell_candidate"].shape, u["cell_candidate"].shape[1]
-    h, c = (np.zeros((batch, outputs)), np.zeros((batch, units))) if state is None else state
     hidden: list[Float] = []
 
     def gate(name: str, t: int, c: Float) -> Float:

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.array_likes import read_array
 from rnnviz.cells import Form
+from rnnviz.conventions.arrays import array_names, check_pair, read_packed
 from rnnviz.conventions.table import PROJECT, Convention
 from rnnviz.errors import RnnvizError
 
@@ -79,14 +81,15 @@ def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) ->
     parameters: torch's names without suffix (weight_ih, weight_hh, bias_ih, bias_hh, and of an
     LSTM weight_hr, weight_peephole). torch: the same names. Keras: kernel, recurrent_kernel, bias.
     ONNX: W, R, B, P, with the axis of the direction. The papers: weight_ih, weight_hh, bias.
-    RnnvizError if the convention cannot represent the form, or if merging the biases of a GRU's
-    candidate would change the result.
+    RnnvizError if the parameters are not those of the form, if the convention cannot represent the
+    form, or if merging the biases of a GRU's candidate would change the result.
 
     >>> from rnnviz.conventions import KERAS
     >>> own = {"weight_ih": np.array([[1.0], [2.0], [3.0]]), "weight_hh": np.zeros((3, 1))}
     >>> pack(own, Form("gru"), KERAS)["kernel"].tolist()
     [[2.0, 1.0, 3.0]]
     """
+    check_pair(form, convention)
     convention.check(form)
     if "weight_hr" in parameters and not convention.projection:
         raise RnnvizError("error.no_projection", convention=convention.title)
@@ -100,13 +103,18 @@ def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) ->
 def unpack(packed: Mapping[str, Array], form: Form, convention: Convention) -> dict[str, Array]:
     """The same weights by torch's names, in this project's layout: the inverse of ``pack``.
 
-    A merged bias goes into bias_ih; bias_hh is 0.
+    packed: arrays or tensors by the convention's names, of one layer in one direction. A merged
+    bias goes into bias_ih; bias_hh is 0.
+    RnnvizError for arrays that this form cannot have in this convention. Shapes do not tell kernels
+    that are swapped where there are as many inputs as units, an RNN's square recurrent weights from
+    their transpose, and gates in another order.
 
     >>> from rnnviz.conventions import KERAS
     >>> packed = {"kernel": np.array([[2.0, 1.0, 3.0]]), "recurrent_kernel": np.zeros((1, 3))}
     >>> unpack(packed, Form("gru"), KERAS)["weight_ih"].ravel().tolist()
     [1.0, 2.0, 3.0]
     """
+    check_pair(form, convention)
     convention.check(form)
     blocks = _reordered(read_blocks(packed, form, convention), form, convention, PROJECT)
     if blocks.b is not None and len(blocks.b) == 1:
@@ -125,48 +133,35 @@ def merge_biases(parameters: Mapping[str, Array]) -> dict[str, Array]:
     """
     if "bias_ih" not in parameters or "bias_hh" not in parameters:
         return dict(parameters)
-    merged = parameters["bias_ih"] + parameters["bias_hh"]
+    first, other = (read_array(name, parameters[name]) for name in ("bias_ih", "bias_hh"))
+    if first.shape != other.shape:
+        raise RnnvizError("error.bias_shapes", first=first.shape, other=other.shape)
+    merged = first + other
     return {**parameters, "bias_ih": merged, "bias_hh": np.zeros_like(merged)}
 
 
 def read_blocks(packed: Mapping[str, Array], form: Form, convention: Convention) -> Blocks:
-    """A convention's arrays split by gate, in its own order. RnnvizError if one is missing."""
-    gates, names = len(convention.order(form)), _names(convention)
-    missing = [name for name in names[:2] if name not in packed]
-    if missing:
-        expected = ", ".join(names[:2])
-        raise RnnvizError(
-            "error.packed",
-            convention=convention.title,
-            came=", ".join(packed) or "∅",
-            expected=expected,
-        )
-    w, u = (np.asarray(packed[name]) for name in names[:2])
+    """A convention's arrays split by gate, in its own order.
+
+    RnnvizError unless they can be the weights of this form in this convention (``read_packed``).
+    """
+    arrays = read_packed(packed, form, convention)
+    if convention.layout == "onnx":
+        arrays = {name: values[0] for name, values in arrays.items()}
+    gates, names = len(convention.order(form)), array_names(convention)
+    w, u = (arrays[name] for name in names[:2])
     if convention.layout == "keras":
         w, u = w.T, u.T
-    if convention.layout == "onnx":
-        w, u = w[0], u[0]
-    biases = [np.asarray(packed[name]) for name in names[2:] if name in packed]
-    p, v = packed.get("P", packed.get("weight_peephole")), packed.get("weight_hr")
+    biases = [arrays[name] for name in names[2:] if name in arrays]
+    p, v = arrays.get("P", arrays.get("weight_peephole")), arrays.get("weight_hr")
     units = len(w) // gates
     return Blocks(
         w.reshape(gates, units, -1),
         u.reshape(gates, units, -1),
         np.concatenate([b.reshape(-1, gates, units) for b in biases]) if biases else None,
-        None if p is None else np.asarray(p).reshape(-1, units),
-        None if v is None else np.asarray(v),
+        None if p is None else p.reshape(-1, units),
+        v,
     )
-
-
-def _names(convention: Convention) -> tuple[str, ...]:
-    """Of input weights, recurrent weights and biases."""
-    if convention.layout == "keras":
-        return "kernel", "recurrent_kernel", "bias"
-    if convention.layout == "onnx":
-        return "W", "R", "B"
-    if convention.gru_biases == 1:
-        return "weight_ih", "weight_hh", "bias"
-    return "weight_ih", "weight_hh", "bias_ih", "bias_hh"
 
 
 def _reordered(blocks: Blocks, form: Form, source: Convention, target: Convention) -> Blocks:
@@ -196,7 +191,7 @@ def _check_merge(b: Array, form: Form, convention: Convention) -> None:
 
 def _write(blocks: Blocks, convention: Convention) -> dict[str, Array]:
     w, u = (part.reshape(-1, part.shape[-1]) for part in (blocks.w, blocks.u))
-    names, layout = _names(convention), convention.layout
+    names, layout = array_names(convention), convention.layout
     found: dict[str, Array] = dict(
         zip(names[:2], (w.T, u.T) if layout == "keras" else (w, u), strict=True)
     )

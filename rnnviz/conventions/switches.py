@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.array_likes import read_array
 from rnnviz.cells import GATE_NAMES, Form
+from rnnviz.conventions.arrays import read_packed
 from rnnviz.conventions.evaluation import run_packed
 from rnnviz.conventions.packing import merge_biases, moves
 from rnnviz.conventions.table import PROJECT, Convention
@@ -38,7 +40,7 @@ def switched(
     >>> found["weight_ih"].ravel().tolist()
     [1.0, -2.0, 3.0]
     """
-    found = {name: np.array(values, dtype=np.float64) for name, values in parameters.items()}
+    found = {n: np.array(read_array(n, v), dtype=np.float64) for n, v in parameters.items()}
     if one_bias:
         found = merge_biases(found)
     if flip_update and form.cell == "gru":
@@ -112,6 +114,7 @@ def lay_out(
     >>> found.columns, found.values[:, 0].tolist()
     (('x 1', 'h 1'), [-2.0, 1.0, 3.0])
     """
+    read_packed(parameters, form, PROJECT)
     merged = one_bias or convention.bias_vectors(form) == 1
     weights = switched(form, parameters, flip_update=flip_update, one_bias=merged)
     w, u = weights["weight_ih"], weights["weight_hh"]

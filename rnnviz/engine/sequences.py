@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from rnnviz.array_likes import read_array, unmasked
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network
 
@@ -119,8 +119,9 @@ def _expected_inputs(network: Network) -> str:
 
 
 def _tensor(network: Network, values: Any, what: str) -> Tensor:
+    values = unmasked(what, values)
     if not isinstance(values, Tensor):
-        array = _array(values)
+        array = read_array(what, values)
         if array.dtype.kind != "f":
             raise RnnvizError(
                 "error.dtype", what=what, came=str(array.dtype), expected=_name(network.dtype)
@@ -142,20 +143,12 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def _array(values: Any) -> NDArray[Any]:
-    """As an array; an object array where the values are not rectangular."""
-    try:
-        return np.asarray(values)
-    except ValueError:  # rows of different lengths
-        return np.array(None)
-
-
 def _lengths(lengths: Any, x: Tensor, batched: bool) -> Tensor | None:
     if lengths is None:
         return None
     if not batched:
         raise RnnvizError("error.lengths_unbatched")
-    given = _array(lengths.cpu() if isinstance(lengths, Tensor) else lengths)
+    given = read_array("lengths", lengths)
     steps, batch = x.shape[:2]
     if given.dtype.kind not in "iu" or given.shape != (batch,):
         raise RnnvizError("error.lengths_shape", dtype=given.dtype, shape=given.shape, batch=batch)

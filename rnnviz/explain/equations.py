@@ -6,6 +6,7 @@ from typing import NamedTuple
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.locale import labels
+from rnnviz.locale.numbers import LONGEST
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -139,7 +140,12 @@ def _state(part: TracePart, name: str, unit: int, time: int) -> float:
 
 
 def _n(value: float) -> str:
-    """Two decimals; −0.00 is 0.00."""
+    """Two decimals; −0.00 is 0.00. Numbers too large for that as powers of ten, in LaTeX."""
+    if not math.isfinite(value):
+        return {math.inf: r"\infty", -math.inf: r"-\infty"}.get(value, r"\text{NaN}")
+    if abs(value) >= LONGEST:
+        digits, exponent = f"{value:.2e}".split("e")
+        return rf"{digits} \cdot 10^{{{int(exponent)}}}"
     text = f"{value:.2f}"
     return "0.00" if text == "-0.00" else text
 

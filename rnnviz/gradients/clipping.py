@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.array_likes import read_array
 from rnnviz.errors import RnnvizError
 
 Array = NDArray[Any]
@@ -65,7 +66,9 @@ def _read(gradients: Mapping[str, Any], threshold: float) -> dict[str, torch.Ten
     if not (threshold > 0 and math.isfinite(threshold)):
         raise RnnvizError("error.clip_threshold", came=threshold)
     given = {
-        name: g.detach().cpu() if isinstance(g, torch.Tensor) else torch.from_numpy(np.array(g))
+        name: g.detach().cpu()
+        if isinstance(g, torch.Tensor)
+        else torch.from_numpy(np.array(read_array(name, g)))
         for name, g in gradients.items()
         if g is not None
     }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.gradients.norms import hidden_norms
+from rnnviz.gradients.norms import state_norms
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -43,25 +43,39 @@ class NotFinite(NamedTuple):
     unit: int
 
 
+Verdict = Literal["vanishing", "healthy", "exploding", "one_step", "no_gradient", "undefined"]
+
+
 @dataclass(frozen=True)
 class Diagnosis:
-    """The verdict on the norms ‖∂L/∂h_t‖ of one layer in one direction.
+    """The verdict on the norms ‖∂L/∂s_t‖ of one layer in one direction.
 
-    verdict: "vanishing" or "exploding" if the fitted line falls or rises by 2 decades or more from
-    the last step back to the first, else "healthy"; also "vanishing" if the gradient is exactly 0
-    at half or more of the steps that it can reach. Rates are per step, backwards in time:
-    decay: decades lost per step, negative if the gradient grows; NaN with fewer than two norms.
-    half_life: steps in which the gradient halves; inf if it does not fall.
-    doubling_time: steps in which it doubles; inf if it does not grow.
+    state: the state s whose norms are judged: "hidden_state"; "cell_state" of an LSTM whose
+    gradient with respect to h is exactly 0 at half or more of the steps that it can reach, as with
+    U = 0, where c alone carries it back.
+    verdict, of the steps that the loss can reach: those read no later than the last one with a
+    gradient, in the order in which the direction reads.
+    "no_gradient": it is exactly 0 at every step. "one_step": the loss reaches only the first step
+    that is read, so that no decay can be measured. "undefined": it is NaN or infinite at a step,
+    because the module's own values are. Else "vanishing" or "exploding" if the fitted line falls or
+    rises by 2 decades or more from the last step back to the first, and "healthy" if it does
+    neither; also "vanishing" if the gradient is exactly 0 at half or more of the steps.
+    Rates are per step, backwards in time. decay: decades lost per step, negative if the gradient
+    grows; inf if it never survives a single step; NaN if two norms to compare are lacking.
+    half_life: steps in which the gradient halves; inf if it does not fall, NaN as the decay.
+    doubling_time: steps in which it doubles; inf if it does not grow, NaN as the decay.
     not_finite: where the module's own run first has a non-finite value, or None.
     saturated: by gate, (unit,), the fraction of time steps at which a sigmoid is below 0.05 or
     above 0.95, a tanh beyond ±0.9, a relu 0.
     lost: by "float32" and "float64" the last time step (the first one going back) at which the
     exact norm rounds to 0 or inf in that type, or None. Steps that the loss cannot reach, such as
     those after the last output, do not count.
+    A loss that reads every step adds its own part to each norm, and hides how fast the rest decays;
+    with loss="last" the norms show that alone.
     """
 
-    verdict: Literal["vanishing", "healthy", "exploding"]
+    verdict: Verdict
+    state: str
     decay: float
     half_life: float
     doubling_time: float
@@ -92,24 +106,43 @@ def diagnose(
     ('vanishing', 0.301, 1.0, Lost(time=49, shows='0'))
     """
     part = TracePart(trace, layer, direction, batch)
-    times = part.times
-    sizes = hidden_norms(part, norms)[times]
-    reached = np.flatnonzero(sizes > -np.inf)
-    last = int(reached[-1]) + 1 if len(reached) else part.length
-    decay = _decay(sizes[:last])
+    by_state = {name: _reached(v[part.times]) for name, v in state_norms(part, norms).items()}
+    state = _judged(by_state)
+    sizes = by_state[state]
+    decay = _decay(sizes)
     return Diagnosis(
-        verdict=_verdict(sizes[:last], decay),
+        verdict=_verdict(sizes, decay),
+        state=state,
         decay=decay,
-        half_life=math.log10(2) / decay if decay > 0 else math.inf,
-        doubling_time=math.log10(2) / -decay if decay < 0 else math.inf,
+        half_life=_steps_to(math.log10(2), decay),
+        doubling_time=_steps_to(math.log10(2), -decay),
         not_finite=_not_finite(part),
         saturated=_saturated(part),
-        lost={name: _lost(sizes[:last], times, name) for name in RANGES},
+        lost={name: _lost(sizes, part.times, name) for name in RANGES},
     )
 
 
+def _reached(norms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Those up to the last step with a gradient; all if it is exactly 0 at every step."""
+    there = np.flatnonzero(~np.isneginf(norms))
+    return norms[: there[-1] + 1] if len(there) else norms
+
+
+def _judged(by_state: Mapping[str, NDArray[np.float64]]) -> str:
+    """The cell state if the hidden state's gradient is mostly 0 and the cell state's is not."""
+    dead = {name: int(np.isneginf(norms).sum()) for name, norms in by_state.items()}
+    hidden, cell = by_state["hidden_state"], by_state.get("cell_state")
+    if cell is None or 2 * dead["hidden_state"] < len(hidden):
+        return "hidden_state"
+    alive = {name: len(norms) - dead[name] for name, norms in by_state.items()}
+    return "cell_state" if alive["cell_state"] > alive["hidden_state"] else "hidden_state"
+
+
 def _decay(norms: NDArray[np.float64]) -> float:
-    steps = np.flatnonzero(np.isfinite(norms))
+    finite, dead = np.isfinite(norms), np.isneginf(norms)
+    if not (finite[1:] & finite[:-1]).any() and (finite[1:] & dead[:-1]).any():
+        return math.inf
+    steps = np.flatnonzero(finite)
     if len(steps) < 2:
         return math.nan
     half = len(steps) // 2
@@ -117,12 +150,22 @@ def _decay(norms: NDArray[np.float64]) -> float:
     return float(np.median((norms[late] - norms[early]) / (late - early)))
 
 
-def _verdict(
-    norms: NDArray[np.float64], decay: float
-) -> Literal["vanishing", "healthy", "exploding"]:
-    if np.isnan(norms).any() or np.isposinf(norms).any():
-        return "exploding"
-    if 2 * np.isneginf(norms).sum() >= len(norms) or decay * (len(norms) - 1) >= DECADES:
+def _steps_to(decades: float, per_step: float) -> float:
+    """Steps in which a norm changes by that much; inf if it does not, NaN if it is not known."""
+    if math.isnan(per_step):
+        return math.nan
+    return decades / per_step if per_step > 0 else math.inf
+
+
+def _verdict(norms: NDArray[np.float64], decay: float) -> Verdict:
+    if not (np.isfinite(norms) | np.isneginf(norms)).all():
+        return "undefined"
+    dead = np.isneginf(norms).sum()
+    if dead == len(norms):
+        return "no_gradient"
+    if len(norms) == 1:
+        return "one_step"
+    if 2 * dead >= len(norms) or decay * (len(norms) - 1) >= DECADES:
         return "vanishing"
     return "exploding" if decay * (len(norms) - 1) <= -DECADES else "healthy"
 

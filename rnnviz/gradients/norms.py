@@ -41,19 +41,30 @@ def gradient_norms(trace: Trace) -> xarray.Dataset:
     return xarray.Dataset(stacked, labels_of(stacked["hidden_state"][1].shape))
 
 
-def hidden_norms(part: TracePart, norms: xarray.Dataset | None) -> NDArray[np.float64]:
-    """log₁₀ ‖∂L/∂h_t‖ of one sequence over all steps, in the input's order.
+def state_norms(part: TracePart, norms: xarray.Dataset | None) -> dict[str, NDArray[np.float64]]:
+    """log₁₀ ‖∂L/∂h_t‖, for an LSTM also ∂L/∂c_t, of one sequence, in the input's order.
 
     norms: the result of ``gradient_norms`` for this trace, or None to compute it.
     """
-    layer, number = part.layer, part.direction_number
-    if norms is not None:
-        trace, values = part.trace, norms["hidden_state"].values
-        expected = (trace.layers, trace.directions, trace.steps, trace.batch)
-        if values.shape != expected:
-            raise RnnvizError("error.norms_shape", came=values.shape, expected=expected)
-        return values[layer, number, :, part.batch]
-    return backpropagate(part.trace)[layer][number].norms["hidden_state"][:, part.batch]
+    layer, number, trace = part.layer, part.direction_number, part.trace
+    names = trace.form.states
+    if norms is None:
+        found = backpropagate(trace)[layer][number].norms
+        return {name: found[name][:, part.batch] for name in names}
+    return {name: reused(norms, name, trace)[layer, number, :, part.batch] for name in names}
+
+
+def reused(norms: xarray.Dataset, name: str, trace: Trace) -> NDArray[np.float64]:
+    """An array of a result for this trace, over (layer, direction, time, batch).
+
+    RnnvizError if the result is that of another trace or function.
+    """
+    expected = (trace.layers, trace.directions, trace.steps, trace.batch)
+    there = name in getattr(norms, "data_vars", ())
+    came = norms[name].shape if there else type(norms).__name__
+    if came != expected:
+        raise RnnvizError("error.norms_shape", name=name, came=came, expected=expected)
+    return norms[name].values.astype(np.float64, copy=False)
 
 
 @lru_cache(maxsize=8)  # making them takes longer than computing the norms

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import output_slice, recurse
 from rnnviz.gradients.diagnosis import Lost
-from rnnviz.gradients.norms import hidden_norms
+from rnnviz.gradients.norms import state_norms
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
 
@@ -61,7 +61,7 @@ def plain_pass(
     from rnnviz.engine.kernels import log_norms
 
     part = TracePart(trace, layer, direction, batch)
-    exact = hidden_norms(part, norms)
+    exact = state_norms(part, norms)["hidden_state"]
     with np.errstate(all="ignore"):  # under- and overflow are what this measures
         d_h = _hidden_gradients(part, np.dtype(dtype))[:, part.batch]
         plain = np.empty((len(d_h), 1))

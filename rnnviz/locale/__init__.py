@@ -9,17 +9,24 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 
+from rnnviz.locale.numbers import Number
+
 LANGUAGES = {"en": "English", "ko": "한국어"}
 
 
 class Labels(Mapping[str, str]):
-    """One language's texts by key; calling it fills a text's {names} with values."""
+    """One language's texts by key; calling it fills a text's {names} with values.
+
+    >>> print(labels("en")("verdict.halves", steps=-0.25))
+    Going back, the gradient halves every −0.2 steps.
+    """
 
     def __init__(self, language: str, texts: Mapping[str, str]) -> None:
         self.language, self._texts = language, dict(texts)
 
     def __call__(self, key: str, **values: object) -> str:
-        return self._texts[key].format(**values)
+        written = {n: Number(v) if isinstance(v, float) else v for n, v in values.items()}
+        return self._texts[key].format(**written)
 
     def __getitem__(self, key: str) -> str:
         return self._texts[key]

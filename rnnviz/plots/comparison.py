@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.locale import Labels, labels
+from rnnviz.locale.numbers import write_number
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.matching import (
     are_alike,
@@ -300,7 +301,7 @@ def _scale(
 ) -> Fields:
     low, high = ends
     ticks = [low, 0.0, high] if low < 0 else [0.0, 1.0]
-    texts = [f"{tick:.2g}".replace("-", "−") for tick in ticks]
+    texts = [write_number(tick, ".2g") for tick in ticks]
     if any((np.abs(values) > high).any() for values in found):
         texts[0], texts[-1] = f"≤ {texts[0]}", f"≥ {texts[-1]}"
     bar = {

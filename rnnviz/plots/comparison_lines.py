@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.gradients.norms import hidden_norms
+from rnnviz.gradients.norms import state_norms
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, Line, draw_lines, looks_of, scatter
 from rnnviz.plots.matching import GATES, matched, parts_by_label, shown_rows
-from rnnviz.plots.networks import Traces, by_label
-from rnnviz.plots.style import Palette, axis, layout, legend_above, palette, titled
+from rnnviz.plots.networks import Traces, by_label, results_by_label
+from rnnviz.plots.style import Palette, as_float32, axis, layout, legend_above, palette, titled
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -30,7 +30,7 @@ LEFT, RIGHT, TOP, BOTTOM, GAP = 172, 16, 30, 42, 16  # pixels around and between
 def plot_comparison_lines(
     traces: Traces,
     *,
-    outputs: Mapping[str, Array] | None = None,
+    outputs: Array | Mapping[str, Array] | None = None,
     output_name: str = "norm",
     layer: int | None = None,
     direction: str = "forward",
@@ -42,8 +42,9 @@ def plot_comparison_lines(
 ) -> Drawing:
     """Means over all units at every step: a row per gate or state, a line per network.
 
-    traces: one, or several by label. outputs: by label, (time,), one more row; output_name:
-    "norm", ‖h‖, or "bits", of the next character. difference: each network minus the first. layer,
+    traces: one, or several by label. outputs: one more row, (time,), for one trace or by label;
+    output_name: "norm", ‖h‖, or "bits", of the next character. difference: each network minus the
+    first. layer,
     direction: as in ``plot_comparison``.
 
     >>> modules = {"LSTM": torch.nn.LSTM(1, 2), "GRU": torch.nn.GRU(1, 2)}
@@ -59,7 +60,7 @@ def plot_comparison_lines(
         found = {label: matched(part, row) for label, part in parts.items()}
         rows[row] = {label: v.mean(-1) for label, v in found.items() if v is not None}
     if outputs is not None:
-        rows[output_name] = dict(outputs)
+        rows[output_name] = dict(results_by_label("outputs", outputs, traces, "ndarray"))
     if difference:
         rows = {row: minus_first(lines, next(iter(traces))) for row, lines in rows.items()}
         rows = {row: lines for row, lines in rows.items() if lines}
@@ -72,7 +73,7 @@ def plot_comparison_lines(
 def plot_gradient_comparison(
     traces: Traces,
     *,
-    norms: Mapping[str, xarray.Dataset] | None = None,
+    norms: xarray.Dataset | Mapping[str, xarray.Dataset] | None = None,
     layer: int | None = None,
     direction: str = "forward",
     batch: int = 0,
@@ -83,16 +84,16 @@ def plot_gradient_comparison(
 ) -> Drawing:
     """log₁₀ ‖∂L/∂h_t‖ over time, a line per network; with difference, decades above the first.
 
-    traces: one, or several by label, each made with a loss. norms: by label, results of
-    ``gradient_norms`` to reuse. A step where either of two norms is 0 or NaN has no difference.
-    layer, direction: as in ``plot_comparison``.
+    traces: one, or several by label, each made with a loss. norms: results of ``gradient_norms`` to
+    reuse, one for one trace, or by label. A step where either of two norms is 0 or NaN has no
+    difference. layer, direction: as in ``plot_comparison``.
     """
     traces = by_label(traces)
     words = labels(language)
+    known = results_by_label("norms", norms, traces, "Dataset")
     lines: dict[str, Line] = {}
     for label, part in parts_by_label(traces, layer, direction, batch).items():
-        found = (norms or {}).get(label)
-        values = hidden_norms(part, found).astype(np.float64)
+        values = state_norms(part, known.get(label))["hidden_state"].astype(np.float64)
         lines[label] = Line(part.trace.cell, np.arange(1, len(values) + 1), values)
     looks = looks_of({n: line.cell for n, line in lines.items()}, palette(dark=dark))
     if difference:
@@ -163,7 +164,7 @@ def _rows(
                 scatter(
                     x0=1,
                     dx=1,
-                    y=np.asarray(values, np.float32),
+                    y=as_float32(values),
                     yaxis=y,
                     name=label,
                     mode="lines" if len(values) > 1 else "markers",

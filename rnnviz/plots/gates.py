@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.plots.heatmaps import Row, plot_rows
+from rnnviz.plots.networks import Traces, only_one
+from rnnviz.plots.style import LARGEST
 from rnnviz.plots.view import WHOLE, View
 from rnnviz.trace import Trace
 
 
 def plot_gates(
-    trace: Trace,
+    trace: Traces,
     *,
     view: View = WHOLE,
     row_height: int = 96,
@@ -23,13 +25,15 @@ def plot_gates(
     """Heatmaps of time × unit: gates from 0 to 1, candidates from −1 to 1.
 
     A plain RNN has no gates; its figure shows the pre-activation, scaled to its values.
-    view: the part, steps and units shown; the whole first layer by default. row_height: pixels.
-    RnnvizError for a view of a part, step or unit that the trace lacks.
+    trace: one, or a mapping with one. view: the part, steps and units shown; the whole first layer
+    by default. row_height: pixels.
+    RnnvizError for a view of a part, step or unit that the trace lacks, and for several traces.
 
     >>> figure = rnnviz.plot_gates(rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(3, 1)))
     >>> [heatmap.name for heatmap in figure.data]
     ['update gate', 'reset gate', 'candidate']
     """
+    trace = only_one(trace)
     if trace.cell == "rnn":
         maximum = largest(trace, "hidden_preactivation")
         rows = [Row("hidden_preactivation", -maximum, maximum)]
@@ -55,7 +59,7 @@ def largest_of(*arrays: NDArray[Any]) -> float:
     """
     sizes = np.abs(np.concatenate([values.ravel() for values in arrays]))
     sizes = sizes[np.isfinite(sizes)]
-    top = float(sizes.max(initial=0.0))
+    top = min(float(sizes.max(initial=0.0)), LARGEST)
     usual = float(np.quantile(sizes, 0.9)) if top > 0 else 0.0
     if 0 < 4 * usual < top:
         return usual

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
+from rnnviz.errors import RnnvizError
 from rnnviz.locale import labels
-from rnnviz.plots.style import MONOSPACE, axis, layout, palette
+from rnnviz.locale.numbers import write_number
+from rnnviz.plots.style import MONOSPACE, as_float32, axis, layout, palette
 from rnnviz.plots.view import View
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -28,6 +30,8 @@ def plot_rows(
     trace: Trace, rows: Sequence[Row], view: View, *, row_height: int, language: str, dark: bool
 ) -> go.Figure:
     """One heatmap per row; units downwards in the view's order, time steps counted from 1."""
+    if not isinstance(view, View):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+        raise RnnvizError("error.view_type", came=type(view).__name__)
     words, colours = labels(language), palette(dark=dark)
     part = TracePart(trace, view.layer, view.direction, view.batch)
     span = view.span(trace.steps)
@@ -56,7 +60,7 @@ def plot_rows(
         order = view.order(values.shape[1])
         name = words[f"gate.{row.name}"]
         heatmap = go.Heatmap(
-            z=np.ascontiguousarray(values[:, order].T, dtype=np.float32),
+            z=as_float32(values[:, order].T),
             x=names,
             y=[str(unit) for unit in order],
             yaxis=y,
@@ -137,7 +141,7 @@ def _colour_bar(
 ) -> dict[str, object]:
     middle = 1 - (number * (height + GAP) + height / 2) / inner
     ticks = [row.minimum, 0.0, row.maximum] if row.minimum < 0 else [0.0, 1.0]
-    texts = [f"{tick:.2g}".replace("-", "−") for tick in ticks]
+    texts = [write_number(tick, ".2g") for tick in ticks]
     if beyond:
         texts[0], texts[-1] = f"≤ {texts[0]}", f"≥ {texts[-1]}"
     return {

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Line, draw_lines
-from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.networks import Traces, by_label, check_shape, results_by_label
 from rnnviz.stability import JacobianBlocks, backward_norms
 from rnnviz.trace_part import TracePart
 
@@ -17,7 +17,7 @@ from rnnviz.trace_part import TracePart
 def plot_jacobian_norms(
     traces: Traces,
     *,
-    norms: Mapping[str, NDArray[np.float64]] | None = None,
+    norms: NDArray[np.float64] | Mapping[str, NDArray[np.float64]] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -27,8 +27,8 @@ def plot_jacobian_norms(
 ) -> Drawing:
     """log₁₀ ‖∂s_T/∂s_t‖₂ for t = 0…T, s = h, for an LSTM s = (h, c).
 
-    traces: one, or several by label. norms: by label, (T + 1,), results of ``backward_norms`` to
-    reuse.
+    traces: one, or several by label. norms: results of ``backward_norms``, (T + 1,), to reuse, one
+    for one trace, or by label.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu")
     >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.1)
@@ -38,13 +38,15 @@ def plot_jacobian_norms(
     """
     traces = by_label(traces)
     words = labels(language)
+    known = results_by_label("norms", norms, traces, "ndarray")
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
-        TracePart(trace, layer, direction, batch)  # an error where there is none
-        values = None if norms is None else norms.get(label)
+        part = TracePart(trace, layer, direction, batch)
+        values = known.get(label)
         if values is None:
             blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
             values = backward_norms(blocks)
+        check_shape("norms", label, values, (part.length + 1,))
         lines[label] = Line(trace.cell, np.arange(len(values)), values)
     return draw_lines(
         lines,

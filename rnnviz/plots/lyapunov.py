@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Drawn, dashes_of, scatter
-from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.networks import Traces, by_label, check_shape, results_by_label
 from rnnviz.plots.style import (
     axis,
     ends_of_axis,
@@ -25,7 +25,7 @@ from rnnviz.trace_part import TracePart
 def plot_lyapunov(
     traces: Traces,
     *,
-    exponents: Mapping[str, NDArray[np.float64]] | None = None,
+    exponents: NDArray[np.float64] | Mapping[str, NDArray[np.float64]] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -35,8 +35,8 @@ def plot_lyapunov(
 ) -> Drawing:
     """The Lyapunov spectrum: exponents in nats per time step, largest first, beside 0.
 
-    traces: one, or several by label. exponents: by label, results of ``lyapunov_exponents`` to
-    reuse. A direction that vanishes at once, −∞, is a cross at the bottom.
+    traces: one, or several by label. exponents: results of ``lyapunov_exponents`` to reuse, one for
+    one trace, or by label. A direction that vanishes at once, −∞, is a cross at the bottom.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.diag(torch.tensor([2.0, 0.5])))
@@ -47,13 +47,15 @@ def plot_lyapunov(
     """
     traces = by_label(traces)
     words, colours = labels(language), palette(dark=dark)
+    known = results_by_label("exponents", exponents, traces, "ndarray")
     spectra: dict[str, NDArray[np.float64]] = {}
     for label, trace in traces.items():
         TracePart(trace, layer, direction, batch)  # an error where there is none
-        values = None if exponents is None else exponents.get(label)
+        values = known.get(label)
         if values is None:
             blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
             values = lyapunov_exponents(blocks)
+        check_shape("exponents", label, values, (values.size,))
         spectra[label] = values
     finite = np.concatenate([values[np.isfinite(values)] for values in spectra.values()])
     top, bottom = float(finite.max(initial=0.0)), float(finite.min(initial=-0.1))

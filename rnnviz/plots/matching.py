@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rnnviz.errors import whole_number
 from rnnviz.locale import Labels
 from rnnviz.plots.gates import largest_of
+from rnnviz.plots.style import as_float32
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -133,7 +134,7 @@ def pool(values: Array, columns: int, rows: int) -> tuple[NDArray[np.float32], i
         values = _means(values, wide)
     if high > 1:
         values = _means(values.T, high).T
-    return np.ascontiguousarray(values.T, np.float32), wide, high
+    return as_float32(values.T), wide, high
 
 
 def _means(values: Array, block: int) -> Array:

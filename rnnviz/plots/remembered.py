@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnviz.locale import labels
-from rnnviz.plots.style import axis, check_shown, layout, palette, titled
+from rnnviz.plots.networks import check_shown
+from rnnviz.plots.style import axis, layout, palette, titled
 
 
 def plot_memory(

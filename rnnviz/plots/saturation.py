@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnnviz.cells import GATES_AS_READ
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients import Diagnosis, diagnose
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
-from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.networks import Traces, by_label, results_by_label
 from rnnviz.plots.style import axis, layout, palette, titled
 from rnnviz.trace_part import TracePart
 
@@ -17,7 +18,7 @@ from rnnviz.trace_part import TracePart
 def plot_saturation(
     traces: Traces,
     *,
-    diagnoses: Mapping[str, Diagnosis] | None = None,
+    diagnoses: Diagnosis | Mapping[str, Diagnosis] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -29,7 +30,8 @@ def plot_saturation(
 
     Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0, where the
     derivative is small or 0. traces: one, or several by label, each made with a loss. diagnoses:
-    by label, results of ``diagnose`` for this layer, direction and sequence, to reuse.
+    results of ``diagnose`` for this layer, direction and sequence, to reuse, one for one trace, or
+    by label.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0), module.weight_ih_l0.fill_(-1)
@@ -39,15 +41,20 @@ def plot_saturation(
     """
     traces = by_label(traces)
     words, colours = labels(language), palette(dark=dark)
+    known = results_by_label("diagnoses", diagnoses, traces, "Diagnosis")
     names: list[str] = []
     shares: list[str] = []
     rows: list[np.ndarray] = []
     for label, trace in traces.items():
         TracePart(trace, layer, direction, batch)  # an error where there is none
-        found = (diagnoses or {}).get(label)
+        found = known.get(label)
         if found is None:
             found = diagnose(trace, layer=layer, direction=direction, batch=batch)
         saturated = found.saturated
+        if set(saturated) != set(GATES_AS_READ[trace.cell]):
+            came, expected = map(", ".join, (saturated, GATES_AS_READ[trace.cell]))
+            given = {"name": "diagnoses", "label": label, "came": came, "expected": expected}
+            raise RnnvizError("error.plot_result", **given)
         for gate in GATES_AS_READ[trace.cell]:
             share = 100 * float(saturated[gate].mean())
             name = f"{label}, {words[f'gate.{gate}']}"

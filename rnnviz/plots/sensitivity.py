@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnviz.errors import RnnvizError
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
-from rnnviz.plots.style import Palette, Scale, axis, check_shown, layout, palette, titled
+from rnnviz.plots.networks import by_label, check_labels, check_shown, is_kind
+from rnnviz.plots.style import Palette, Scale, axis, layout, palette, titled
+from rnnviz.stability import sensitivity_norms
+from rnnviz.trace import Trace
 
 if TYPE_CHECKING:
     import xarray
@@ -17,12 +21,13 @@ if TYPE_CHECKING:
 LEFT, RIGHT, TOP, BOTTOM = 58, 62, 30, 44  # pixels around the maps
 BETWEEN = 0.02  # gap between two maps, as a fraction of the width
 DECADES = 12  # colours end this far below the largest value
+DIMS = ("time", "source")
 MOST = 480  # steps along each axis of a map; longer ones are subsampled
 
 
 @as_figure
 def plot_sensitivity(
-    sensitivities: Mapping[str, xarray.DataArray],
+    sensitivities: xarray.DataArray | Trace | Mapping[str, xarray.DataArray | Trace],
     *,
     height: int = 380,
     language: str = "en",
@@ -30,18 +35,18 @@ def plot_sensitivity(
 ) -> Drawing:
     """Heatmaps of log₁₀ ‖∂h_t/∂x_k‖: k, the input's step, across; t, the state's, down.
 
-    sensitivities: by label, over ("time", "source"), results of ``sensitivity_norms``. One scale
-    for all; it ends 12 decades below the largest. An exact 0, such as for later inputs, has no
-    colour.
+    sensitivities: one, or several by label: results of ``sensitivity_norms``, over ("time",
+    "source"), or traces, for which they are computed. One scale for all; it ends 12 decades below
+    the largest. An exact 0, such as for later inputs, has no colour.
 
     >>> import xarray
     >>> norms = xarray.DataArray([[0.0, -np.inf], [-1.0, 0.0]], dims=("time", "source"))
     >>> plot_sensitivity({"RNN": norms}).data[0].z.tolist()
     [[0.0, nan], [-1.0, 0.0]]
     """
-    check_shown(sensitivities)
     words, colours = labels(language), palette(dark=dark)
-    arrays = {label: found.values for label, found in sensitivities.items()}
+    shown = _by_label(sensitivities)
+    arrays = {label: found.values for label, found in shown.items()}
     finite = np.concatenate([v[np.isfinite(v)].ravel() for v in arrays.values()])
     top = float(finite.max(initial=-np.inf)) if finite.size else 0.0
     low = max(float(finite.min(initial=top)), top - DECADES) if finite.size else -1.0
@@ -50,7 +55,7 @@ def plot_sensitivity(
     maps: list[dict[str, Any]] = []
     parts: dict[str, Any] = {}
     notes: list[dict[str, Any]] = []
-    for number, (label, found) in enumerate(sensitivities.items()):
+    for number, (label, found) in enumerate(shown.items()):
         n = "" if number == 0 else str(number + 1)
         steps, sources = _places(found, "time"), _places(found, "source")
         down, across = (-(-len(places) // MOST) for places in (steps, sources))
@@ -104,6 +109,26 @@ def plot_sensitivity(
         **parts,
     )
     return Drawing(maps, figure)
+
+
+def _by_label(given: Any) -> Mapping[str, xarray.DataArray]:
+    """The norms by label, computed for traces; RnnvizError for anything else."""
+    if isinstance(given, Trace):
+        given = by_label(given)
+    elif is_kind(given, "DataArray"):
+        given = {"": given}
+    if isinstance(given, Mapping) and not is_kind(given, "Dataset"):
+        given = {n: sensitivity_norms(v) if isinstance(v, Trace) else v for n, v in given.items()}
+    check_labels("sensitivities", given, "DataArray")
+    check_shown(given)
+    for label, found in given.items():
+        if found.dims != DIMS or 0 in found.shape:
+            came, expected = str(dict(found.sizes)), ", ".join(f"{dim} ≥ 1" for dim in DIMS)
+            name = "sensitivities"
+            raise RnnvizError(
+                "error.plot_result", name=name, label=label, came=came, expected=expected
+            )
+    return given
 
 
 def _places(found: xarray.DataArray, dim: str) -> np.ndarray[Any, np.dtype[Any]]:

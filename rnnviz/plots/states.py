@@ -4,14 +4,14 @@ import plotly.graph_objects as go
 
 from rnnviz.plots.gates import largest
 from rnnviz.plots.heatmaps import Row, plot_rows
+from rnnviz.plots.networks import Traces, only_one
 from rnnviz.plots.view import WHOLE, View
-from rnnviz.trace import Trace
 
 UNBOUNDED = ("relu", "identity")
 
 
 def plot_states(
-    trace: Trace,
+    trace: Traces,
     *,
     view: View = WHOLE,
     row_height: int = 96,
@@ -28,6 +28,7 @@ def plot_states(
     >>> [heatmap.name for heatmap in figure.data]
     ['cell state', 'hidden state']
     """
+    trace = only_one(trace)
     rows: list[Row] = []
     if trace.cell == "lstm":
         maximum = largest(trace, "cell_state")

@@ -5,13 +5,16 @@ to orange, centred on 0. Both scales vary in lightness, so they are legible with
 """
 
 import math
-from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Any
 
-from rnnviz.errors import RnnvizError
+import numpy as np
+from numpy.typing import NDArray
 
 Scale = list[tuple[float, str]]
+
+# Plotly subtracts and divides the ends of a scale: these leave room for it in a float.
+LARGEST, SMALLEST = 1e300, 1e-300
 
 FONT = "Inter, 'Noto Sans', 'Noto Sans KR', 'Noto Sans CJK KR', sans-serif"
 MONOSPACE = "'JetBrains Mono', 'DejaVu Sans Mono', 'Noto Sans Mono CJK KR', monospace"
@@ -78,39 +81,43 @@ def layout(colours: Palette, **rest: Any) -> dict[str, Any]:
     }
 
 
+def as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    """The values in float32, contiguous; those beyond its range are at its ends."""
+    if values.dtype != np.float32:
+        end = np.finfo(np.float32).max
+        values = np.clip(values, -end, end)
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
 def end_of_scale(maximum: float) -> float:
     """A round number at or slightly above ``maximum``, as the end of a scale; 1 for 0.
 
-    The scale seldom changes while numbers are edited, so that colours stay comparable.
+    The scale seldom changes while numbers are edited, so that colours stay comparable. It ends at
+    LARGEST at most.
 
     >>> end_of_scale(0.23), end_of_scale(0.3), end_of_scale(72.0), end_of_scale(0.0)
     (0.3, 0.3, 100.0, 1.0)
     """
-    if not maximum:
-        return 1.0
-    power = math.floor(math.log10(maximum))
+    if not maximum >= SMALLEST:
+        return SMALLEST if maximum else 1.0
+    power = math.floor(math.log10(min(maximum, LARGEST)))
     # parsed from text, since 3 * 10**-1 is not 0.3
     ends = (float(f"{digits}e{power}") for digits in ("1", "1.5", "2", "3", "5", "7", "10"))
-    return next(end for end in ends if maximum <= end)
+    return next((end for end in ends if maximum <= end <= LARGEST), LARGEST)
 
 
 def ends_of_axis(low: float, high: float, parts: int = 8) -> list[float]:
     """A range that includes both, and seldom changes while numbers are edited.
 
-    Multiples of a round step, at most ``parts`` of which cover the data.
+    Multiples of a round step, at most ``parts`` of which cover the data; within ±LARGEST.
 
-    >>> ends_of_axis(-12.3, 0.7)
-    [-14.0, 2.0]
+    >>> ends_of_axis(-12.3, 0.7), ends_of_axis(-math.inf, math.inf)
+    ([-14.0, 2.0], [-1e+300, 1e+300])
     """
+    low, high = max(low, -LARGEST), min(high, LARGEST)
     step = end_of_scale((high - low) / parts)
     first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(step * first, 12), round(step * last, 12)]
-
-
-def check_shown(networks: Sized) -> None:
-    """RnnvizError if a figure has nothing to show."""
-    if len(networks) == 0:
-        raise RnnvizError("error.no_traces")
+    return [float(f"{min(max(step * n, -LARGEST), LARGEST):.12g}") for n in (first, last)]
 
 
 def axis(colours: Palette, **rest: Any) -> dict[str, Any]:

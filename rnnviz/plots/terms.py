@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 
 from rnnviz.explain.terms import GateTerms
 from rnnviz.locale import Labels, labels
-from rnnviz.plots.style import MONOSPACE, axis, layout, palette
+from rnnviz.locale.numbers import write_number
+from rnnviz.plots.style import LARGEST, MONOSPACE, axis, layout, palette
 
 
 class _Bar(NamedTuple):
@@ -35,7 +36,7 @@ def plot_terms(
     words, colours = labels(language), palette(dark=dark)
     bars = _bars(terms, reads, maximum, words)
     values = [bar.value for bar in bars]
-    reach = max(map(abs, values)) or 1.0
+    reach = min(max(map(abs, values)), LARGEST) or 1.0
     # The end colour of each sign, so that short bars show their sign.
     negative, positive = colours.signed[0][1], colours.signed[-1][1]
     bar = go.Bar(
@@ -72,5 +73,5 @@ def _bars(terms: GateTerms, reads: str, maximum: int, words: Labels) -> Sequence
 
 
 def _signed(value: float) -> str:
-    text = f"{value:+.2f}".replace("-", "−")
+    text = write_number(value, "+.2f")
     return "0.00" if text[1:] == "0.00" else text

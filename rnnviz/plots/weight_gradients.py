@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnviz.gradients import weight_gradient_norms
+from rnnviz.gradients.norms import reused
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Line, draw_lines
-from rnnviz.plots.networks import Traces, by_label
+from rnnviz.plots.networks import Traces, by_label, results_by_label
 from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def plot_weight_gradients(
     traces: Traces,
     *,
-    norms: Mapping[str, xarray.Dataset] | None = None,
+    norms: xarray.Dataset | Mapping[str, xarray.Dataset] | None = None,
     layer: int = 0,
     direction: str = "forward",
     batch: int = 0,
@@ -32,8 +33,8 @@ def plot_weight_gradients(
 ) -> Drawing:
     """log₁₀ ‖δa_t h_{t−1}ᵀ‖ over time: the terms of ∂L/∂U.
 
-    traces: one, or several by label, each made with a loss. norms: by label, results of
-    ``weight_gradient_norms`` to reuse.
+    traces: one, or several by label, each made with a loss. norms: results of
+    ``weight_gradient_norms`` to reuse, one for one trace, or by label.
 
     >>> trace = rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(4, 1), loss="all")
     >>> [line.name for line in rnnviz.plot_weight_gradients({"GRU": trace}).data]
@@ -41,13 +42,14 @@ def plot_weight_gradients(
     """
     traces = by_label(traces)
     words = labels(language)
+    known = results_by_label("norms", norms, traces, "Dataset")
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
         part = TracePart(trace, layer, direction, batch)
-        found = (norms or {}).get(label)
+        found = known.get(label)
         found = weight_gradient_norms(trace) if found is None else found
-        values = found["log10_contribution"].values[part.layer, part.direction_number]
-        values = values[: part.length, part.batch].astype(np.float64)
+        values = reused(found, "log10_contribution", trace)[part.layer, part.direction_number]
+        values = values[: part.length, part.batch]
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
     return draw_lines(
         lines,

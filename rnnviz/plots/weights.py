@@ -4,15 +4,16 @@ import numpy as np
 
 from rnnviz.errors import RnnvizError
 from rnnviz.locale import labels
+from rnnviz.locale.numbers import write_number
 from rnnviz.plots.drawing import Drawing, as_figure
+from rnnviz.plots.networks import Traces, only_one
 from rnnviz.plots.style import axis, end_of_scale, layout, palette, titled
-from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
 
 @as_figure
 def plot_recurrent_weights(
-    trace: Trace,
+    trace: Traces,
     *,
     gate: str | None = None,
     layer: int = 0,
@@ -24,14 +25,15 @@ def plot_recurrent_weights(
     """U of one gate, signed colours centred on 0: the weight from unit (column) to unit (row).
 
     The colour scale ends at a round number, so that it seldom changes while weights are edited.
-    gate: its name; None for the first in torch's order. RnnvizError for a gate, layer or direction
-    that the trace lacks.
+    trace: one, or a mapping with one. gate: its name; None for the first in torch's order.
+    RnnvizError for a gate, layer or direction that the trace lacks, and for several traces.
 
     >>> module = torch.nn.RNN(1, 2)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
     >>> rnnviz.plot_recurrent_weights(rnnviz.trace(module, torch.ones(1, 1))).data[0].z.tolist()
     [[0.5, 2.0], [0.0, 0.5]]
     """
+    trace = only_one(trace)
     words, colours = labels(language), palette(dark=dark)
     names = trace.form.gates
     if gate is not None and gate not in names:
@@ -54,7 +56,7 @@ def plot_recurrent_weights(
             "outlinewidth": 0,
             "xpad": 6,
             "tickvals": [-maximum, 0, maximum],
-            "ticktext": [f"{v:.2g}".replace("-", "−") for v in (-maximum, 0, maximum)],
+            "ticktext": [write_number(v, ".2g") for v in (-maximum, 0.0, maximum)],
             "tickfont": {"size": 10, "color": colours.muted},
         },
     }

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.array_likes import unmasked
 from rnnviz.errors import RnnvizError
 
 Values = NDArray[np.float64]
@@ -138,7 +139,8 @@ def transient_growth(jacobians: Any, *, progress: Progress | None = None) -> Tra
 
 
 def check_jacobians(jacobians: Any) -> tuple[int, int]:
-    """T and S; RnnvizError for another shape."""
+    """T and S; RnnvizError for another shape, and for masked values."""
+    unmasked("jacobians", jacobians)
     shape = tuple(np.shape(jacobians)) if not hasattr(jacobians, "shape") else jacobians.shape
     if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
         raise RnnvizError("error.jacobian_shape", came=tuple(shape))
@@ -151,6 +153,7 @@ def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, 
     The largest entry of F is within 2^±300; scaling is exact. RnnvizError if not finite.
     """
     steps, states = check_jacobians(jacobians)
+    jacobians = unmasked("jacobians", jacobians)
     if not hasattr(jacobians, "shape"):
         jacobians = np.asarray(jacobians)
     size = max(1, BLOCK // states**2)

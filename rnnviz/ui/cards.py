@@ -9,10 +9,9 @@ import streamlit as st
 
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
+from rnnviz.locale.numbers import times_power, write_number
 from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.components.chart import show_chart
-
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def heading(text: str) -> None:
@@ -51,8 +50,8 @@ def write_power(log10: float) -> str:
     if not math.isfinite(log10):
         return {-math.inf: "0", math.inf: "∞"}.get(log10, "NaN")
     if -3 < log10 < 5:
-        return f"{10**log10:.3g}"
+        return write_number(10**log10, ".3g")
     mantissa, exponent = f"{10 ** (log10 % 1):.1f}", math.floor(log10)
     if mantissa == "10.0":
         mantissa, exponent = "1.0", exponent + 1
-    return f"{mantissa}\u00a0×\u00a010{str(exponent).translate(SUPERSCRIPT)}"
+    return times_power(mantissa, exponent)

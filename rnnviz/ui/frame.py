@@ -76,7 +76,7 @@ def open_page(page: str) -> Labels:
     # in a container with or without problems: Streamlit identifies a fragment by what precedes it
     with st.container(key="problems"):
         for problem in () if has_changed() else session.problems:  # until the reader changes one
-            st.warning(_literal(problem.message(language)), icon=":material/link_off:")
+            st.warning(literal(problem.message(language)), icon=":material/link_off:")
     return words
 
 
@@ -103,7 +103,7 @@ def input_language(words: Labels) -> None:
 
 def show_error(error: RnnvizError, words: Labels) -> None:
     """Shows an error in the reader's language, in place of what it prevents."""
-    st.error(_literal(error.message(words.language)), icon=":material/error:")
+    st.error(literal(error.message(words.language)), icon=":material/error:")
 
 
 def show_part(part: Callable[[Settings, Labels], None], settings: Settings, words: Labels) -> None:
@@ -114,6 +114,22 @@ def show_part(part: Callable[[Settings, Labels], None], settings: Settings, word
         show_error(error, words)
 
 
-def _literal(message: str) -> str:
-    """The message with all Markdown escaped: it may repeat text of an address."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", message)
+def literal(message: str) -> str:
+    """Markdown that shows the message character by character: it may repeat text of an address.
+
+    Each line is a code span, and ``frame.css`` gives it the box's own font. Escaped Markdown would
+    not do: after parsing, Streamlit still turns addresses into links and <- into an arrow.
+
+    >>> literal("a `b`")
+    '`` a `b` ``'
+    """
+    return "\\\n".join(map(_code, re.split(r"\r\n|\r|\n", message)))
+
+
+def _code(line: str) -> str:
+    """Code spans; an empty directive splits :material/, which Streamlit rewrites before parsing."""
+    spans: list[str] = []
+    for part in re.split(r"(?<=:material)(?=/)", line):
+        ticks = "`" * (1 + max(map(len, re.findall("`+", part)), default=0))
+        spans.append(f"{ticks} {part} {ticks}")
+    return ":small[]".join(spans)

@@ -28,9 +28,10 @@ from rnnviz.conventions import (
 )
 from rnnviz.explain.equations import LETTERS
 from rnnviz.locale import Labels
+from rnnviz.locale.numbers import write_number
 from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.packed_weights import plot_packed_weights
-from rnnviz.ui.cards import SUPERSCRIPT, heading, note, show_figure
+from rnnviz.ui.cards import heading, note, show_figure
 from rnnviz.ui.compare.cost import CSS
 from rnnviz.ui.theme import is_dark
 
@@ -238,9 +239,4 @@ def _array_notes(choice: Choice, words: Labels) -> Iterator[str]:
 
 def _number(value: float) -> str:
     """Two digits, or one digit times a power of ten below 0.001."""
-    if value == 0:
-        return "0"
-    if value >= 0.001:
-        return f"{value:.2g}"
-    mantissa, _, exponent = f"{value:.0e}".partition("e")
-    return f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(SUPERSCRIPT)}"
+    return write_number(value, ".2g" if value == 0 or value >= 0.001 else ".0e")

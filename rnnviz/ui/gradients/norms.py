@@ -35,6 +35,8 @@ from rnnviz.ui.cards import heading, note, show_figure, write_power
 from rnnviz.ui.components.live_text import show_words
 from rnnviz.ui.theme import is_dark
 
+UNMEASURED = ("one_step", "no_gradient", "undefined")  # verdicts without a rate of decay
+
 
 def labelled(settings: NetworkSettings) -> dict[str, Trace]:
     """The traces by the labels of their lines."""
@@ -75,6 +77,8 @@ def _verdicts(settings: GradientsPage, words: Labels) -> str:
 def _verdict(cell: str, found: Measured, words: Labels) -> str:
     colour = palette(dark=is_dark()).cells[cell]
     lines = [_rate(found.verdict, words), _span(found, words), _float32(found.plain, words)]
+    if found.verdict.state == "cell_state":
+        lines.insert(0, words["verdict.by_cell"])
     where = found.verdict.not_finite
     if where is not None:
         lines.append(
@@ -91,19 +95,21 @@ def _verdict(cell: str, found: Measured, words: Labels) -> str:
 
 
 def _rate(found: Diagnosis, words: Labels) -> str:
-    """In how many steps back the gradient halves or doubles."""
+    """In how many steps back the gradient halves or doubles, or why that cannot be measured."""
+    if found.verdict in UNMEASURED:
+        return words[f"verdict.{found.verdict}_says"]
+    if math.isinf(found.decay):
+        return words["verdict.at_once"]
     if math.isfinite(found.half_life) and found.half_life < 10_000:
         return words("verdict.halves", steps=found.half_life)
     if math.isfinite(found.doubling_time) and found.doubling_time < 10_000:
         return words("verdict.doubles", steps=found.doubling_time)
-    if math.isnan(found.decay):
-        return words["verdict.no_slope"]
     return words["verdict.keeps"]
 
 
 def _span(found: Measured, words: Labels) -> str:
     """The ratio of the gradient at the first step to that at the last."""
-    norms = found.norms["hidden_state"].values.ravel()
+    norms = found.norms[found.verdict.state].values.ravel()
     ratio = norms[0] - norms[-1]
     return "" if math.isnan(ratio) else words("verdict.span", factor=write_power(float(ratio)))
 

@@ -13,6 +13,7 @@ from rnnviz.explain.equations import Equation, equations
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.locale import Labels
+from rnnviz.locale.numbers import write_number
 from rnnviz.plots.next_character import plot_next_character
 from rnnviz.plots.terms import plot_terms
 from rnnviz.trace import Trace
@@ -151,7 +152,7 @@ def _show_term_rows(rows: dict[str, list[Any]]) -> None:
 
 
 def _four_decimals(value: float) -> str:
-    return f"{value:.4f}".replace("-", "−")
+    return write_number(value, ".4f")
 
 
 def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[Any]]:
