@@ -30,6 +30,8 @@ ROOMS: tuple[str, ...] = (
     "cells",
     "torch_names",
     "shapes",
+    "foreign",
+    "replica",
     "recurrent",
     "holding",
     "counting",
