@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rnnviz.errors import RnnvizError
+from rnnviz.torch_names import dtype_name
 
 NUMBERS, LISTS = {float, int}, {list, tuple}
 DEEPEST = 64  # axes of a NumPy array
@@ -31,6 +32,7 @@ values without a mask. If they are padding, pass lengths; else fill or leave out
     """
     values = unmasked(what, values)
     if isinstance(values, Tensor):
+        check_dense(values, what)
         given = values.detach().to("cpu")
         # NumPy has no bfloat16, and float32 holds all its numbers.
         return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
@@ -54,6 +56,14 @@ def unmasked(what: str, values: Any) -> Any:
     if masked:
         raise RnnvizError("error.masked", what=what, masked=masked)
     return plain
+
+
+def check_dense(tensor: Tensor, what: str) -> None:
+    """RnnvizError for a sparse, nested or other tensor that is no plain array of numbers."""
+    if tensor.is_nested:
+        raise RnnvizError("error.nested", what=what)
+    if tensor.layout != torch.strided:
+        raise RnnvizError("error.sparse", what=what, came=dtype_name(tensor.layout))
 
 
 def _without_arrays(what: str, values: Any) -> Any:

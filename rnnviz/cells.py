@@ -350,6 +350,8 @@ def make_cell(
     >>> make_cell(Form("gru", reset_after=False), 2, 3)
     GRUCell(2, 3, reset_after=False)
     """
+    if not isinstance(form, Form) or form.cell not in GATE_NAMES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+        raise RnnvizError("error.form", came=repr(form), expected=", ".join(GATE_NAMES))
     if form.cell == "rnn":
         return ElmanCell(input_size, hidden_size, form.nonlinearity, bias=bias)
     if form.cell == "gru":

@@ -35,6 +35,17 @@ def _rebuild(key: str, values: dict[str, object]) -> RnnvizError:
     return RnnvizError(key, **values)
 
 
+def type_name(kind: type) -> str:
+    """A type by the module and the name under which it is defined.
+
+    >>> from torch import nn
+    >>> type_name(nn.GRU), type_name(str)
+    ('torch.nn.modules.rnn.GRU', 'str')
+    """
+    inside = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return inside + kind.__qualname__
+
+
 def whole_number(name: str, came: Any, count: int) -> int:
     """``came`` as an int; RnnvizError for a bool, a float or anything else but an integer.
 
@@ -49,3 +60,15 @@ def whole_number(name: str, came: Any, count: int) -> int:
         kind = type(came).__name__
         raise RnnvizError("error.whole_number", name=name, came=came, kind=kind, last=count - 1)
     return int(came)
+
+
+def index(name: str, came: Any, count: int) -> int:
+    """``came`` as an int; RnnvizError unless it is a whole number from 0 to count − 1.
+
+    >>> index("layer", 1, 2)
+    1
+    """
+    number = whole_number(name, came, count)
+    if not 0 <= number < count:
+        raise RnnvizError("error.out_of_range", name=name, came=number, count=count)
+    return number

@@ -7,13 +7,14 @@ dtype, so that a seed gives the same numbers in every dtype.
 
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, read_module
+from rnnviz.replica import computed_weights
 from rnnviz.torch_names import parameter_suffix
 
 MEMORY_GATE = {"lstm": "forget_gate", "gru": "update_gate"}  # near 1 keeps the state
@@ -28,7 +29,7 @@ def torch_default(module: nn.Module, *, seed: int) -> None:
     >>> round(module.weight_ih_l0[0].item(), 4), bool(module.weight_hh_l0.abs().max() <= 0.5)
     (0.4701, True)
     """
-    network, generator = read_module(module), _generator(seed)
+    network, generator = _writable(module), _generator(seed)
     bound = 1 / math.sqrt(network.hidden_size)
     for weights in _all_weights(network):
         for tensor in weights:
@@ -48,7 +49,7 @@ def xavier(module: nn.Module, *, seed: int) -> None:
     >>> bool(module.weight_ih_l0.abs().max() <= 1), module.bias_hh_l0.abs().max().item()
     (True, 0.0)
     """
-    network, generator = read_module(module), _generator(seed)
+    network, generator = _writable(module), _generator(seed)
 
     def draw(gate: Tensor) -> Tensor:
         return _uniform(gate.shape, math.sqrt(6 / sum(gate.shape)), generator)
@@ -59,7 +60,7 @@ def xavier(module: nn.Module, *, seed: int) -> None:
         if weights.hr is not None:
             _put(weights.hr, draw(weights.hr))
         if weights.peephole is not None:
-            _put(weights.peephole, torch.zeros(weights.peephole.shape))
+            _put(weights.peephole, torch.zeros_like(weights.peephole))
         _clear_biases(weights)
 
 
@@ -75,10 +76,10 @@ def orthogonal(module: nn.Module, *, seed: int, gain: float = 1.0) -> None:
     array([0.9, 0.9, 0.9, 0.9])
     """
     _check_finite("gain", gain)
-    network, generator = read_module(module), _generator(seed)
+    network, generator = _writable(module), _generator(seed)
 
     def draw(gate: Tensor) -> Tensor:
-        normal = torch.randn(gate.shape, generator=generator, dtype=torch.float64)
+        normal = torch.randn(gate.shape, generator=generator, dtype=torch.float64, device="cpu")
         q, r = torch.linalg.qr(normal)
         return gain * q * r.diagonal().sign()
 
@@ -95,10 +96,10 @@ def identity(module: nn.Module, *, gain: float = 1.0) -> None:
     ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
     """
     _check_finite("gain", gain)
-    network = read_module(module)
+    network = _writable(module)
 
     def scaled(gate: Tensor) -> Tensor:
-        return gain * torch.eye(*gate.shape, dtype=torch.float64)
+        return gain * torch.eye(*gate.shape, dtype=torch.float64, device="cpu")
 
     found = [(w.hh, _each_gate(network, w.hh, scaled)) for w in _all_weights(network)]
     _put_all(found, "gain", gain)
@@ -127,7 +128,7 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
         )
     network, generator = _with_memory_gate(module), _generator(seed)
     for weights in _all_weights(network):
-        steps = torch.rand(network.hidden_size, generator=generator, dtype=torch.float64)
+        steps = _draw((network.hidden_size,), generator)
         bias = (1 + steps * (float(longest) - 2)).log()
         _put_bias(network, weights, MEMORY_GATE[network.cell], bias)
         if "input_gate" in network.form.gates:
@@ -147,7 +148,7 @@ def forget_bias(module: nn.Module, value: float) -> None:
     """
     _check_finite("value", value)
     network = _with_memory_gate(module)
-    bias = torch.full((network.hidden_size,), value, dtype=torch.float64)
+    bias = torch.full((network.hidden_size,), value, dtype=torch.float64, device="cpu")
     _check_fits(bias, network.dtype, "b", "value", value)
     for weights in _all_weights(network):
         _put_bias(network, weights, MEMORY_GATE[network.cell], bias)
@@ -162,7 +163,7 @@ def recurrent_gain(module: nn.Module, gain: float) -> None:
     1.5
     """
     _check_finite("gain", gain)
-    network = read_module(module)
+    network = _writable(module)
     found = [(w.hh, _each_gate(network, w.hh, lambda u: gain * u)) for w in _all_weights(network)]
     _put_all(found, "gain", gain)
 
@@ -181,7 +182,7 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
     if not 0 <= radius < math.inf:
         expected = "0 ≤ x < ∞"
         raise RnnvizError("error.initialise_number", name="radius", came=radius, expected=expected)
-    network = read_module(module)
+    network = _writable(module)
     found: list[tuple[Tensor, Tensor]] = []
     for place, weights in enumerate(_all_weights(network)):
         v = None if weights.hr is None else weights.hr.detach().to("cpu", torch.float64)
@@ -200,16 +201,30 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
     _put_all(found, "radius", radius)
 
 
+def _writable(module: nn.Module) -> Network:
+    """The module's network; RnnvizError if a hook or a parametrization computes its weights."""
+    network = read_module(module)
+    names = computed_weights(module)
+    if names:
+        raise RnnvizError("error.weights_made", names=", ".join(names))
+    return network
+
+
 def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator("cpu").manual_seed(seed)
 
 
 def _all_weights(network: Network) -> Iterator[Weights]:
     return (weights for layer in network.layers for weights in layer)
 
 
+def _draw(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """From U(0, 1), on the CPU whatever torch's default device is."""
+    return torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
+
+
 def _uniform(shape: torch.Size, bound: float, generator: torch.Generator) -> Tensor:
-    return (2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1) * bound
+    return (2 * _draw(shape, generator) - 1) * bound
 
 
 def _put(tensor: Tensor, values: Tensor) -> None:
@@ -251,12 +266,12 @@ def _is_nilpotent(matrix: Tensor) -> bool:
 def _clear_biases(weights: Weights) -> None:
     for bias in (weights.bias_ih, weights.bias_hh):
         if bias is not None:
-            _put(bias, torch.zeros(bias.shape))
+            _put(bias, torch.zeros_like(bias))
 
 
 def _with_memory_gate(module: nn.Module) -> Network:
     """The network; RnnvizError without a gate that keeps the state, or without biases."""
-    network = read_module(module)
+    network = _writable(module)
     if network.cell not in MEMORY_GATE:
         raise RnnvizError("error.no_memory_gate", cell=network.cell)
     if any(weights.bias_hh is None for weights in _all_weights(network)):

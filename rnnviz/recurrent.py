@@ -1,22 +1,27 @@
 """Stacks of this project's cells, and any recurrent module read as a ``Network``."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from rnnviz.array_likes import check_dense
 from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, type_name
+from rnnviz.foreign import not_recurrent
+from rnnviz.replica import computed_weights, replicate
 from rnnviz.shapes import Sizes, check_parameters
-from rnnviz.torch_names import parameter_suffix
+from rnnviz.torch_names import dtype_name, parameter_suffix
 
 STACKS = (nn.RNN, nn.LSTM, nn.GRU)
 TORCH_CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 CELL_NAMES = dict(zip(TORCH_CELLS, ("rnn", "lstm", "gru"), strict=True))
 
 
@@ -53,12 +58,15 @@ class Recurrent(nn.Module):
     def __init__(self, cells: Sequence[Sequence[Cell[Any]]], *, batch_first: bool = False) -> None:
         super().__init__()
         self.batch_first = batch_first
-        self.layers = nn.ModuleList(nn.ModuleList(layer) for layer in cells)
+        self.layers = nn.ModuleList(nn.ModuleList(layer) for layer in _checked(cells))
         self.check()
 
     @classmethod
     def of(cls, module: nn.Module) -> "Recurrent":
         """A torch module's network in this project's cells, which share its parameters."""
+        names = computed_weights(module, by_hooks_only=True)
+        if names:
+            raise RnnvizError("error.weights_hooked", names=", ".join(names))
         network = read_module(module)
         cells = [[_cell(network, weights) for weights in layer] for layer in network.layers]
         return cls(cells, batch_first=network.batch_first)
@@ -92,7 +100,7 @@ class Recurrent(nn.Module):
         """
         if isinstance(x, PackedSequence):
             padded, lengths = pad_packed_sequence(x)
-            valid = torch.arange(len(padded))[:, None] < lengths
+            valid = torch.arange(len(padded), device="cpu")[:, None] < lengths
             output, final = self._run(padded, state, valid.to(padded.device))
             return packed_like(x, output, valid), final
         if x.dim() == 2:
@@ -115,7 +123,7 @@ class Recurrent(nn.Module):
                 hidden: list[Tensor] = [x] * len(x)
                 for t in times:
                     before = s
-                    s, _ = cell.step(x[t], s)
+                    s = cell(x[t], s)  # a call, so that hooks take part
                     hidden[t] = s[0] if cell.form.cell == "lstm" else s
                     if valid is not None:
                         s = _where(valid[t, :, None], s, before)
@@ -128,6 +136,17 @@ class Recurrent(nn.Module):
         return x, torch.stack(finals)
 
 
+def _checked(cells: Any) -> list[list[Cell[Any]]]:
+    """Layers of cells; RnnvizError for anything else, such as a class or a cell without a list."""
+    layers = list(cells) if isinstance(cells, Iterable) else [cells]
+    for layer in layers:
+        for cell in layer if isinstance(layer, Iterable) else [layer]:
+            if not isinstance(cell, Cell) or not isinstance(layer, Iterable):
+                came = type_name(cell if isinstance(cell, type) else type(cell))
+                raise RnnvizError("error.recurrent_cells", came=came)
+    return [list(layer) for layer in layers]
+
+
 def _where(valid: Tensor, state: Any, before: Any) -> Any:
     if isinstance(state, tuple):
         return tuple(s.where(valid, b) for s, b in zip(state, before, strict=True))
@@ -136,7 +155,7 @@ def _where(valid: Tensor, state: Any, before: Any) -> Any:
 
 def packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> PackedSequence:
     """Padded values, (time, batch, unit), packed like another sequence."""
-    numbers = packed._replace(data=torch.arange(len(packed.data)))
+    numbers = packed._replace(data=torch.arange(len(packed.data), device="cpu"))
     places, _ = pad_packed_sequence(numbers)
     order = places[valid].argsort()
     return packed._replace(data=values[valid.to(values.device)][order.to(values.device)])
@@ -185,6 +204,11 @@ class Network:
         return dict.fromkeys(names, self.hidden_size) | {"hidden_state": self.output_size}
 
     @property
+    def is_stepwise(self) -> bool:
+        """Whether the module calls a cell at every time step."""
+        return self.is_cell or isinstance(self.module, Recurrent)
+
+    @property
     def directions(self) -> int:
         """1, or 2 for a bidirectional network."""
         return len(self.layers[0])
@@ -202,47 +226,57 @@ class Network:
     def parameters(self) -> dict[str, Tensor]:
         """Every parameter under the name torch's stacks give it (``parameter_suffix``)."""
         return {
-            name: tensor.detach()
+            name: tensor
             for number, layer in enumerate(self.layers)
             for direction, weights in enumerate(layer)
             for name, tensor in weights.named(parameter_suffix(number, direction)).items()
         }
 
 
-def read_module(module: nn.Module) -> Network:
+def read_module(
+    module: nn.Module, *, of_replica: bool = False, with_values: bool = True
+) -> Network:
     """The network that a module computes.
 
-    module: torch.nn.RNN, LSTM, GRU or their cells, a cell of this project, or a Recurrent.
-    RnnvizError for anything else, for parameters that are not finite and for a module that
-    holds no values (device "meta").
+    module: torch.nn.RNN, LSTM, GRU or their cells, a cell of this project, or a Recurrent. If it is
+    parametrized, or of_replica, the network is read from a replica, which reading does not change.
+    RnnvizError for anything else, for parameters that are not finite and, unless with_values is
+    false, for a module that holds no values (device "meta").
 
     >>> network = read_module(torch.nn.LSTM(2, 3, num_layers=2, bidirectional=True))
     >>> network.cell, len(network.layers), network.directions, network.output_size
     ('lstm', 2, 2, 3)
     """
-    if isinstance(module, STACKS):
-        network = _read_stack(module)
-    elif isinstance(module, (*TORCH_CELLS, Cell)):
-        network = _read_cells(module, [[module]], batch_first=False)
-    elif isinstance(module, Recurrent):
-        module.check()
-        network = _read_cells(module, module.cells, batch_first=module.batch_first)
-    else:
-        raise _not_recurrent(module)
+    known = (*STACKS, *TORCH_CELLS, Cell, Recurrent)
+    if not isinstance(module, known):
+        raise not_recurrent(module, known)
+    if of_replica or any(map(parametrize.is_parametrized, module.modules())):
+        module = replicate(module)
+    network = _read(module)
     _check_shapes(network)
-    _check_values(network)
+    if with_values:
+        _check_values(network)
     return network
+
+
+def _read(module: nn.Module) -> Network:
+    if isinstance(module, STACKS):
+        return _read_stack(module)
+    if isinstance(module, Recurrent):
+        module.check()
+        return _read_cells(module, module.cells, batch_first=module.batch_first)
+    return _read_cells(module, [[module]], batch_first=False)
 
 
 def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
     def weights(suffix: str) -> Weights:
         bias = module.bias
         return Weights(
-            getattr(module, f"weight_ih{suffix}"),
-            getattr(module, f"weight_hh{suffix}"),
-            getattr(module, f"bias_ih{suffix}") if bias else None,
-            getattr(module, f"bias_hh{suffix}") if bias else None,
-            getattr(module, f"weight_hr{suffix}") if module.proj_size else None,
+            _weight(module, f"weight_ih{suffix}"),
+            _weight(module, f"weight_hh{suffix}"),
+            _weight(module, f"bias_ih{suffix}") if bias else None,
+            _weight(module, f"bias_hh{suffix}") if bias else None,
+            _weight(module, f"weight_hr{suffix}") if module.proj_size else None,
         )
 
     return Network(
@@ -272,7 +306,8 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
 
     def weights(cell: Any) -> Weights:
         rest = (getattr(cell, name, None) for name in ("weight_hr", "weight_peephole"))
-        return Weights(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh, *rest)
+        biases = (getattr(cell, name, None) for name in ("bias_ih", "bias_hh"))
+        return Weights(_weight(cell, "weight_ih"), _weight(cell, "weight_hh"), *biases, *rest)
 
     return Network(
         module=module,
@@ -286,15 +321,11 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
     )
 
 
-def _not_recurrent(module: nn.Module) -> RnnvizError:
-    came = type(module).__name__
-    if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
-        return RnnvizError("error.not_a_module", came=came)
-    known = (*STACKS, *TORCH_CELLS, Cell, Recurrent)
-    inside = [name for name, part in module.named_modules() if isinstance(part, known)]
-    if inside:
-        return RnnvizError("error.module_inside", came=came, path=inside[0])
-    return RnnvizError("error.module_type", came=came)
+def _weight(module: nn.Module, name: str) -> Tensor:
+    tensor = getattr(module, name, None)
+    if not isinstance(tensor, Tensor):
+        raise RnnvizError("error.weight_missing", name=name, came=type_name(type(module)))
+    return tensor
 
 
 def _check_shapes(network: Network) -> None:
@@ -313,9 +344,12 @@ def _check_shapes(network: Network) -> None:
 def _check_values(network: Network) -> None:
     if network.device.type == "meta":
         raise RnnvizError("error.meta_device")
-    if not network.dtype.is_floating_point:
-        raise RnnvizError("error.module_dtype", came=str(network.dtype).removeprefix("torch."))
-    parameters = network.parameters()
+    parameters = {name: tensor.detach() for name, tensor in network.parameters().items()}
+    if network.dtype not in FLOATS:
+        raise RnnvizError("error.module_dtype", came=dtype_name(network.dtype))
+    for name, parameter in parameters.items():
+        check_dense(parameter, name)
+        _check_alike(network, name, parameter)
     # Fast check: a sum is finite only if all terms are. It may overflow, so check each entry then.
     if all(math.isfinite(p.sum()) for p in parameters.values()):
         return
@@ -330,6 +364,17 @@ def _check_values(network: Network) -> None:
                 of=parameter.numel(),
                 first=first,
             )
+
+
+def _check_alike(network: Network, name: str, parameter: Tensor) -> None:
+    """RnnvizError unless a parameter has the dtype and the device of the first."""
+    for key, came, expected in (
+        ("error.mixed_dtypes", parameter.dtype, network.dtype),
+        ("error.mixed_devices", parameter.device, network.device),
+    ):
+        if came != expected:
+            names = {"came": dtype_name(came), "expected": dtype_name(expected)}
+            raise RnnvizError(key, name=name, first=next(iter(network.parameters())), **names)
 
 
 def _cell(network: Network, weights: Weights) -> Cell[Any]:

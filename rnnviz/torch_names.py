@@ -1,4 +1,4 @@
-"""Suffixes of the parameter names in torch's recurrent modules."""
+"""Suffixes of torch's parameter names, and the names of its types."""
 
 
 def parameter_suffix(layer: int, direction: int) -> str:
@@ -10,3 +10,8 @@ def parameter_suffix(layer: int, direction: int) -> str:
     ('_l0', '_l2_reverse')
     """
     return f"_l{layer}" + "_reverse" * direction
+
+
+def dtype_name(kind: object) -> str:
+    """A dtype, layout or device without the prefix of torch."""
+    return str(kind).removeprefix("torch.")

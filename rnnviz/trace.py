@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rnnviz.cells import Form
+from rnnviz.engine.hooks import turn
 from rnnviz.engine.module_run import Loss
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
@@ -39,7 +40,8 @@ class Trace:
 
     form: cell and variant. module_repr: repr of the module. loss: its value, or None.
     replay_error: largest |output computed from these gates − the module's own output|.
-    lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names.
+    lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names; those that
+    the module shares are one array (``tied``).
     output_grad: ∂ℓ/∂output, the upstream gradient of the last layer at each step, (time, batch,
     directions · unit), in float64, 0 where padded; None without a loss. held: the held values by
     the name of their gate or state, (layer, direction, time, unit), NaN where nothing is held.
@@ -170,10 +172,18 @@ class Trace:
         return self._initial[name]
 
     @property
+    def tied(self) -> dict[str, str]:
+        """By name, each parameter that is the same as an earlier one, and that one's name."""
+        first: dict[int, str] = {}
+        names = {n: first.setdefault(id(values), n) for n, values in self.parameters.items()}
+        return {name: earlier for name, earlier in names.items() if name != earlier}
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all arrays: recorded quantities, initial state and parameters."""
         parts = (self._arrays, self._initial, self.parameters)
-        own = sum(values.nbytes for arrays in parts for values in arrays.values())
+        distinct = {id(values): values for arrays in parts for values in arrays.values()}
+        own = sum(values.nbytes for values in distinct.values())
         return own + (0 if self.output_grad is None else self.output_grad.nbytes)
 
     @property
@@ -214,6 +224,8 @@ class Trace:
         attributes["names"] = ",".join(self)
         if self.loss is not None:
             attributes["loss"] = self.loss
+        if self.tied:
+            attributes["tied"] = ",".join(map("=".join, self.tied.items()))
         return dataset.assign_attrs(attributes)
 
     def save(self, path: str | Path) -> None:
@@ -318,10 +330,11 @@ def _run(
     hold: Holds | None,
     by_module: bool,
 ) -> Trace:
-    network = read_module(module)
-    sequence = read_sequence(network, inputs, state, lengths)
-    held = held_values({} if hold is None else hold, network, len(sequence.x))
-    run = record_run(network, sequence, held, loss, by_module=by_module)
+    with turn(module):
+        network = read_module(module, of_replica=True)
+        sequence = read_sequence(network, inputs, state, lengths)
+        held = held_values({} if hold is None else hold, network, len(sequence.x))
+        run = record_run(module, network, sequence, held, loss, by_module=by_module)
     return Trace(
         form=network.form,
         module_repr=repr(module),

@@ -18,6 +18,7 @@ from rnnviz.trace_check import check_array, check_record
 Array = NDArray[Any]
 
 NAMES = "names"  # of the recorded arrays; files of version 0 do not have it
+TIED = "tied"  # parameters that are the same as an earlier one: "name=earlier,…"
 DOUBLE = (np.dtype(np.float64),)
 TEXT, WHOLE, NUMBER = "str", "int", "float"
 
@@ -81,6 +82,8 @@ def read_contents(stored: Stored, path: str) -> Contents:
     )
     _check_types(contents)
     _check_padding(contents)
+    if TIED in attributes:
+        _tie(contents["parameters"], _read(attributes, TIED, TEXT))
     return contents
 
 
@@ -109,6 +112,19 @@ def _read(attributes: Mapping[str, Any], name: str, kind: str) -> Any:
         came = repr(value)[:40]
         raise RnnvizError("error.trace_attribute", name=name, came=came, expected=expected)
     return value
+
+
+def _tie(parameters: dict[str, Array], tied: str) -> None:
+    """Makes the parameters that a module shared one array again."""
+    for pair in tied.split(","):
+        name, _, earlier = pair.partition("=")
+        own, shared = parameters.get(name), parameters.get(earlier)
+        if own is None or shared is None or not np.array_equal(own, shared, equal_nan=True):
+            expected = "names of equal parameters"
+            raise RnnvizError(
+                "error.trace_attribute", name=TIED, came=repr(pair), expected=expected
+            )
+        parameters[name] = shared
 
 
 def _check_names(contents: Contents, names: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.engine.time_order import flip_valid_time
-from rnnviz.errors import RnnvizError, whole_number
+from rnnviz.errors import RnnvizError, index
 from rnnviz.holding import Held, held_for_kernels, holdable
 from rnnviz.torch_names import parameter_suffix
 from rnnviz.trace import Trace
@@ -47,13 +47,9 @@ class TracePart:
         trace, names = self.trace, DIRECTIONS[: self.trace.directions]
         if not isinstance(self.direction, str) or self.direction not in names:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
             raise RnnvizError("error.direction", came=self.direction, expected=", ".join(names))
-        layer = whole_number("layer", self.layer, trace.layers)
-        batch = 0 if self.batch is ALL else whole_number("batch", self.batch, trace.batch)
-        if not (0 <= layer < trace.layers and 0 <= batch < trace.batch):
-            counts = {"layers": trace.layers, "sequences": trace.batch}
-            raise RnnvizError("error.part", layer=layer, batch=batch, **counts)
-        object.__setattr__(self, "layer", layer)
-        object.__setattr__(self, "batch", ALL if self.batch is ALL else batch)
+        batch = self.batch if self.batch is ALL else index("batch", self.batch, trace.batch)
+        object.__setattr__(self, "layer", index("layer", self.layer, trace.layers))
+        object.__setattr__(self, "batch", batch)
 
     @property
     def direction_number(self) -> int:
@@ -113,7 +109,7 @@ class TracePart:
     def flip(self, values: Array) -> Array:
         """``reorder`` without a copy or a change of padded steps: a view where that is possible."""
         lengths = self.trace.lengths
-        tensor = None if lengths is None else torch.tensor(lengths)
+        tensor = None if lengths is None else torch.tensor(lengths, device="cpu")
         return flip_valid_time(values, self.direction_number, tensor)
 
     def inputs(self, time: int | slice = slice(None)) -> Array:

@@ -75,6 +75,11 @@ def packed(batch: int = 2, features: int = 3) -> PackedSequence:
 
 
 DTYPE = "{0} has dtype {1}; the module computes in {2}. Convert {0} to {2}."
+TOKENS = (
+    "inputs has dtype {0}; the module computes in {1}. If they are codes of tokens or characters, "
+    "pass them through the embedding, or one_hot of rnnviz.inputs.Vocabulary, and pass the result; "
+    "else convert inputs to {1}."
+)
 SHAPE = (
     "inputs has shape {}; the module takes one of {}. Rearrange the axes, or choose a module of "
     "that input size."
@@ -118,13 +123,14 @@ MODULES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "another module": (
         trace(nn.Sequential(nn.Linear(3, 4)), X),
-        "Got a module of type Sequential, which contains no recurrent module that can be traced. "
-        f"{TAKEN}",
+        "Got a module of type torch.nn.modules.container.Sequential, which contains no recurrent "
+        f"module that can be traced. {TAKEN}",
     ),
     "a module inside": (
         trace(Wrapped(), X),
-        "Got a module of type Wrapped, which is not recurrent itself; expected the recurrent "
-        'module inside it. Pass module.get_submodule("encoder.text") and the inputs that it '
+        "Got a module of type tests.test_bad_input.Wrapped, which is not recurrent itself; "
+        "expected the recurrent module inside it. Pass "
+        'module.get_submodule("encoder.text") and the inputs that it '
         "receives.",
     ),
     "no values": (
@@ -153,7 +159,7 @@ MODULES: dict[str, tuple[Callable[[], Any], str]] = {
     "not what its weights say": (
         trace(shifted(), torch.ones(1, 3).double()),
         "The output computed from the gates differs from the module's own output by 1, and "
-        "rounding explains at most 2.8e-14. These are not the gates that the module computes, so "
+        "rounding explains at most 1.3e-307. These are not the gates that the module computes, so "
         "there is no trace. Check whether its forward method or its weights are replaced, and "
         "trace a standard torch.nn module with the same weights.",
     ),
@@ -184,8 +190,8 @@ INPUTS: dict[str, tuple[Callable[[], Any], str]] = {
         "inputs has shape (5, 0, 3) and is empty; expected at least one time step of one "
         "sequence. Pass a longer sequence.",
     ),
-    "integers": (trace(RNN, np.ones((5, 3), int)), DTYPE.format("inputs", "int64", "float32")),
-    "an integer tensor": (trace(RNN, X.long()), DTYPE.format("inputs", "int64", "float32")),
+    "integers": (trace(RNN, np.ones((5, 3), int)), TOKENS.format("int64", "float32")),
+    "an integer tensor": (trace(RNN, X.long()), TOKENS.format("int64", "float32")),
     "booleans": (trace(RNN, np.ones((5, 3), bool)), DTYPE.format("inputs", "bool", "float32")),
     "words": (trace(RNN, "text"), DTYPE.format("inputs", "<U4", "float32")),
     "nothing": (trace(RNN, None), DTYPE.format("inputs", "object", "float32")),

@@ -46,10 +46,7 @@ OVERFLOWN = (
     "The Jacobians contain NaN or inf from time step {} on; expected finite numbers. Shorten the "
     "sequence to the steps before it, or choose smaller weights."
 )
-PART = (
-    "Layer {} or sequence {} is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 1. Choose "
-    "other numbers."
-)
+PART = "{0} {1} is out of range; expected 0 ≤ {0} < 1. Choose another number."
 
 
 def made(kind: str, units: int = 3, dtype: torch.dtype = torch.float64, **options: Any) -> Any:
@@ -673,14 +670,14 @@ def test_figures_of_missing_parts_raise():
     traces = {"net": traced(made("rnn"), 3)}
     for plot in FIGURES:
         for layer in (1, -1):
-            text = PART.format(layer, 0)
+            text = PART.format("layer", layer)
             assert message(lambda plot=plot, layer=layer: plot(traces, layer=layer)) == text
         for direction in ("backward", "up"):
             text = f'The direction is "{direction}"; the trace has forward. Choose one of these.'
             assert message(lambda plot=plot, d=direction: plot(traces, direction=d)) == text
     for plot in FIGURES[:3]:
         for batch in (1, -1):
-            text = PART.format(0, batch)
+            text = PART.format("batch", batch)
             assert message(lambda plot=plot, batch=batch: plot(traces, batch=batch)) == text
     for name in ("cell_state", "forget_gate", "hidden"):
         assert message(lambda name=name: rnnviz.plot_gradient_norms(traces, name=name)) == (

@@ -333,8 +333,7 @@ def test_figures_of_missing_weights_raise(traces: Mapping[str, Trace]) -> None:
     refused = {
         'The cell "lstm" has no gate "reset_gate"; it has input_gate, forget_gate, '
         "cell_candidate, output_gate. Choose one of these.": {"gate": "reset_gate"},
-        "Layer 1 or sequence 0 is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 2. "
-        "Choose other numbers.": {"layer": 1},
+        "layer 1 is out of range; expected 0 ≤ layer < 1. Choose another number.": {"layer": 1},
         'The direction is "up"; the trace has forward, backward. Choose one of these.': {
             "direction": "up"
         },

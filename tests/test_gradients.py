@@ -467,8 +467,7 @@ def test_a_missing_part_raises():
     with pytest.raises(rnnviz.RnnvizError) as error:
         rnnviz.diagnose(trace, layer=1)
     assert str(error.value) == (
-        "Layer 1 or sequence 0 is out of range; expected 0 ≤ layer < 1 and 0 ≤ sequence < 3. "
-        "Choose other numbers."
+        "layer 1 is out of range; expected 0 ≤ layer < 1. Choose another number."
     )
 
 

@@ -60,17 +60,37 @@ def test_module_and_inputs_are_unchanged(form: str, way: str):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_hooks_are_not_called(way: str):
+def test_forward_hooks_are_called_as_a_call_of_the_module_does(way: str):
+    """A trace shows what module(x) computes, hooks included, and runs no backward hook."""
     case = a_case("lstm", way)
     called: list[str] = []
+    handles: list[Any] = []
     for name, part in case.module.named_modules():
-        part.register_forward_pre_hook(lambda *_, name=name: called.append(f"before {name}"))
-        part.register_forward_hook(lambda *_, name=name: called.append(f"after {name}"))
-        part.register_full_backward_hook(lambda *_, name=name: called.append(f"back {name}"))
+        for register, when in (
+            (part.register_forward_pre_hook, "before"),
+            (part.register_forward_hook, "after"),
+            (part.register_full_backward_hook, "back"),
+        ):
+            handles.append(
+                register(lambda *_, name=name, when=when: called.append(f"{when} {name}"))
+            )
     for parameter in case.module.parameters():
         parameter.register_hook(lambda _: called.append("gradient"))
     case.trace()
-    assert called == []
+    expected = ["before ", "after "]
+    if "cell" in way:
+        expected *= case.steps
+    if way == "recurrent":
+        steps = [f"{when} layers.{n}.0" for n in (0, 1) for _ in range(5) for when in WHEN]
+        expected[1:1] = steps
+    assert called == expected
+    for handle in handles:
+        handle.remove()
+    case.trace()
+    assert called == expected, "the hooks can still be removed"
+
+
+WHEN = ("before", "after")
 
 
 def test_a_module_is_restored_after_an_error():

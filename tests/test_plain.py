@@ -235,7 +235,7 @@ def test_padding_is_nan_and_the_backward_direction_loses_its_last_steps():
 
 def test_invalid_arguments_of_plain_pass_raise():
     trace = linear([[0.5]], 3)
-    assert message(lambda: plain_pass(trace, layer=1)).startswith("Layer 1 or sequence 0")
+    assert message(lambda: plain_pass(trace, layer=1)).startswith("layer 1 is out of range")
     assert message(lambda: plain_pass(trace, direction="up")).startswith('The direction is "up"')
     assert message(lambda: plain_pass(linear([[0.5]], 3, None))) == (
         'The trace has no gradients, because no loss was passed. Trace again with loss="last", '

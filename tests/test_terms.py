@@ -151,9 +151,9 @@ def test_an_unknown_gate_raises():
 def test_a_missing_step_or_unit_raises(unit: int, time: int):
     with pytest.raises(RnnvizError) as caught:
         gate_terms(record("lstm", 1, False, True, False, False), "input_gate", unit, time)
+    name, came, count = ("time", time, 5) if time else ("unit", unit, 3)
     assert str(caught.value) == (
-        f"Time step {time} or unit {unit} is out of range; expected 0 ≤ time step < 5 and 0 ≤ "
-        "unit < 3. Choose other numbers."
+        f"{name} {came} is out of range; expected 0 ≤ {name} < {count}. Choose another number."
     )
 
 

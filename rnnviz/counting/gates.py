@@ -130,6 +130,7 @@ def _rows(size: Size, layer: int, direction: int) -> Iterable[GateCount]:
 def count_parameters(network: nn.Module | Size) -> int:
     """The number of parameters of a module, or of a network of a given size.
 
+    A parameter that layers, directions or biases of a module share counts once, as in torch.
     network: a torch.nn RNN, LSTM, GRU or cell, a cell of rnnviz.cells, a Recurrent, or a Size.
     With k = 1, 3, 4 gates of an RNN, a GRU, an LSTM, d inputs and H units, one layer has
     k(H(d + H) + 2H); one bias: k H(d + H + 1); peepholes: 3H more.
@@ -140,7 +141,9 @@ def count_parameters(network: nn.Module | Size) -> int:
     """
     if isinstance(network, Size):
         return sum(row.total for row in count_by_gate(network))
-    return sum(parameter.numel() for parameter in read_module(network).parameters().values())
+    parameters = read_module(network, with_values=False).parameters()
+    distinct = {id(tensor): tensor.numel() for tensor in parameters.values()}
+    return sum(distinct.values())
 
 
 def count_multiply_adds(size: Size) -> int:

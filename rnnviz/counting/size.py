@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from rnnviz.cells import Form
+from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import read_module
 
@@ -31,6 +31,8 @@ class Size:
     proj_size: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.form, Form) or self.form.cell not in GATE_NAMES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+            raise RnnvizError("error.form", came=repr(self.form), expected=", ".join(GATE_NAMES))
         fits = self.input_size >= 1 and 0 <= self.proj_size < self.hidden_size
         if not fits:
             raise RnnvizError(
@@ -67,7 +69,7 @@ def read_size(module: nn.Module) -> Size:
     >>> read_size(nn.GRU(2, 3, num_layers=2, bias=False)).biases
     0
     """
-    network = read_module(module)
+    network = read_module(module, with_values=False)
     first = network.layers[0][0]
     return Size(
         network.form,

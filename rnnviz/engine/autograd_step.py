@@ -58,36 +58,36 @@ def differentiate(
     steps: Steps,
     output_grad: Tensor,
     held: Held | None,
+    dtype: torch.dtype = torch.float64,
 ) -> Gradients:
-    """Total derivatives of the loss through one layer in one direction, in float64.
+    """Total derivatives of the loss through one layer in one direction, computed in dtype.
 
     output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
+    The results are in float64.
     """
     # A parametrised module's weights are plain tensors, which deepcopy refuses.
     plain = [value for value in vars(cell).values() if isinstance(value, Tensor)]
-    copies: dict[int, Any] = {id(w): w.detach().to("cpu", torch.float64) for w in plain}
-    exact = deepcopy(cell, copies).to("cpu", torch.float64)
+    copies: dict[int, Any] = {id(w): w.detach().to("cpu", dtype) for w in plain}
+    exact = deepcopy(cell, copies).to("cpu", dtype)
     hidden = steps.hidden
     cells = None if c_0 is None else torch.from_numpy(steps.arrays["cell_state"])
     rows: dict[str, list[Tensor]] = {}
     by_x: list[Tensor] = []
-    carried = [
-        torch.zeros_like(part, dtype=torch.float64) for part in (h_0, c_0) if part is not None
-    ]
+    carried = [torch.zeros_like(part, dtype=dtype) for part in (h_0, c_0) if part is not None]
     for t in reversed(range(len(x))):
         before = [hidden[t - 1] if t else h_0]
         if cells is not None and c_0 is not None:
             before.append(cells[t - 1] if t else c_0)
-        carried[0] = carried[0] + output_grad[t].double()
+        carried[0] = carried[0] + output_grad[t].to(dtype)
         found, by_x_t, carried = _step_back(exact, x[t], before, carried, held, t)
         by_x.append(by_x_t)
         for name, value in found.items():
             rows.setdefault(name, []).append(value)
     names = ("hidden_state", "cell_state")
     return Gradients(
-        {name: torch.stack(values[::-1]).numpy() for name, values in rows.items()},
-        torch.stack(by_x[::-1]),
-        {name: value.numpy() for name, value in zip(names, carried, strict=False)},
+        {name: torch.stack(values[::-1]).double().numpy() for name, values in rows.items()},
+        torch.stack(by_x[::-1]).double(),
+        {name: value.double().numpy() for name, value in zip(names, carried, strict=False)},
     )
 
 
@@ -122,7 +122,7 @@ def _step_back(
     """
     with torch.enable_grad():
         x, *states = (
-            part.detach().to(torch.float64, copy=True).requires_grad_() for part in (x, *before)
+            part.detach().to(after[0].dtype, copy=True).requires_grad_() for part in (x, *before)
         )
         given = states[0] if len(states) == 1 else tuple(states)
         state, gates = _step(cell, x, given, held, t)

@@ -1,13 +1,14 @@
 """The module's own forward pass, and ∂loss/∂output."""
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from rnnviz.engine.forward_pass import forward_pass
+from rnnviz.engine.hooks import call_with_hooks, is_called_with_hooks
 from rnnviz.engine.sequences import Sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network, Weights, packed_like
@@ -19,46 +20,33 @@ STACKS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, 
 
 
 class ModuleRun(NamedTuple):
-    """output: the output sequence as the module returns it, a tensor in its layout, or packed.
+    """network: with the weights that the run used.
 
+    output: the output sequence as the module returns it, a tensor in its layout, or packed.
     layers: what each layer computed, (time, batch, directions · unit), padded with 0; None where
     a layer's steps have to be taken again to know.
     """
 
+    network: Network
     output: Any
     layers: list[Tensor | None]
 
 
-def run_module(network: Network, sequence: Sequence) -> ModuleRun:
-    """Runs the module and collects the output of every layer.
+def run_module(module: nn.Module, network: Network, sequence: Sequence) -> ModuleRun:
+    """Runs the module and collects the output of every layer; dropout is off.
 
-    Dropout is off, hooks are not called, and the module is left in the mode it was in.
+    network: of a replica of the module, which runs in its place. If the module has forward hooks,
+    or a forward of its own instance, which may refer to the module itself, it is called instead,
+    and left as it was.
     """
-    output = _run(network, sequence)
-    return ModuleRun(output, [*_run_layers_below(network, sequence), time_first(output, sequence)])
-
-
-def _run(network: Network, sequence: Sequence) -> Any:
-    with torch.inference_mode(), _evaluating(network.module):
-        if network.is_cell:
-            return _run_cell(network.module, sequence)
-        output = network.module.forward(sequence.given(), sequence.given_state())[0]
-    if sequence.lengths is not None and sequence.packed is None:
-        output = pad_packed_sequence(output, total_length=len(sequence.x))[0]
-        return sequence.laid_out(output)
-    return output
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Generator[None]:
-    was_training = [part for part in module.modules() if part.training]
-    for part in was_training:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in was_training:
-            part.training = True
+    if is_called_with_hooks(module):
+        network, output = call_with_hooks(module, network, sequence)
+    else:
+        with torch.inference_mode():
+            output = forward_pass(module, network, sequence, network.module.forward)
+    return ModuleRun(
+        network, output, [*_run_layers_below(network, sequence), time_first(output, sequence)]
+    )
 
 
 def _run_layers_below(network: Network, sequence: Sequence) -> list[Tensor | None]:
@@ -99,19 +87,6 @@ def _one_layer(network: Network, layer: tuple[Weights, ...]) -> nn.RNNBase:
     return module
 
 
-def _run_cell(module: nn.Module, sequence: Sequence) -> Tensor:
-    h = sequence.h[0, 0]
-    state = h if sequence.c is None else (h, sequence.c[0, 0])
-    hidden: list[Tensor] = []
-    for x_t in sequence.x:
-        state = module.forward(x_t, state)
-        hidden.append(state[0] if isinstance(state, tuple) else state)
-    output = torch.stack(hidden)
-    if sequence.valid is not None:
-        output = output.where(sequence.valid[:, :, None].to(output.device), 0.0)
-    return sequence.laid_out(output)
-
-
 def time_first(output: Any, sequence: Sequence) -> Tensor:
     """An output as the module returns it → (time, batch, directions · unit), padded with 0."""
     if isinstance(output, PackedSequence):
@@ -137,13 +112,13 @@ def differentiate_loss(loss: Loss, output: Any, sequence: Sequence) -> tuple[flo
     if callable(loss):
         return _differentiate_callable(loss, output, sequence)
     y = time_first(output, sequence).detach().double()
-    weight = torch.zeros(y.shape[:2], dtype=torch.float64)
+    weight = torch.zeros(y.shape[:2], dtype=torch.float64, device="cpu")
     valid = sequence.valid
     if loss == "all":
         weight[:] = 1 if valid is None else valid
     elif loss == "last":
         last = -1 if sequence.lengths is None else sequence.lengths - 1
-        weight[last, torch.arange(y.shape[1])] = 1
+        weight[last, torch.arange(y.shape[1], device="cpu")] = 1
     else:
         raise RnnvizError("error.loss_name", came=repr(loss), expected=", ".join(LOSSES))
     weight = weight[:, :, None].to(y.device)

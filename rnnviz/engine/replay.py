@@ -77,7 +77,7 @@ def _lstm(weights: Weights, x: Tensor, before: Tensor, c_0: Tensor, hidden: Tens
     a = _preactivations(weights, x, before)
     s = torch.sigmoid(a)
     torch.tanh(a[..., 2 * n : 3 * n], out=s[..., 2 * n : 3 * n])
-    c = torch.empty(*a.shape[:2], n, dtype=a.dtype)
+    c = torch.empty(*a.shape[:2], n, dtype=a.dtype, device="cpu")
     cell_states(s.numpy(), c_0.numpy(), c.numpy())
     q = torch.tanh(c)
     h = s[..., 3 * n :] * q

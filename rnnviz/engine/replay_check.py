@@ -5,44 +5,53 @@ import math
 import torch
 from torch import Tensor
 
+from rnnviz.cells import Form
 from rnnviz.engine.layers import DirectionRun
+from rnnviz.engine.rounding import largest_terms, rounding
 from rnnviz.engine.sequences import Sequence
 from rnnviz.errors import RnnvizError
 
+CLOSE = 16  # float spacings of the largest state that every float32 and float64 module may differ
 
-def replay_error(run: DirectionRun, sequence: Sequence) -> float:
+
+def replay_error(form: Form, run: DirectionRun, sequence: Sequence) -> float:
     """Largest |h recomputed from the gates − h|; RnnvizError if rounding does not explain it."""
-    eps = torch.finfo(sequence.x.dtype).eps
+    dtype, valid = sequence.x.dtype, sequence.valid
     hidden, replayed = run.steps.hidden, torch.from_numpy(run.steps.replayed)
     difference = (replayed - hidden).abs_()
-    if sequence.valid is not None:
-        difference = difference.where(sequence.valid[:, :, None], 0.0)
+    if valid is not None:
+        difference = difference.where(valid[:, :, None], 0.0)
     largest = float(difference.max())
-    if largest <= 64 * eps:
+    if largest == 0 or _is_close(largest, hidden, dtype):
         return largest
     if not math.isfinite(largest):  # states that overflowed: inf − inf is no difference
         same = (replayed == hidden) | (replayed.isnan() & hidden.isnan())
         difference = difference.where(~same, 0.0)
-        largest = float(difference.max())
-    by_step, tolerance = difference.amax(-1).flatten(), (eps * _amplification(run)).flatten()
-    if not bool((by_step <= tolerance).all()):
-        worst = (by_step / tolerance).nan_to_num(math.inf, math.inf).argmax()
-        error, allowed = float(by_step[worst]), float(tolerance[worst])
-        raise RnnvizError("error.replay", error=f"{error:.2g}", tolerance=f"{allowed:.2g}")
-    return largest
+    tolerance = rounding(form, run, dtype)
+    wrong = ~(difference <= tolerance)
+    if bool(wrong.any()):
+        raise _refusal(run, difference, tolerance, wrong, dtype)
+    return float(difference.max())
 
 
-def _amplification(run: DirectionRun) -> Tensor:
-    """How many times the float spacing rounding may reach, (time, batch).
+def _is_close(largest: float, hidden: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a difference is rounding at first sight; never in float16 or bfloat16."""
+    eps = torch.finfo(dtype).eps
+    if eps > torch.finfo(torch.float32).eps:
+        return False
+    size = float(torch.linalg.vector_norm(hidden, math.inf))
+    return math.isfinite(size) and largest <= CLOSE * eps * size
 
-    A sum of products is accurate to the spacing of its largest terms, and a cell state accumulates
-    the errors of all steps before it.
-    """
-    hidden, w = run.steps.hidden, run.weights
-    before = torch.cat((run.h_0[None], hidden[:-1])).abs().amax(-1)
-    terms = run.x.abs().amax(-1) * w.ih.abs().sum(1).max() + before * w.hh.abs().sum(1).max()
-    for bias in (w.bias_ih, w.bias_hh):
-        terms = terms + (0 if bias is None else bias.abs().max())
-    out = 1.0 if w.hr is None else float(w.hr.abs().sum(1).max())
-    terms = terms.nan_to_num(math.inf)  # nothing can be predicted beyond the float range
-    return 64 * (1 + out) * (1 + terms).cummax(0).values * len(hidden) ** 0.5
+
+def _refusal(
+    run: DirectionRun, difference: Tensor, tolerance: Tensor, wrong: Tensor, dtype: torch.dtype
+) -> RnnvizError:
+    beyond = ~(largest_terms(run) <= torch.finfo(dtype).max)
+    if bool((wrong.any(-1) & beyond).any()):
+        name = str(dtype).removeprefix("torch.")
+        largest = f"{torch.finfo(dtype).max:.2g}"
+        return RnnvizError("error.overflow", dtype=name, largest=largest)
+    excess = (difference / tolerance).nan_to_num(math.inf, math.inf).where(wrong, -1.0)
+    worst = excess.flatten().argmax()
+    error, allowed = (float(v.expand_as(wrong).flatten()[worst]) for v in (difference, tolerance))
+    return RnnvizError("error.replay", error=f"{error:.2g}", tolerance=f"{allowed:.2g}")

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from rnnviz.engine.device import few_threads, full_precision, network_on_cpu
+from rnnviz.engine.forward_pass import is_stock
+from rnnviz.engine.hooks import is_called_with_hooks
 from rnnviz.engine.layers import (
     LayerRun,
     differentiate_layers,
@@ -45,6 +47,7 @@ class Run:
 
 
 def record_run(
+    module: nn.Module,
     network: Network,
     sequence: Sequence,
     held: Mapping[str, Array],
@@ -54,32 +57,67 @@ def record_run(
 ) -> Run:
     """Runs the network, records its gates and states, and differentiates the loss.
 
-    by_module: run the module itself; else, and if anything is held, the network's equations.
+    network: of a replica of the module. by_module: run the module itself; else, and if anything is
+    held, the network's equations, after a run of the module itself if these may not be its own.
     RnnvizError if the recorded gates do not give the module's output back except for rounding.
     """
     multiplications = sequence.x.shape[1] * network.layers[0][0].hh.numel()
     with full_precision(network.device), few_threads(multiplications):
-        on_cpu = network_on_cpu(network)
-        if by_module and not held:
-            output, outputs = run_module(network, sequence)
-            layers = record_layers(on_cpu, sequence, outputs, held)
-        else:
-            layers = record_layers(on_cpu, sequence, None, held)
-            hidden = layer_output(layers[-1], sequence.lengths)
-            output = as_given(hidden.to(network.device, network.dtype), sequence)
+        run = _record(module, network, sequence, held, by_module=by_module)
         value, output_grad = None, None
         if loss is not None:
-            value, output_grad = differentiate_loss(loss, output, sequence)
-        error = max(replay_error(run, sequence) for layer in layers for run in layer)
-        arrays, initial = _arrays(on_cpu, sequence, layers, output_grad)
+            value, output_grad = differentiate_loss(loss, run.output, sequence)
+        arrays, initial = _arrays(run.on_cpu, sequence, run.layers, output_grad)
     return Run(
         arrays,
         initial,
-        {name: _copied(values) for name, values in network.parameters().items()},
-        error,
+        _parameters(run.network),
+        run.replay_error,
         value,
         None if output_grad is None else output_grad.numpy(),
     )
+
+
+class _Record(NamedTuple):
+    """network: with the weights that were used. output: as the module returns it."""
+
+    network: Network
+    on_cpu: Network
+    output: Any
+    layers: list[LayerRun]
+    replay_error: float
+
+
+def _record(
+    module: nn.Module,
+    network: Network,
+    sequence: Sequence,
+    held: Mapping[str, Array],
+    *,
+    by_module: bool,
+) -> _Record:
+    as_is, error = by_module and not held, 0.0
+    if as_is or is_called_with_hooks(module) or not is_stock(module):
+        network, output, outputs = run_module(module, network, sequence)
+        on_cpu = network_on_cpu(network)
+        layers = record_layers(on_cpu, sequence, outputs, {})
+        parts = [run for layer in layers for run in layer]
+        error = max(replay_error(network.form, part, sequence) for part in parts)
+        if as_is:
+            return _Record(network, on_cpu, output, layers, error)
+    on_cpu = network_on_cpu(network)
+    layers = record_layers(on_cpu, sequence, None, held)
+    hidden = layer_output(layers[-1], sequence.lengths)
+    output = as_given(hidden.to(network.device, network.dtype), sequence)
+    return _Record(network, on_cpu, output, layers, error)
+
+
+def _parameters(network: Network) -> dict[str, Array]:
+    """Copies by torch's names; a parameter with several names is one array."""
+    tensors = network.parameters()
+    distinct = {id(tensor): tensor for tensor in tensors.values()}
+    copies = {key: _copied(tensor) for key, tensor in distinct.items()}
+    return {name: copies[id(tensor)] for name, tensor in tensors.items()}
 
 
 def _arrays(

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rnnviz.array_likes import read_array, unmasked
+from rnnviz.array_likes import check_dense, read_array, unmasked
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network
+from rnnviz.torch_names import dtype_name
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Sequence:
         """(time, batch), false where padded; None if all steps are valid."""
         if self.lengths is None:
             return None
-        return torch.arange(len(self.x))[:, None] < self.lengths[None, :]
+        return torch.arange(len(self.x), device="cpu")[:, None] < self.lengths[None, :]
 
     def given(self) -> Any:
         """The inputs as the module takes them: packed where lengths differ."""
@@ -89,7 +90,7 @@ def read_sequence(network: Network, inputs: Any, state: Any, lengths: Any) -> Se
     x = x.transpose(0, 1) if batch_first else x if batched else x[:, None]
     sizes = _lengths(lengths, x, batched)
     if sizes is not None:
-        valid = torch.arange(len(x))[:, None] < sizes[None, :]
+        valid = torch.arange(len(x), device="cpu")[:, None] < sizes[None, :]
         x = x.where(valid[:, :, None].to(x.device), x.new_zeros(()))
     _check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
     h, c = _read_state(network, state, x, batched)
@@ -120,18 +121,18 @@ def _expected_inputs(network: Network) -> str:
 
 def _tensor(network: Network, values: Any, what: str) -> Tensor:
     values = unmasked(what, values)
+    expected = dtype_name(network.dtype)
     if not isinstance(values, Tensor):
         array = read_array(what, values)
-        if array.dtype.kind != "f":
-            raise RnnvizError(
-                "error.dtype", what=what, came=str(array.dtype), expected=_name(network.dtype)
-            )
+        _check_dtype(array.dtype.kind, str(array.dtype), expected, what)
         doubles = array.astype(np.float64, order="C")  # a copy: torch warns of read-only arrays
         values = torch.from_numpy(doubles).to(network.device, network.dtype)
+    check_dense(values, what)
     if values.dtype != network.dtype:
-        raise RnnvizError(
-            "error.dtype", what=what, came=_name(values.dtype), expected=_name(network.dtype)
+        whole = not (
+            values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
         )
+        _check_dtype("i" if whole else "", dtype_name(values.dtype), expected, what)
     if values.device != network.device:
         raise RnnvizError(
             "error.device", what=what, came=str(values.device), expected=str(network.device)
@@ -139,8 +140,13 @@ def _tensor(network: Network, values: Any, what: str) -> Tensor:
     return values.detach()
 
 
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def _check_dtype(kind: str, came: str, expected: str, what: str) -> None:
+    """RnnvizError unless kind is that of floats; whole numbers may be the codes of tokens."""
+    if kind == "f":
+        return
+    tokens = kind in ("i", "u") and what == "inputs"
+    key = "error.dtype_tokens" if tokens else "error.dtype"
+    raise RnnvizError(key, what=what, came=came, expected=expected)
 
 
 def _lengths(lengths: Any, x: Tensor, batched: bool) -> Tensor | None:

@@ -15,9 +15,9 @@ def flip_valid_time(values: Any, direction: int, lengths: Tensor | None) -> Any:
         return values
     if lengths is None:
         return values.flip(0) if isinstance(values, Tensor) else values[::-1]
-    steps = torch.arange(len(values))[:, None]
+    steps = torch.arange(len(values), device="cpu")[:, None]
     index = torch.where(steps < lengths, lengths - 1 - steps, steps)
-    batch = torch.arange(len(lengths))
+    batch = torch.arange(len(lengths), device="cpu")
     if isinstance(values, Tensor):
         return values[index, batch]
     return values[index.numpy(), batch.numpy()]

@@ -34,7 +34,9 @@ class CharacterModel:
 
     def next_character(self, record: Trace) -> NDArray[np.float64]:
         """P(next character | all read so far), (time, vocabulary); each row sums to 1."""
-        hidden = torch.tensor(TracePart(record, record.layers - 1, batch=0).array("hidden_state"))
+        hidden = torch.tensor(
+            TracePart(record, record.layers - 1, batch=0).array("hidden_state"), device="cpu"
+        )
         with torch.no_grad():
             logits = self.readout(hidden.to(self.readout.weight.dtype)).double()
         return torch.softmax(logits, dim=-1).numpy()

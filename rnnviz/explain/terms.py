@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.errors import RnnvizError, whole_number
+from rnnviz.errors import RnnvizError, index
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -88,10 +88,7 @@ def gate_terms(
     names, part = trace.form.gates, TracePart(trace, layer, direction, batch)
     if gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
-    unit = whole_number("unit", unit, trace.units)
-    time = whole_number("time", time, trace.steps)
-    if not (0 <= unit < trace.units and 0 <= time < trace.steps):
-        raise RnnvizError("error.step", time=time, unit=unit, times=trace.steps, units=trace.units)
+    unit, time = index("unit", unit, trace.units), index("time", time, trace.steps)
     row = names.index(gate) * trace.units + unit
     x, h = part.inputs(time).astype(np.float64), _before(part, "hidden_state", time)
     reset = 1.0

@@ -26,7 +26,8 @@ def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
     """All gradients times min(1, threshold / (‖g‖₂ + 1e−6)), ‖g‖₂ over all of them together.
 
     As torch.nn.utils.clip_grad_norm_, in the gradients' own dtype; integers are returned in
-    float64, bfloat16 in float32. Parameters without a gradient (None) are left out, as in torch.
+    float64, bfloat16 in float32. One gradient under several names counts once, as a shared
+    parameter does. Parameters without a gradient (None) are left out, as in torch.
     RnnvizError if a gradient is not finite, or if the norm overflows when squared: torch would
     turn all gradients into NaN or 0.
 
@@ -35,8 +36,9 @@ def clip_by_norm(gradients: Mapping[str, Any], threshold: float) -> Clipped:
     (array([ 0.6, -0.8]), 5.0, 0.2)
     """
     given = _read(gradients, threshold)
-    norms = [torch.linalg.vector_norm(g) for g in given.values()]
-    norm = torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.zeros(())
+    distinct = {id(gradients[name]): g for name, g in given.items()}
+    norms = [torch.linalg.vector_norm(g) for g in distinct.values()]
+    norm = torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.zeros((), device="cpu")
     if not math.isfinite(norm):
         dtype = str(norm.dtype).removeprefix("torch.")
         raise RnnvizError("error.clip_norm", dtype=dtype)

@@ -23,6 +23,8 @@ SATURATED = 0.9  # distance from the middle of a gate's range, as a fraction of 
 
 # log₁₀ of the sizes at which rounding to nearest gives 0 and inf.
 RANGES = {
+    "float16": (-25 * math.log10(2), math.log10(2.0**16 - 2.0**4)),
+    "bfloat16": (-134 * math.log10(2), math.log10(2.0**128 - 2.0**119)),
     "float32": (-150 * math.log10(2), math.log10(2.0**128 - 2.0**103)),
     "float64": (-1075 * math.log10(2), 1024 * math.log10(2)),
 }
@@ -67,9 +69,9 @@ class Diagnosis:
     not_finite: where the module's own run first has a non-finite value, or None.
     saturated: by gate, (unit,), the fraction of time steps at which a sigmoid is below 0.05 or
     above 0.95, a tanh beyond ±0.9, a relu 0.
-    lost: by "float32" and "float64" the last time step (the first one going back) at which the
-    exact norm rounds to 0 or inf in that type, or None. Steps that the loss cannot reach, such as
-    those after the last output, do not count.
+    lost: by "float16", "bfloat16", "float32" and "float64" the last time step (the first one going
+    back) at which the exact norm rounds to 0 or inf in that type, or None. Steps that the loss
+    cannot reach, such as those after the last output, do not count.
     A loss that reads every step adds its own part to each norm, and hides how fast the rest decays;
     with loss="last" the norms show that alone.
     """

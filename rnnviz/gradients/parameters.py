@@ -17,6 +17,8 @@ def parameter_gradients(trace: Trace) -> dict[str, Array]:
     """∂L/∂(every parameter), by torch's names and in its layout, in float64.
 
     Equal to autograd's, also where float32 would under- or overflow on the way; inf beyond 1e308.
+    A parameter that layers, directions or biases share has one array under all its names, the sum
+    over its uses.
     RnnvizError if the trace was made without a loss.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
@@ -34,7 +36,10 @@ def parameter_gradients(trace: Trace) -> dict[str, Array]:
             for name, values in _of_part(gradients).items():
                 if name + suffix in trace.parameters:
                     found[name + suffix] = values
-    return {name: found[name] for name in trace.parameters}
+        by_array: dict[int, Array] = {}
+        for name, parameter in trace.parameters.items():
+            by_array[id(parameter)] = by_array.get(id(parameter), 0.0) + found[name]
+    return {name: by_array[id(parameter)] for name, parameter in trace.parameters.items()}
 
 
 def _of_part(gradients: PartGradients) -> dict[str, Array]:

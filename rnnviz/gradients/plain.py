@@ -1,4 +1,4 @@
-"""Backpropagation without rescaling, in float32 or float64, compared with the exact gradient."""
+"""Backpropagation without rescaling, in one float type, compared with the exact gradient."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import output_slice, recurse
-from rnnviz.gradients.diagnosis import Lost
+from rnnviz.gradients.diagnosis import RANGES, Lost
+from rnnviz.gradients.half import HALVES, half_gradients
 from rnnviz.gradients.norms import state_norms
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
@@ -42,7 +44,7 @@ class PlainPass:
 def plain_pass(
     trace: Trace,
     *,
-    dtype: Literal["float32", "float64"] = "float32",
+    dtype: Literal["float16", "bfloat16", "float32", "float64"] = "float32",
     norms: xarray.Dataset | None = None,
     layer: int = 0,
     direction: str = "forward",
@@ -51,7 +53,9 @@ def plain_pass(
     """The backward pass of a network trained in this dtype, from the recorded states.
 
     Each step's gradient is rounded to the dtype; its norm is computed in float64, where squares do
-    not leave the range. norms and errors: as in ``diagnose``.
+    not leave the range. In float16 and bfloat16 torch's autograd goes back one step at a time, with
+    states, weights and gates in that type, much more slowly than the kernels of the other two.
+    norms and errors: as in ``diagnose``; also RnnvizError for another dtype.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
@@ -60,10 +64,13 @@ def plain_pass(
     """
     from rnnviz.engine.kernels import log_norms
 
+    if dtype not in RANGES:
+        expected = ", ".join(RANGES)
+        raise RnnvizError("error.plain_dtype", came=repr(dtype), expected=expected)
     part = TracePart(trace, layer, direction, batch)
     exact = state_norms(part, norms)["hidden_state"]
     with np.errstate(all="ignore"):  # under- and overflow are what this measures
-        d_h = _hidden_gradients(part, np.dtype(dtype))[:, part.batch]
+        d_h = _hidden_gradients(part, dtype)[:, part.batch]
         plain = np.empty((len(d_h), 1))
         any_size = 0.0, math.inf
         scale, lengths = np.zeros(plain.shape, int), np.array([len(d_h)])
@@ -88,8 +95,10 @@ def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
     return "inf" if norm > 0 else "0"
 
 
-def _hidden_gradients(wanted: TracePart, dtype: np.dtype[Any]) -> Array:
+def _hidden_gradients(wanted: TracePart, dtype: str) -> Array:
     """δh of a layer and direction, (time, batch, unit), in the order of the input."""
+    if dtype in HALVES:
+        return half_gradients(wanted, dtype)
     output_grad = wanted.trace.output_grad
     assert output_grad is not None
     output_grad = output_grad.astype(dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from rnnviz.engine.device import few_threads
 from rnnviz.gradients.backpropagation import PartGradients, backpropagate, normalised
 from rnnviz.gradients.norms import labels_of
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
     import xarray
@@ -29,8 +30,8 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
     contribution: ‖δa_t h_{t−1}ᵀ‖ = ‖δa_t‖ ‖h_{t−1}‖, (layer, direction, time, batch), NaN where
     padded; for a GRU's candidate, r δa_n replaces δa_n or, with the reset before the product,
     r h_{t−1} replaces h_{t−1}. total: ‖∂L/∂U‖, (layer, direction), of the sum over all steps and
-    sequences. cancellation: total / sum of the contributions, 1 if all have the same direction,
-    near 0 if they cancel; NaN if all are 0.
+    sequences, and over the layers and directions that share U. cancellation: total / sum of the
+    same contributions, 1 if all have the same direction, near 0 if they cancel; NaN if all are 0.
     log10_contribution and log10_total are exact beyond the float range too.
     RnnvizError if the trace was made without a loss.
 
@@ -44,16 +45,11 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
 
     by_layer = backpropagate(trace)
     with np.errstate(all="ignore"):  # norms of 0, and states that overflowed
-        found = [[_of_part(gradients) for gradients in row] for row in by_layer]
-    steps = np.array([[contribution for contribution, _ in row] for row in found])
-    totals = np.array([[total for _, total in row] for row in found])
-    with np.errstate(over="ignore", invalid="ignore"):
-        # Relative to the largest: the ratio is finite even if the norms overflow.
-        largest = np.nanmax(steps, axis=(2, 3), keepdims=True, initial=-np.inf)
-        relative = np.nansum(10.0 ** (steps - np.where(np.isfinite(largest), largest, 0)), (2, 3))
-        cancellation = 10.0 ** (totals - np.where(np.isfinite(largest), largest, 0)[:, :, 0, 0])
-        cancellation = cancellation / np.where(relative > 0, relative, np.nan)
-        dims = ("layer", "direction", "time", "batch")
+        products = [[_products(gradients) for gradients in row] for row in by_layer]
+        steps = np.array([[own.log_contributions() for own in row] for row in products])
+        totals, cancellation = _sums(trace, products, steps)
+    dims = ("layer", "direction", "time", "batch")
+    with np.errstate(over="ignore"):
         return xarray.Dataset(
             {
                 "contribution": (dims, 10.0**steps),
@@ -66,29 +62,74 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
         )
 
 
-def _of_part(gradients: PartGradients) -> tuple[Array, float]:
-    """log₁₀ of every contribution, (time, batch), and of the norm of their sum."""
+class _Products(NamedTuple):
+    """Σ_t δ_t x_tᵀ of one layer in one direction, for each block of the rows of U.
+
+    blocks: δ without its scale, and x, (time, batch, …). scale: (time, batch), of every δ.
+    """
+
+    part: TracePart
+    blocks: list[tuple[Array, Array]]
+    scale: NDArray[np.int64]
+
+    def log_contributions(self) -> Array:
+        """log₁₀ of the norm of every term, (time, batch) as the input has it, NaN if padded."""
+        none = np.zeros_like(self.scale)
+        rows = [_row_norms(d, self.scale) + _row_norms(x, none) for d, x in self.blocks]
+        part = self.part
+        padded = np.arange(len(none))[:, None] >= part.trace.valid_lengths
+        return np.where(padded, np.nan, part.reorder(_joined_log_norm(rows)))
+
+    def log_norm(self, largest: float) -> float:
+        """log₁₀ of the norm of the sum. largest: log₁₀ of the norm of its largest term."""
+        if not self.scale.any() and -FAR < largest < FAR:
+            return float(_joined_log_norm([np.log10(_norm_of_sum(*own)) for own in self.blocks]))
+        return float(_log_norm_of_sum(self.blocks, self.scale))
+
+
+def _products(gradients: PartGradients) -> _Products:
     part, form = gradients.part, gradients.part.trace.form
     gates = [part.reorder(gradients.arrays[f"{name}_preactivation"]) for name in form.gates]
     r = None
     if form.cell == "gru":
         r = part.in_order("reset_gate")
         gates[2] = r * gates[2] if form.reset_after else gates[2]
-    d_a = np.concatenate(gates, -1)
-    scale = gradients.scale_in_order()
-    h = part.before("hidden_state")
-    products = [(d_a, h)]
+    d_a, h = np.concatenate(gates, -1), part.before("hidden_state")
+    blocks = [(d_a, h)]
     if r is not None and not form.reset_after:  # U_n multiplies r h, not h
-        products = [(d_a[..., : 2 * h.shape[-1]], h), (d_a[..., 2 * h.shape[-1] :], r * h)]
-    logs = _joined_log_norm(
-        [_row_norms(d, scale) + _row_norms(x, np.zeros_like(scale)) for d, x in products]
-    )
-    if not scale.any() and -FAR < logs.max() < FAR:
-        total = _joined_log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
-    else:
-        total = _log_norm_of_sum(products, scale)
-    padded = np.arange(len(logs))[:, None] >= part.trace.valid_lengths
-    return np.where(padded, np.nan, part.reorder(logs)), float(total)
+        blocks = [(d_a[..., : 2 * h.shape[-1]], h), (d_a[..., 2 * h.shape[-1] :], r * h)]
+    return _Products(part, blocks, gradients.scale_in_order())
+
+
+def _sums(trace: Trace, products: list[list[_Products]], steps: Array) -> tuple[Array, Array]:
+    """log₁₀ of the norm of ∂L/∂U, and the cancellation, both (layer, direction)."""
+    users: dict[int, list[tuple[int, int]]] = {}
+    for place in np.ndindex(trace.layers, trace.directions):
+        weight = products[place[0]][place[1]].part.recorded_parameter("weight_hh")
+        users.setdefault(id(weight), []).append((place[0], place[1]))
+    totals, cancellation = np.empty(steps.shape[:2]), np.empty(steps.shape[:2])
+    for places in users.values():
+        logs = np.concatenate([steps[place].ravel() for place in places])
+        largest = float(np.nanmax(logs, initial=-np.inf))
+        total = _together([products[layer][d] for layer, d in places]).log_norm(largest)
+        # Relative to the largest: the ratio is finite even if the norms overflow.
+        base = largest if math.isfinite(largest) else 0.0
+        sizes = np.nansum(10.0 ** (logs - base))
+        for place in places:
+            totals[place] = total
+            cancellation[place] = 10.0 ** (total - base) / sizes if sizes > 0 else np.nan
+    return totals, cancellation
+
+
+def _together(uses: list[_Products]) -> _Products:
+    """The sum over all uses of one U: their time steps in a row."""
+    if len(uses) == 1:
+        return uses[0]
+    joined = [
+        (np.concatenate([d for d, _ in parts]), np.concatenate([x for _, x in parts]))
+        for parts in zip(*(own.blocks for own in uses), strict=True)
+    ]
+    return _Products(uses[0].part, joined, np.concatenate([own.scale for own in uses]))
 
 
 def _row_norms(rows: Array, scale: NDArray[np.int64]) -> Array:

@@ -24,10 +24,10 @@ def make_signal(name: str, length: int, *, seed: int = 0) -> Tensor:
     >>> make_signal("step", 4).ravel().tolist(), make_signal("impulse", 3).ravel().tolist()
     ([0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0])
     """
-    t = torch.arange(length, dtype=torch.float64)
+    t = torch.arange(length, dtype=torch.float64, device="cpu")
     if name == "noise":
-        random = torch.Generator().manual_seed(seed)
-        values = torch.randn(length, generator=random, dtype=torch.float64)
+        random = torch.Generator("cpu").manual_seed(seed)
+        values = torch.randn(length, generator=random, dtype=torch.float64, device="cpu")
     elif name == "impulse":
         values = (t == 0).double()
     elif name == "step":
