@@ -9,6 +9,7 @@ TORCH_FROM ?=
 # What writes the lock files.
 UV := uv==0.13.9
 UPGRADE ?=
+LOCK = $(RUN) -m uv pip compile -q --config-file lock.toml $(UPGRADE)
 
 # Processes the tests are shared among.
 WORKERS ?= 2
@@ -75,8 +76,8 @@ bench-ui: dev chromium
 # Versions that the lock files have stay where they fit; UPGRADE=--upgrade takes the latest ones.
 lock: .venv/.app
 	$(PIP) $(UV)
-	$(RUN) -m uv pip compile -q $(UPGRADE) requirements.in -o requirements.txt
-	$(RUN) -m uv pip compile -q $(UPGRADE) requirements-dev.in -o requirements-dev.txt
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
 
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py
@@ -111,7 +112,7 @@ chromium: dev
 .venv/.compiled: .venv/.app rnnviz/engine/steps.py rnnviz/holding.py \
     $(wildcard rnnviz/engine/kernels/*.py rnnviz/stability/*.py)
 	@echo "Compiling the time loops (once, about half a minute) ..."
-	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
+	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up >/dev/null
 	@touch $@
 
 .venv/.dev: .venv/.app requirements-dev.txt

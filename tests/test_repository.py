@@ -63,6 +63,7 @@ UI_ROOMS = (
     "cache",
     "cards",
     "controls",
+    "compiling",
     "frame",
     "step",
     "gradients",

@@ -266,8 +266,8 @@ def test_strings_and_brackets_are_those_of_pythons_tokenizer(program: str):
     inside, depth = np.zeros(len(program)), np.zeros(len(program))
     last, logical = 0, True
     for token in tokenize.generate_tokens(io.StringIO(program).readline):
-        # Only spaces are between two tokens. Python 3.12.1 counts the columns after the last line of
-        # a long string in bytes.
+        # Only spaces are between two tokens. Their columns are not used: Python 3.12.1 counts those
+        # after the last line of a long string in bytes.
         first = program.find(token.string, last) if token.string.strip() else last
         last = first + len(token.string)
         if token.type == tokenize.STRING:

@@ -24,6 +24,7 @@ from typing import IO, Any, TypeVar, cast
 
 from numba import njit
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.dispatcher import Dispatcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 REORDERING = {"reassoc", "contract"}  # fast-math without assumptions on NaN and infinity
@@ -45,6 +46,18 @@ def compiled(function: F, *, reorder: bool = False) -> F:
         # As njit(cache=True) sets it, but with the class below.
         dispatcher._cache = _Cache(function)  # pyright: ignore[reportAttributeAccessIssue]  # numba's dispatchers have it, their stub does not
     return cast(F, dispatcher)
+
+
+def can_keep(function: Any) -> bool:
+    """Whether the code of a compiled function is kept for other processes."""
+    return isinstance(getattr(function, "_cache", None), _Cache)
+
+
+def is_kept(function: Any) -> bool:
+    """Whether there is code of a compiled function; True if compilation is switched off."""
+    return not isinstance(function, Dispatcher) or (
+        can_keep(function) and bool(function._cache._cache_file._load_index())
+    )
 
 
 class _CacheFile(IndexDataCacheFile):
