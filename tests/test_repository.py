@@ -66,12 +66,14 @@ UI_ROOMS = (
     "cache",
     "cards",
     "controls",
+    "compiling",
     "frame",
     "step",
     "gradients",
     "compare",
     "live_server",
     "warm_up",
+    "trouble",
     "serve",
 )
 
@@ -127,7 +129,7 @@ def pins(name: str) -> dict[str, str]:
     return {match[1]: match[2] for match in matches if match}
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", ["requirements.in", "requirements-dev.in"])
 def test_every_pin_is_exact_and_installed(name: str):
     pinned = pins(name)
     # 2.13.0+cpu is a build of 2.13.0.
@@ -257,13 +259,13 @@ def test_every_imported_package_is_declared():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     library = asked_for(project["dependencies"])
     app = library | asked_for(project["optional-dependencies"]["app"])
-    run, develop = {*pins("requirements.txt")}, {*pins("requirements-dev.txt")}
+    run, develop = {*pins("requirements.in")}, {*pins("requirements-dev.in")}
     ui = {path for path in library_files() if room(path) == "ui"}
     served = {*ui, ROOT / "app.py", *(ROOT / "pages").iterdir()}
     assert packages({*library_files()} - ui) - library == set(), "name it in dependencies"
     assert packages(served) - app == set(), "name it in the extra app"
-    assert app - run == set(), "pin it in requirements.txt"
-    assert packages(python_files()) - run - develop == set(), "pin it in requirements-dev.txt"
+    assert app - run == set(), "pin it in requirements.in"
+    assert packages(python_files()) - run - develop == set(), "pin it in requirements-dev.in"
 
 
 def test_only_the_app_imports_streamlit():

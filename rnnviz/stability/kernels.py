@@ -215,6 +215,13 @@ def largest_singular_value(
 
 
 @compiled
+def _copy(matrix: Any, found: Any) -> None:
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            found[i, j] = matrix[i, j]
+
+
+@compiled
 def log_spectral_norms(
     product: Any,
     scale: int,
@@ -238,7 +245,7 @@ def log_spectral_norms(
     unit, transposed = np.empty_like(product), np.empty_like(product)
     for k in range(len(shifts) - 1, -1, -1):
         if factors is not None:
-            unit[:] = product
+            _copy(product, unit)
             np.dot(unit, factors[k], product)
         scale = rescale(product, scale + shifts[k])
         exponent = _exponent(product)
@@ -258,7 +265,9 @@ def log_spectral_norms(
 def factorise(factors: Any, q: Any, bases: Any, found: Any) -> None:
     """Q_t into bases and R_t into found: F_t Q_{t−1} = Q_t R_t, starting from q."""
     for t in range(len(factors)):
-        bases[t], found[t] = np.linalg.qr(np.dot(factors[t], q))
+        basis, triangle = np.linalg.qr(np.dot(factors[t], q))
+        _copy(basis, bases[t])
+        _copy(triangle, found[t])
         q = bases[t]
 
 

@@ -20,6 +20,7 @@ from rnnviz.ui.address import (
     take_pending,
 )
 from rnnviz.ui.cache import ASSETS
+from rnnviz.ui.compiling import show_compilation, wait_for_code
 from rnnviz.ui.components.connection import connect
 from rnnviz.ui.pages import PAGES
 from rnnviz.ui.session import session
@@ -77,6 +78,7 @@ def open_page(page: str) -> Labels:
     with st.container(key="problems"):
         for problem in () if has_changed() else session.problems:  # until the reader changes one
             st.warning(literal(problem.message(language)), icon=":material/link_off:")
+        show_compilation(page, words)
     return words
 
 
@@ -108,6 +110,7 @@ def show_error(error: RnnvizError, words: Labels) -> None:
 
 def show_part(part: Callable[[Settings, Labels], None], settings: Settings, words: Labels) -> None:
     """Shows a part of a page, or the error that prevents it."""
+    wait_for_code(session.page or "", words)
     try:
         part(settings, words)
     except RnnvizError as error:

@@ -313,7 +313,9 @@ def lstm_gradients(
         if projected:
             _pass_back(d_y, v, d_m)
         else:
-            d_m[:] = d_y
+            for b in range(batch):
+                for j in range(hidden):
+                    d_m[b, j] = d_y[b, j]
         for b in range(batch):
             for j in range(hidden):
                 i, f = real(s[t, b, j]), real(s[t, b, hidden + j])

@@ -176,7 +176,9 @@ def lstm_states(
         if len(v):
             _multiply(shown, v, h[t])
         else:
-            h[t] = shown
+            for b in range(batch):
+                for j in range(hidden):
+                    h[t, b, j] = shown[b, j]
         if held is not None:
             for b in range(batch):
                 _hold(h[t, b], held.hidden_state[t, b])
