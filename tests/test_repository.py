@@ -56,6 +56,8 @@ UI_ROOMS = (
     "theme",
     "scales",
     "session",
+    "turns",
+    "page_turn",
     "pages",
     "components",
     "address",
@@ -67,8 +69,11 @@ UI_ROOMS = (
     "step",
     "gradients",
     "compare",
+    "origin",
+    "live_queue",
     "live_server",
     "warm_up",
+    "workers",
     "serve",
 )
 
@@ -270,6 +275,7 @@ def test_only_the_app_imports_streamlit():
         "app.py",
         "tests/",
         "benchmarks/compare_time.py",
+        "benchmarks/load/",
         "benchmarks/ui/",
     )
     wrong = [
