@@ -13,12 +13,14 @@ from unittest.mock import MagicMock
 
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.websockets import WebSocket
 from streamlit import config, get_option
 from streamlit.web.server.starlette.starlette_websocket import create_websocket_handler
 
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import GradientsPage
+from rnnviz.experiment import ComparePage, GradientsPage
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
@@ -203,6 +205,46 @@ def test_invalid_settings_give_no_parts(change: dict[str, Any]):
 @pytest.mark.parametrize("change", WRONG)
 def test_an_invalid_question_closes_the_connection(change: dict[str, Any]):
     assert talk(json.dumps(QUESTION | change), json.dumps(QUESTION)) == ([], 1007)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+FIELDS = [*GradientsPage.model_fields, *ComparePage.model_fields, "text", "hidden", "length"]
+QUERIES = st.dictionaries(
+    st.sampled_from(FIELDS) | st.text(max_size=9),
+    st.text(max_size=20) | st.sampled_from(["1e308", "nan", "-0", "∞", "2", "true", "lstm.2.both"]),
+    max_size=4,
+)
+KEYS = st.lists(st.sampled_from(["verdicts", "bound", "hold_words", "figure_weights", ""]))
+QUESTIONS = st.fixed_dictionaries(
+    {"page": st.sampled_from(["gradients", "compare", "step", ""]), "query": QUERIES},
+    optional={
+        "language": st.sampled_from(["en", "ko", "xx"]),
+        "dark": JSON,
+        "seen": KEYS,
+        "x": JSON,
+    },
+)
+CHANGED = QUESTIONS.map(lambda part: json.dumps(QUESTION | {"seen": ["bound"]} | part))
+MESSAGES = st.text() | st.binary() | JSON.map(json.dumps) | CHANGED
+
+
+@settings(max_examples=150)
+@given(st.lists(MESSAGES, max_size=5))
+def test_any_messages_are_answered_or_close_the_connection(messages: list[str | bytes]):
+    """No message raises; every answer is lines of known keys and an end."""
+    found = talk(*messages)
+    lines = "".join(found.messages).replace(END + END, END).splitlines()
+    known = {key for makers in LIVE_PARTS.values() for key in makers.texts}
+    known |= {f"figure_{key}" for makers in LIVE_PARTS.values() for key in makers.figures}
+    assert {line.partition(" ")[0] for line in lines if line} <= known
+    ends = found.messages.count(END)
+    assert ends == len(messages) if found.code is None else ends < len(messages)
+    assert found.code in (None, 1007)
+    assert live_server.connections == set()
 
 
 def test_invalid_json_and_long_messages_close_the_connection():

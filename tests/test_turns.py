@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.runtime.scriptrunner import StopException
+from streamlit.testing.v1 import AppTest
 
 from rnnviz.experiment import ComparePage, GradientsPage, PageSettings, StepPage
 from rnnviz.experiment.network_spec import read_networks
 from rnnviz.experiment.work import work_of
+from rnnviz.locale import labels
+from rnnviz.ui import page_turn
 from rnnviz.ui.live_queue import LiveQueue, Ticket, run
-from rnnviz.ui.turns import LARGE, LARGE_WORK, Turns, checkpoint, is_large, stopped_by
+from rnnviz.ui.session import session
+from rnnviz.ui.turns import LARGE, LARGE_WORK, SMALL, Turns, checkpoint, is_large, stopped_by
 from tests.children import ROOT
 
 SMALL_ONE, LARGE_ONE = 1e5, 4e8
@@ -292,8 +297,57 @@ def test_what_is_large():
     assert work_of(GradientsPage(hidden=256, length=2000)) > LARGE_WORK
 
 
+PAGE = """
+import streamlit as st
+from rnnviz.experiment import GradientsPage
+from rnnviz.locale import labels
+from rnnviz.ui.page_turn import page_turn
+
+with page_turn(GradientsPage(), labels("ko")):
+    st.write("computed")
+"""
+
+
+def test_a_page_says_that_it_waits_and_keeps_its_place(monkeypatch: pytest.MonkeyPatch):
+    """The first run is stopped while it waits, the second one waits in its place."""
+    said: list[str] = []
+    places: list[tuple[str, int] | None] = []
+    show = page_turn._Notice.show
+
+    def shown(notice: Any, ahead: int) -> None:
+        show(notice, ahead)
+        assert notice.shown is not None
+        said.append(labels("ko")("turn.waiting", ahead=ahead))
+        places.append(session.place)
+        if len(said) == 1:
+            raise StopException  # as Streamlit does when the visitor changes something
+        for turn in turns:
+            turn.__exit__(None, None, None)
+
+    monkeypatch.setattr(page_turn, "SAY_AFTER", 0)
+    monkeypatch.setattr(page_turn._Notice, "show", shown)
+    turns = [SMALL.hold(lambda _: None) for _ in range(SMALL.at_once)]
+    for turn in turns:
+        turn.__enter__()
+    page = AppTest.from_string(PAGE, default_timeout=60).run()
+    assert [info.value for info in page.info] == said
+    assert page.markdown.values == []
+    later = SMALL.place()
+    page.run()
+    assert page.exception.values == []
+    assert (page.markdown.values, page.info.values) == (["computed"], [])
+    assert said == [labels("ko")("turn.waiting", ahead=SMALL.at_once)] * 2
+    assert places[0] == places[1]
+    assert places[0] is not None
+    assert places[0][1] < later
+    assert page.session_state["rnnviz.place"] is None
+    assert (SMALL.computing, SMALL._waiting) == (0, [])
+
+
 STOPPED = """
 import os, signal, sys, time
+from rnnviz.locale import labels
+from rnnviz.ui import page_turn
 from rnnviz.ui.live_queue import LiveQueue, Ticket
 
 queue = LiveQueue(workers=2).start()
