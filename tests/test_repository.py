@@ -59,6 +59,8 @@ UI_ROOMS = (
     "theme",
     "scales",
     "session",
+    "turns",
+    "page_turn",
     "pages",
     "components",
     "address",
@@ -71,9 +73,12 @@ UI_ROOMS = (
     "step",
     "gradients",
     "compare",
+    "origin",
+    "live_queue",
     "live_server",
     "warm_up",
     "trouble",
+    "workers",
     "serve",
 )
 
@@ -275,6 +280,7 @@ def test_only_the_app_imports_streamlit():
         "app.py",
         "tests/",
         "benchmarks/compare_time.py",
+        "benchmarks/load/",
         "benchmarks/ui/",
     )
     wrong = [

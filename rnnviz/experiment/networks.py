@@ -1,9 +1,10 @@
 """Builds and runs an RNN, an LSTM and a GRU with the same input, loss and seed."""
 
+import os
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from os import getpid
 from typing import TypeVar
 
 import torch
@@ -43,9 +44,10 @@ def of_each(
     given: Mapping[str, Given],
     settings: NetworkSettings | None = None,
 ) -> dict[str, Made]:
-    """``make`` of each value, under the same names, two at a time in threads.
+    """``make`` of each value, under the same names, two at a time.
 
-    Faster where compiled code takes most of the time; each call then uses one torch thread.
+    Faster where compiled code takes most of the time; each call then uses one torch thread. The
+    calling thread makes them too, so it never waits for a helper that is busy for another caller.
     settings: those of the networks; small networks are handled one after another. ``make`` must not
     call this function.
 
@@ -54,21 +56,35 @@ def of_each(
     """
     if settings and settings.length * settings.hidden < LONG:
         return {name: make(value) for name, value in given.items()}
+    left, made = deque(given.items()), dict[str, Made]()
 
-    def alone(value: Given) -> Made:
+    def work() -> None:
         with single_thread():
-            return make(value)
+            while True:
+                try:
+                    name, value = left.popleft()
+                except IndexError:
+                    return
+                made[name] = make(value)
 
-    return dict(zip(given, _pool(getpid()).map(alone, given.values()), strict=True))
+    helper = _helpers(os.getpid()).submit(work)
+    try:
+        work()
+    finally:
+        left.clear()
+        if not helper.cancel():
+            helper.result()
+    return {name: made[name] for name in given}
 
 
 @cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    """The two threads of this process, by its id; a forked child starts its own.
+def _helpers(process: int) -> ThreadPoolExecutor:
+    """The threads of this process that help its callers, by its id; a forked child starts its own.
 
     Starting threads at every call would take a tenth of the time of the smallest networks.
     """
-    return ThreadPoolExecutor(2, thread_name_prefix=f"network-{process}")
+    cores = os.cpu_count() or 1
+    return ThreadPoolExecutor(max(1, cores - 1), thread_name_prefix=f"network-{process}")
 
 
 def make_inputs(settings: NetworkSettings) -> Tensor:

@@ -34,6 +34,7 @@ from rnnviz.gradients import (
 from rnnviz.holding import Hold
 from rnnviz.trace import Trace
 from rnnviz.ui.app_folder import APP
+from rnnviz.ui.turns import AT_ONCE, checkpoint, is_large
 
 ASSETS = APP / "assets"
 
@@ -68,9 +69,24 @@ _BY_FIELDS: dict[str | type[Any], Callable[[Any], Any]] = {
 }
 
 
-@st.cache_resource(max_entries=3, show_spinner=False, hash_funcs=_BY_FIELDS)
+# Entries of small and of large networks. Page runs and live questions (turns.py) together compute
+# so many at once, and none of them drops what another is using. A large entry has up to 250 MB.
+FEW, MANY = AT_ONCE + 1, 3 * AT_ONCE
+
+
 def networks(settings: NetworkSettings) -> dict[str, Trace]:
     """The traces of the three networks, by cell."""
+    return _large_networks(settings) if is_large(settings) else _small_networks(settings)
+
+
+@st.cache_resource(max_entries=MANY, show_spinner=False, hash_funcs=_BY_FIELDS)
+def _small_networks(settings: NetworkSettings) -> dict[str, Trace]:
+    return run_networks(settings)
+
+
+@st.cache_resource(max_entries=FEW, show_spinner=False, hash_funcs=_BY_FIELDS)
+def _large_networks(settings: NetworkSettings) -> dict[str, Trace]:
+    checkpoint()
     return run_networks(settings)
 
 
@@ -85,6 +101,7 @@ class Measured(NamedTuple):
 @st.cache_resource(max_entries=32, show_spinner=False, hash_funcs=_BY_FIELDS)
 def measured(settings: NetworkSettings) -> dict[str, Measured]:
     """``Measured`` of the three networks, by cell."""
+    checkpoint()
     return of_each(_measure, networks(settings), settings)
 
 
@@ -96,18 +113,30 @@ def _measure(trace: Trace) -> Measured:
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def contributions(settings: NetworkSettings) -> dict[str, xarray.Dataset]:
     """The norm of each step's contribution to ∂L/∂U in the three networks, by cell."""
+    checkpoint()
     return of_each(weight_gradient_norms, networks(settings), settings)
 
 
-@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=_BY_FIELDS)
 def compared(settings: ComparisonSettings) -> dict[str, Trace]:
     """The traces of the compared networks, by key; settings from ``ComparePage.comparison``."""
+    return _large_compared(settings) if is_large(settings) else _small_compared(settings)
+
+
+@st.cache_resource(max_entries=MANY, show_spinner=False, hash_funcs=_BY_FIELDS)
+def _small_compared(settings: ComparisonSettings) -> dict[str, Trace]:
+    return run_compared(settings, character_model)
+
+
+@st.cache_resource(max_entries=FEW, show_spinner=False, hash_funcs=_BY_FIELDS)
+def _large_compared(settings: ComparisonSettings) -> dict[str, Trace]:
+    checkpoint()
     return run_compared(settings, character_model)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def compared_norms(settings: ComparisonSettings) -> dict[str, xarray.Dataset]:
     """log₁₀ of the compared networks' gradient norms, by key."""
+    checkpoint()
     return {key: gradient_norms(trace) for key, trace in compared(settings).items()}
 
 
@@ -118,7 +147,7 @@ def compared_bits(settings: ComparisonSettings) -> dict[str, NDArray[np.float64]
     return {key: bits_of(model, traces[key], settings.text) for key, model in models.items()}
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs=_BY_FIELDS)
+@st.cache_resource(max_entries=MANY, show_spinner=False, hash_funcs=_BY_FIELDS)
 def held(
     settings: ComparisonSettings,
     key: str,
@@ -128,6 +157,7 @@ def held(
     start: int,
 ) -> Trace:
     """The trace of a compared network with a gate or state held; no units means all units."""
+    checkpoint()
     hold = {name: Hold(value, units=units or None, start=start)}
     return run_held(settings, key, hold, character_model)
 
@@ -135,6 +165,7 @@ def held(
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)
 def sensitivities(settings: ComparisonSettings) -> dict[str, xarray.DataArray]:
     """The norm of ∂(state)/∂(input) for every pair of steps, by key."""
+    checkpoint()
     return sensitivities_of(compared(settings))
 
 

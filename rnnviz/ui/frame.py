@@ -55,7 +55,8 @@ def navigate() -> None:
     name = next(name for name, page in pages.items() if page.url_path == opened.url_path)
     read_address(name)
     take_pending(name)
-    connect(session.run, list(PAGES[name].settings.model_fields))
+    fields = list(PAGES[name].settings.model_fields)
+    connect(session.run, fields, words["live.unavailable"])
     if st.session_state.language != language:
         st.rerun()  # the menu is in the language of the address before
     opened.run()

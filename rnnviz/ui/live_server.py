@@ -1,43 +1,48 @@
-"""The live figures and texts of each page, and the server side of their WebSocket."""
+"""The live figures and texts of each page, and the server side of their WebSocket.
+
+One connection, in both directions at once:
+
+    reader   takes messages as they come: one is kept for the writer, a newer one replaces it
+    writer   takes the kept message, waits for the queue (live_queue.py), and sends the answer's
+             parts as they are made
+
+So a client that leaves is noticed at once, and what waits for it or runs for it is cancelled.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from functools import cache, partial
-from os import getpid
-from threading import Event
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.status import (
     WS_1007_INVALID_FRAME_PAYLOAD_DATA,
     WS_1008_POLICY_VIOLATION,
     WS_1009_MESSAGE_TOO_BIG,
+    WS_1013_TRY_AGAIN_LATER,
 )
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from streamlit import get_option
 
-from rnnviz.experiment import LanguageName
+from rnnviz.experiment import LanguageName, PageSettings
+from rnnviz.experiment.work import work_of
 from rnnviz.locale import Labels, labels
 from rnnviz.ui.compare import cards, hold
 from rnnviz.ui.components.live_updates import LiveParts
 from rnnviz.ui.gradients import norms, scenes, stability, weights
+from rnnviz.ui.live_queue import Ticket, live_queue
+from rnnviz.ui.origin import may_connect
 from rnnviz.ui.pages import PAGES
 from rnnviz.ui.theme import seen_by
+from rnnviz.ui.turns import checkpoint
 
-MAX_CHARACTERS = 100_000  # per question
+MAX_CHARACTERS = 100_000  # per message
+MOST_CONNECTIONS = 1000  # at once; each holds at most one answer in memory
+STALLED_SECONDS = 60  # after which a client that does not read is disconnected
+REPLACED_SECONDS = 0.01  # until the next message of a client that sends more than are answered
 END = "\n"  # ends an answer: a message of one empty line
 
-
-@cache
-def worker(process: int) -> ThreadPoolExecutor:
-    """The thread that answers in the process of this id; a forked child starts its own.
-
-    One question at a time: more threads would not be faster, and the caches hold few networks.
-    """
-    return ThreadPoolExecutor(1, thread_name_prefix=f"live-{process}")
+connections: set[WebSocket] = set()
 
 
 class Makers(NamedTuple):
@@ -74,76 +79,144 @@ class Question(BaseModel):
     dark: bool
     seen: list[str]
 
-    def lines(self) -> Iterator[str]:
-        """One line per part; none for an unknown page or invalid settings."""
+    def settings(self) -> PageSettings | None:
+        """Those of the address; None for an unknown page or invalid settings."""
         if self.page not in LIVE_PARTS:
-            return iter(())
-        page = PAGES[self.page].settings
-        settings, problems = page.from_query(self.query, self.language)
-        if problems:
-            return iter(())
-        return LIVE_PARTS[self.page].of(settings, labels(settings.language)).lines(self.seen)
+            return None
+        settings, problems = PAGES[self.page].settings.from_query(self.query, self.language)
+        return None if problems else settings
+
+    def lines(self, settings: PageSettings) -> Iterator[str]:
+        """One line per part in sight, as it is made."""
+        parts = LIVE_PARTS[self.page].of(settings, labels(settings.language))
+        return parts.lines(self.seen)
+
+
+class Inbox:
+    """The newest message of a client that has not been answered.
+
+    replaced: how many older ones have no answer but an empty one.
+    """
+
+    def __init__(self) -> None:
+        self.replaced = 0
+        self._kept: str | None = None
+        self._came = asyncio.Event()
+
+    def put(self, message: str) -> bool:
+        """Keeps a message; returns whether it replaces another one."""
+        replaces = self._kept is not None
+        self.replaced += replaces
+        self._kept = message
+        self._came.set()
+        return replaces
+
+    async def take(self) -> tuple[str, int]:
+        """The message, and how many it has replaced."""
+        await self._came.wait()
+        message, replaced = self._kept or "", self.replaced
+        self._kept, self.replaced = None, 0
+        self._came.clear()
+        return message, replaced
 
 
 async def answer(channel: WebSocket) -> None:
     """Answers questions one after another: the lines of ``LiveParts.lines``, then an empty line.
 
     Lines are sent as soon as they are made, in one message if several are ready; none for an
-    unknown page or invalid settings. An invalid question closes the connection, as does a page of
-    another site.
+    unknown page, for invalid settings, and for a question that a newer one has replaced. An invalid
+    question closes the connection. Clients that may not connect get status 403.
     """
-    if not _is_ours(channel):
+    if not may_connect(channel):
         await channel.close(code=WS_1008_POLICY_VIOLATION)
         return
     await channel.accept()
-    with suppress(WebSocketDisconnect):
-        while (message := await channel.receive())["type"] == "websocket.receive":
-            asked = message.get("text") or ""
-            if len(asked) > MAX_CHARACTERS:
-                await channel.close(code=WS_1009_MESSAGE_TOO_BIG)
-                return
-            try:
-                question = Question.model_validate_json(asked)
-            except ValidationError:
-                await channel.close(code=WS_1007_INVALID_FRAME_PAYLOAD_DATA)
-                return
-            async for lines in _made(question.lines(), question.dark):
-                await channel.send_text(lines)
-            await channel.send_text(END)
-
-
-def _is_ours(channel: WebSocket) -> bool:
-    """Whether the client is the app's page or not a browser; browsers let any page connect."""
-    origin = channel.headers.get("origin")
-    if origin is None or not get_option("server.enableCORS"):  # as for Streamlit's WebSocket
-        return True
-    return urlsplit(origin).netloc == channel.headers.get("host")
-
-
-async def _made(lines: Iterator[str], dark: bool) -> AsyncIterator[str]:
-    """The lines as the worker makes them; those that are ready together as one text."""
-    loop, made = asyncio.get_running_loop(), asyncio.Queue[str]()
-    gone = Event()
-
-    def work() -> None:
-        try:
-            with seen_by(dark=dark):
-                for line in lines:
-                    if gone.is_set():
-                        return
-                    loop.call_soon_threadsafe(made.put_nowait, line)
-        finally:
-            loop.call_soon_threadsafe(made.put_nowait, "")
-
-    at_work = loop.run_in_executor(worker(getpid()), work)
+    if len(connections) >= MOST_CONNECTIONS:
+        await channel.close(code=WS_1013_TRY_AGAIN_LATER)
+        return
+    connections.add(channel)
+    inbox = Inbox()
+    both = asyncio.create_task(_read(channel, inbox)), asyncio.create_task(_write(channel, inbox))
     try:
-        while line := await made.get():
-            ready = [line]
-            while not made.empty() and (line := made.get_nowait()):
-                ready.append(line)
-            yield "".join(ready)
-            if not line:
-                break
-        await at_work  # raises the worker's exception
+        done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            with suppress(WebSocketDisconnect, OSError):  # the client is gone
+                code = task.result()
+                if code is not None:
+                    await channel.close(code=code)
     finally:
-        gone.set()
+        connections.discard(channel)
+        for task in both:
+            task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+
+
+async def _read(channel: WebSocket, inbox: Inbox) -> int | None:
+    """Takes messages until the client leaves; returns the code of a connection to be closed."""
+    while (message := await channel.receive())["type"] == "websocket.receive":
+        text = message.get("text") or ""
+        if len(text) > MAX_CHARACTERS:
+            return WS_1009_MESSAGE_TOO_BIG
+        if inbox.put(text):
+            await asyncio.sleep(REPLACED_SECONDS)
+    return None
+
+
+async def _write(channel: WebSocket, inbox: Inbox) -> int | None:
+    """Answers messages; returns the code of a connection to be closed."""
+
+    async def send(text: str) -> None:
+        async with asyncio.timeout(STALLED_SECONDS):  # a TimeoutError is an OSError
+            await channel.send_text(text)
+
+    while True:
+        message, replaced = await inbox.take()
+        for _ in range(replaced):
+            await send(END)
+        try:
+            question = Question.model_validate_json(message)
+        except ValidationError:
+            return WS_1007_INVALID_FRAME_PAYLOAD_DATA
+        async with aclosing(_made(question)) as made:
+            async for lines in made:
+                await send(lines)
+        await send(END)
+
+
+async def _made(question: Question) -> AsyncGenerator[str, None]:
+    """The lines as a worker makes them; those that are ready together as one text."""
+    settings = question.settings()
+    if settings is None:
+        return
+    loop, made = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+    failed: list[Exception] = []
+
+    def put(line: str | None) -> None:
+        with suppress(RuntimeError):  # the server has stopped
+            loop.call_soon_threadsafe(made.put_nowait, line)
+
+    def make() -> None:
+        try:
+            with seen_by(dark=question.dark):
+                for line in question.lines(settings):
+                    put(line)
+                    checkpoint()
+        except Exception as error:
+            failed.append(error)
+        finally:
+            put(None)
+
+    ticket = Ticket(work_of(settings), make)
+    live_queue().ask(ticket)
+    try:
+        ready: list[str | None] = []
+        while None not in ready:
+            ready = [await made.get()]
+            while not made.empty():
+                ready.append(made.get_nowait())
+            if lines := "".join(line for line in ready if line is not None):
+                yield lines
+        if failed:
+            raise failed[0]
+    finally:
+        live_queue().leave(ticket)

@@ -1,5 +1,6 @@
 // The script of every page: reruns the page after a reconnect, delivers pending values before the page is
-// left, and notes every run of the page. It also loads Plotly during the first run.
+// left, notes every run of the page, and says when live updates do not arrive. It also loads Plotly during
+// the first run.
 //
 // After a restart the server has no state of this page, and Streamlit would not run it until the next
 // change. A simulated popstate makes Streamlit run the page from its current address.
@@ -26,12 +27,35 @@ export default function (component) {
   if (data.run !== run) settleWhenDone();
   run = data.run;
   library(data.chunk);
+  const notice = showNotice(parentElement, data.unavailable);
   let wasAway = isAway();
-  return watchAttribute(CONNECTION_STATE, () => {
+  const unwatch = watchAttribute(CONNECTION_STATE, () => {
     if (!parentElement.isConnected) return;
     if (wasAway && !isAway()) exit?.navigate();
     wasAway = isAway();
   });
+  return () => {
+    unwatch();
+    window.removeEventListener("rnnviz-available", notice);
+  };
+}
+
+/**
+ * Shows the text while live updates do not arrive; returns the listener that does.
+ * @param {HTMLElement} parent
+ * @param {string} text
+ */
+function showNotice(parent, text) {
+  /** @type {HTMLElement} */
+  const notice = parent.querySelector("[role=status]") ?? document.createElement("p");
+  notice.setAttribute("role", "status");
+  parent.append(notice);
+  const show = () => {
+    notice.textContent = page.isLive ? "" : text;
+  };
+  window.addEventListener("rnnviz-available", show);
+  show();
+  return show;
 }
 
 /**

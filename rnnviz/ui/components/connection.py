@@ -1,4 +1,8 @@
-"""Reruns the page after a reconnect, and takes over pending values before a page is left."""
+"""What every page needs of the browser.
+
+It reruns the page after a reconnect, takes over pending values before a page is left, and says when
+live updates do not arrive.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,17 +18,23 @@ from rnnviz.ui.components.courier import answered, take
 KEY = "connection"
 LEAVING = "rnnviz.leaving"
 
+HERE = Path(__file__).parent
+
 _connection = component(
-    "rnnviz_connection", js=join_modules(Path(__file__).with_name("connection.js"))
+    "rnnviz_connection",
+    css=(HERE / "connection.css").read_text(encoding="utf-8"),
+    js=join_modules(HERE / "connection.js"),
 )
 
 
-def connect(run: int, names: Sequence[str]) -> None:
+def connect(run: int, names: Sequence[str], unavailable: str) -> None:
     """Mounts the component that every page needs, and answers the message of ``take_leaving``.
 
     run: the number of the page's run. names: all settings, in the order of the address.
+    unavailable: the text shown while live updates do not arrive.
     """
     data = {"run": run, "names": list(names), "chunk": CHUNK, "answered": answered(KEY)}
+    data |= {"unavailable": unavailable}
     _connection(key=KEY, data=data, on_leaving_change=_leave)
 
 

@@ -11,6 +11,9 @@ const SLOW_MS = 50; // time for all parts in sight, above which the first figure
 const SHARE = 4; // multiple of that time during which only the first figure is updated
 const FAST_MS = 250; // below this interval between two changes, the value changes fast
 const OUT_OF_SIGHT_MS = 1000; // delay until the parts out of sight are updated
+const SILENT_MS = 20_000; // without a message, after which an answer is given up
+const RETRY_MS = 10_000; // until a failed connection is tried again
+const NOTICE_MS = 1000; // in which Streamlit notices that the server is away
 const LOOK_FOR_END_MS = 50; // polling interval for the end of a run
 export const SETTLED_MS = 400; // time after the end of a run until its figures are on the page
 
@@ -187,10 +190,11 @@ export class LiveUpdates {
         if (left > 0) miss();
         resolve(() => {});
       };
-      if (!left || isAway()) return onEnd();
+      const open = !left || isAway() ? undefined : openChannel();
+      if (!open) return onEnd();
       const { page: name, language, dark } = /** @type {Reader} */ (this.reader);
       const question = { page: name, language, dark, query: Object.fromEntries(address()), seen };
-      openChannel().ask(JSON.stringify(question), (text) => {
+      open.ask(JSON.stringify(question), (text) => {
         if (text === END) return onEnd();
         const lines = text.split("\n").slice(0, -1);
         left -= lines.length;
@@ -208,22 +212,30 @@ export class LiveUpdates {
 
 // One connection for all LiveUpdates. Answers come in the order of the questions, each as messages of
 // whole lines, the last of which is empty.
+//
+//              open                          a message
+//   opening ─────────▶ silent or answering ◀──────────┐
+//      │                    │        └────────────────┘
+//      └────────────────────┴──▶ failed: closed, or a question without any message for SILENT_MS
+//
+// A failed connection is tried again after RETRY_MS. Until then the page runs for every value, and says so.
 const END = "\n";
 
 class Channel {
   constructor() {
     /** @type {((text: string) => void)[]} the listeners of the outstanding answers, in order */
     this.listeners = [];
+    this.hasFailed = false;
     this.socket = new WebSocket(new URL("rnnviz/live", served()).href.replace("http", "ws"));
     this.opened = new Promise((open) => this.socket.addEventListener("open", open));
     this.socket.addEventListener("message", ({ data }) => {
       const [listener] = this.listeners;
       if (data === END) this.listeners.shift();
+      this.watch();
+      setAvailable(true);
       listener?.(data);
     });
-    this.socket.addEventListener("close", () => {
-      for (const listener of this.listeners.splice(0)) listener(END);
-    });
+    this.socket.addEventListener("close", () => this.fail());
   }
 
   /**
@@ -232,14 +244,42 @@ class Channel {
    */
   ask(question, listener) {
     this.listeners.push(listener);
+    this.watch();
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(question);
     else this.opened.then(() => this.socket.send(question));
   }
+
+  /** Fails after a time without a message, while an answer is outstanding. */
+  watch() {
+    clearTimeout(this.silence);
+    if (this.listeners.length) this.silence = setTimeout(() => this.fail(), SILENT_MS);
+  }
+
+  fail() {
+    clearTimeout(this.silence);
+    if (this.hasFailed) return;
+    this.hasFailed = true;
+    this.failedAt = performance.now();
+    this.socket.close();
+    for (const listener of this.listeners.splice(0)) listener(END);
+    // if the whole server is away, Streamlit says so
+    setTimeout(() => isAway() || channel !== this || setAvailable(false), NOTICE_MS);
+  }
+}
+
+/** @param {boolean} isAvailable whether live updates arrive */
+function setAvailable(isAvailable) {
+  if (page.isLive === isAvailable) return;
+  page.isLive = isAvailable;
+  window.dispatchEvent(new CustomEvent("rnnviz-available"));
 }
 
 /** @type {Channel | undefined} */
 let channel;
+
+/** The connection; undefined for a while after it has failed. */
 function openChannel() {
-  if (!channel || channel.socket.readyState > WebSocket.OPEN) channel = new Channel();
+  if (channel?.hasFailed && performance.now() - (channel.failedAt ?? 0) < RETRY_MS) return;
+  if (!channel || channel.hasFailed) channel = new Channel();
   return channel;
 }

@@ -20,6 +20,7 @@ const ADDRESS_EVERY_MS = 400; // when these are used up
  * @property {Map<string, number>} shownAt by a figure's key, the value of `changes` that it shows
  * @property {number} pageVersion the value of `changes` that the page itself shows
  * @property {number} runs how often the page has shown all changes
+ * @property {boolean} isLive whether live updates arrive, as far as is known
  * @property {number} mayWrite the rate limit's tokens when the last address was written
  * @property {number} wroteAt the time of that
  * @property {number | undefined} writing the timer that will write one
@@ -35,6 +36,7 @@ window.rnnvizPage ??= {
   shownAt: new Map(),
   pageVersion: 0,
   runs: 0,
+  isLive: true,
   mayWrite: ADDRESSES_AT_ONCE,
   wroteAt: 0,
   writing: undefined,

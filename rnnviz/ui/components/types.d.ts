@@ -33,5 +33,6 @@ declare global {
   interface WindowEventMap {
     "rnnviz-live": LiveEvent;
     "rnnviz-settled": LiveEvent;
+    "rnnviz-available": LiveEvent;
   }
 }

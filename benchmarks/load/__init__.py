@@ -1,0 +1,1 @@
+"""Benchmarks of many visitors at once: ``python -m benchmarks.load``."""
