@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import find_activation
 from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network
@@ -120,7 +121,7 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
         values = np.full((len(network.layers), network.directions, steps, width), np.nan)
         for part in given if isinstance(given, Sequence) else (given,):
             one = part if isinstance(part, Hold) else Hold(part)
-            _check(name, one, values.shape)
+            _check(name, one, network.form, values.shape)
             layer = slice(None) if one.layer is None else slice(one.layer, one.layer + 1)
             ends = {None: slice(None), "forward": slice(0, 1), "backward": slice(1, 2)}
             units = np.arange(width) if one.units is None else np.array(one.units, int)
@@ -129,9 +130,9 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
     return found
 
 
-def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
+def _check(name: str, hold: Hold, form: Form, shape: tuple[int, ...]) -> None:
     layers, directions, steps, width = shape
-    low, high = range_of(name)
+    low, high = range_of(name, form)
     value: Any = hold.value
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not low <= value <= high or not np.isfinite(value):
@@ -149,8 +150,13 @@ def _check(name: str, hold: Hold, shape: tuple[int, ...]) -> None:
         raise RnnvizError("error.direction", came=hold.direction, expected=", ".join(names))
 
 
-def range_of(name: str) -> tuple[float, float]:
-    """The values a gate or state can have: a sigmoid's range, a tanh's, any number."""
-    if name.endswith("_gate"):
-        return 0.0, 1.0
-    return (-1.0, 1.0) if name.endswith("_candidate") else (-np.inf, np.inf)
+def range_of(name: str, form: Form) -> tuple[float, float]:
+    """The values a gate or state can have: those of its activation; any number for a state.
+
+    >>> range_of("forget_gate", Form("lstm")), range_of("hidden_state", Form("gru"))
+    ((0.0, 1.0), (-inf, inf))
+    """
+    activation = find_activation(form.activation_of(name))
+    if name.endswith("_state") or activation is None:
+        return -np.inf, np.inf
+    return activation.low, activation.high

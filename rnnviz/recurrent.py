@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError
+from rnnviz.own_cells import STANDARD, has_own_step, own_parameters
 from rnnviz.shapes import Sizes, check_parameters
 from rnnviz.torch_names import parameter_suffix
 
@@ -143,7 +144,8 @@ def packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> Packed
 
 
 def _description(cell: Cell[Any]) -> tuple[object, ...]:
-    return type(cell), cell.form, cell.hidden_size, cell.proj_size
+    # Not its class: a module imported under two names has two classes of one name.
+    return cell.form, cell.hidden_size, cell.proj_size
 
 
 def _each(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -179,6 +181,16 @@ class Network:
         return [[self.module]] if isinstance(self.module, Cell) else None
 
     @property
+    def has_own_step(self) -> bool:
+        """Whether some cell computes by a step of its own; see ``own_cells``."""
+        return any(has_own_step(cell) for layer in self.cells or () for cell in layer)
+
+    @property
+    def by_kernels(self) -> bool:
+        """Whether the compiled kernels compute what the network does."""
+        return self.form.has_kernels and not self.has_own_step
+
+    @property
     def widths(self) -> dict[str, int]:
         """The number of units of every gate and state, by name."""
         names = (*GATE_NAMES[self.cell], *self.form.states)
@@ -200,13 +212,21 @@ class Network:
         return self.layers[0][0].ih.device
 
     def parameters(self) -> dict[str, Tensor]:
-        """Every parameter under the name torch's stacks give it (``parameter_suffix``)."""
-        return {
-            name: tensor.detach()
-            for number, layer in enumerate(self.layers)
-            for direction, weights in enumerate(layer)
-            for name, tensor in weights.named(parameter_suffix(number, direction)).items()
-        }
+        """Every parameter under the name torch's stacks give it (``parameter_suffix``).
+
+        Of cells with their own step all parameters, by the cell's own names and that suffix.
+        """
+        cells = self.cells if self.has_own_step else None
+        found: dict[str, Tensor] = {}
+        for number, layer in enumerate(self.layers):
+            for direction, weights in enumerate(layer):
+                end = parameter_suffix(number, direction)
+                if cells is None:
+                    found |= {name: w.detach() for name, w in weights.named(end).items()}
+                else:
+                    own = own_parameters(cells[number][direction])
+                    found |= {name + end: w for name, w in own.items()}
+        return found
 
 
 def read_module(module: nn.Module) -> Network:
@@ -229,7 +249,8 @@ def read_module(module: nn.Module) -> Network:
         network = _read_cells(module, module.cells, batch_first=module.batch_first)
     else:
         raise _not_recurrent(module)
-    _check_shapes(network)
+    if not network.has_own_step:
+        _check_shapes(network)
     _check_values(network)
     return network
 
@@ -271,8 +292,11 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
     stock = next((name for cell, name in CELL_NAMES.items() if isinstance(first, cell)), None)
 
     def weights(cell: Any) -> Weights:
-        rest = (getattr(cell, name, None) for name in ("weight_hr", "weight_peephole"))
-        return Weights(cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh, *rest)
+        w, u, b_ih, b_hh, hr, peephole = (getattr(cell, name, None) for name in STANDARD)
+        some = next(iter(cell.parameters()), torch.empty(0))
+        # A cell with its own step need not have these.
+        w, u = (some.new_zeros(1, 1) if matrix is None else matrix for matrix in (w, u))
+        return Weights(w, u, b_ih, b_hh, hr, peephole)
 
     return Network(
         module=module,

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import output_slice, recurse
+from rnnviz.gradients.by_step import differentiate_steps
 from rnnviz.gradients.diagnosis import Lost
 from rnnviz.gradients.norms import hidden_norms
 from rnnviz.trace import Trace
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+FLOATS = {"float32": torch.float32, "float64": torch.float64}
 APART = 0.05  # decades, 12 %, from which a number counts as wrong and not only as rounded
 
 
@@ -96,8 +99,18 @@ def _hidden_gradients(wanted: TracePart, dtype: np.dtype[Any]) -> Array:
     for parts in reversed(parts_by_layer(wanted.trace)[wanted.layer + 1 :]):
         by_x: list[Array] = []
         for part in parts:
+            points = part.step_points(FLOATS[dtype.name])
+            if points is not None:
+                own = output_grad[..., output_slice(part)]
+                by_x.append(differentiate_steps(part, points, own, as_trained=True).by_x)
+                continue
             d_a = recurse(part, output_grad[..., output_slice(part)], dtype)["preactivation"]
             by_x.append(part.reorder(d_a, dtype) @ part.weight_ih.astype(dtype))
         output_grad = np.sum(by_x, axis=0, dtype=dtype)
+    points = wanted.of_all.step_points(FLOATS[dtype.name])
+    if points is not None:
+        own = output_grad[..., output_slice(wanted)]
+        found = differentiate_steps(wanted.of_all, points, own, as_trained=True)
+        return found.arrays["hidden_state"]
     found = recurse(wanted.of_all, output_grad[..., output_slice(wanted)], dtype)
     return wanted.reorder(found["hidden_state"], dtype)

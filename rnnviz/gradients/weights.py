@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rnnviz.engine.device import few_threads
 from rnnviz.gradients.backpropagation import PartGradients, backpropagate, normalised
+from rnnviz.gradients.by_step import step_contributions
 from rnnviz.gradients.norms import labels_of
 from rnnviz.trace import Trace
 
@@ -28,7 +29,8 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
 
     contribution: ‖δa_t h_{t−1}ᵀ‖ = ‖δa_t‖ ‖h_{t−1}‖, (layer, direction, time, batch), NaN where
     padded; for a GRU's candidate, r δa_n replaces δa_n or, with the reset before the product,
-    r h_{t−1} replaces h_{t−1}. total: ‖∂L/∂U‖, (layer, direction), of the sum over all steps and
+    r h_{t−1} replaces h_{t−1}; for a cell with its own step the norm of the step's own part of
+    ∂L/∂weight_hh. total: ‖∂L/∂U‖, (layer, direction), of the sum over all steps and
     sequences. cancellation: total / sum of the contributions, 1 if all have the same direction,
     near 0 if they cancel; NaN if all are 0.
     log10_contribution and log10_total are exact beyond the float range too.
@@ -69,6 +71,12 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
 def _of_part(gradients: PartGradients) -> tuple[Array, float]:
     """log₁₀ of every contribution, (time, batch), and of the norm of their sum."""
     part, form = gradients.part, gradients.part.trace.form
+    padded = np.arange(part.trace.steps)[:, None] >= part.trace.valid_lengths
+    points = part.step_points()
+    if points is not None:
+        given = part, points, gradients.arrays, gradients.scale
+        logs, total = step_contributions(*given)
+        return np.where(padded, np.nan, part.reorder(logs)), total
     gates = [part.reorder(gradients.arrays[f"{name}_preactivation"]) for name in form.gates]
     r = None
     if form.cell == "gru":
@@ -87,7 +95,6 @@ def _of_part(gradients: PartGradients) -> tuple[Array, float]:
         total = _joined_log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
     else:
         total = _log_norm_of_sum(products, scale)
-    padded = np.arange(len(logs))[:, None] >= part.trace.valid_lengths
     return np.where(padded, np.nan, part.reorder(logs)), float(total)
 
 

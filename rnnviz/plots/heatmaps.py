@@ -54,7 +54,7 @@ def plot_rows(
         y = f"y{number + 1}" if number else "y"
         values = part.array(row.name)[span.start : span.stop]
         order = view.order(values.shape[1])
-        name = words[f"gate.{row.name}"]
+        name = words.get(f"gate.{row.name}", row.name)  # of one's own cell: as it calls it
         heatmap = go.Heatmap(
             z=np.ascontiguousarray(values[:, order].T, dtype=np.float32),
             x=names,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from rnnviz.cells import GATES_AS_READ
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients import Diagnosis, diagnose
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
@@ -28,8 +29,9 @@ def plot_saturation(
     """Share of time steps at which a gate is saturated, by gate and unit, most saturated first.
 
     Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0, where the
-    derivative is small or 0. traces: one, or several by label, each made with a loss. diagnoses:
-    by label, results of ``diagnose`` for this layer, direction and sequence, to reuse.
+    derivative is small or 0; see ``Diagnosis``. traces: one, or several by label, each made with a
+    loss. diagnoses: by label, results of ``diagnose`` for this layer, direction and sequence, to
+    reuse.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0), module.weight_ih_l0.fill_(-1)
@@ -48,12 +50,16 @@ def plot_saturation(
         if found is None:
             found = diagnose(trace, layer=layer, direction=direction, batch=batch)
         saturated = found.saturated
-        for gate in GATES_AS_READ[trace.cell]:
+        usual = [gate for gate in GATES_AS_READ[trace.cell] if gate in saturated]
+        for gate in (*usual, *(gate for gate in saturated if gate not in usual)):
             share = 100 * float(saturated[gate].mean())
-            name = f"{label}, {words[f'gate.{gate}']}"
+            name = f"{label}, {words.get(f'gate.{gate}', gate)}"
             names.append(name)
             shares.append(f"{name}  <b>{share:.0f}%</b>")
             rows.append(np.sort(saturated[gate])[::-1])
+    if not rows:
+        modules = ", ".join(trace.module_repr.partition("(")[0] for trace in traces.values())
+        raise RnnvizError("error.own_no_gates", module=modules)
     width = max(map(len, rows))
     z = np.full((len(rows), width), np.nan)
     for row, values in zip(z, rows, strict=True):
