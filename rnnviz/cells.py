@@ -5,7 +5,7 @@ Every parameter has torch's name, layout and initialisation, so weights move bot
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -13,19 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from rnnviz.activations import (
+    ACTIVATIONS,
+    Function,
+    canonical_name,
+    find_activation,
+    function_of,
+)
 from rnnviz.errors import RnnvizError
 
 Gates = dict[str, Tensor]
 State = TypeVar("State", Tensor, tuple[Tensor, Tensor])
 HeldStep = Callable[[str, Tensor], Tensor]  # a gate or state by name, as computed → as used
 
-NONLINEARITIES: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-    "identity": torch.clone,
-}
-
+NONLINEARITIES = ("tanh", "relu", "sigmoid", "identity")  # of RNNs with compiled kernels
 
 # The gates of each cell, in the order of its packed weights.
 GATE_NAMES = {
@@ -49,10 +50,14 @@ class Form:
 
     cell: "rnn", "lstm" or "gru". nonlinearity: of an RNN. peephole: an LSTM's gates also read the
     cell state. coupled: an LSTM's input gate is 1 − f. reset_after: a GRU's reset gate applies
-    after the product with U_n, as in torch.
+    after the product with U_n, as in torch. gate_activation, activation: of the gates and of the
+    candidate of an LSTM or a GRU. output_activation: of an LSTM's cell state in h = o tanh(c);
+    None: the same as activation. Activations are names of ``activations``.
 
     >>> Form("lstm", coupled=True).gates
     ('forget_gate', 'cell_candidate', 'output_gate')
+    >>> Form("lstm", activation="linear").output_activation
+    'identity'
     """
 
     cell: str
@@ -60,6 +65,16 @@ class Form:
     peephole: bool = False
     coupled: bool = False
     reset_after: bool = True
+    gate_activation: str = "sigmoid"
+    activation: str = "tanh"
+    output_activation: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.output_activation is None:
+            same = self.activation if self.cell == "lstm" else "tanh"
+            object.__setattr__(self, "output_activation", same)
+        for name in ("nonlinearity", "gate_activation", "activation", "output_activation"):
+            object.__setattr__(self, name, canonical_name(getattr(self, name)))
 
     @property
     def gates(self) -> tuple[str, ...]:
@@ -89,6 +104,33 @@ class Form:
         """Whether torch has a module of this form."""
         return self.nonlinearity in ("tanh", "relu") and self == Form(self.cell, self.nonlinearity)
 
+    @property
+    def has_kernels(self) -> bool:
+        """Whether the compiled kernels and closed forms know the activations of this form."""
+        if self.cell == "rnn":
+            return self.nonlinearity in NONLINEARITIES
+        used = self.gate_activation, self.activation, self.output_activation
+        return used == ("sigmoid", "tanh", "tanh")
+
+    def activation_of(self, gate: str) -> str:
+        """The name of the activation whose result the gate is.
+
+        gate: a name of ``GATE_NAMES``; for an RNN also "hidden_state".
+
+        >>> Form("gru", gate_activation="hard_sigmoid").activation_of("update_gate")
+        'hard_sigmoid'
+        """
+        if self.cell == "rnn":
+            return self.nonlinearity
+        return self.activation if gate.endswith("_candidate") else self.gate_activation
+
+    @property
+    def functions(self) -> tuple[Function, Function, Function]:
+        """Of an LSTM or GRU: the activations of the gates, of the candidate, of the cell state."""
+        names = self.gate_activation, self.activation, self.output_activation
+        first, second, third = (function_of(str(name)) for name in names)
+        return first, second, third
+
 
 def as_computed(_name: str, value: Tensor) -> Tensor:
     """Nothing is held: returns the value as computed."""
@@ -110,6 +152,8 @@ class Cell(nn.Module, Generic[State]):
             raise RnnvizError(
                 "error.cell_size", input=input_size, hidden=hidden_size, projection=proj_size
             )
+        for name in ("nonlinearity", "gate_activation", "activation", "output_activation"):
+            _check_activation(name, getattr(form, name))
         self.form = form
         self.input_size, self.hidden_size, self.proj_size = input_size, hidden_size, proj_size
         self.output_size = proj_size or hidden_size
@@ -146,11 +190,17 @@ class Cell(nn.Module, Generic[State]):
         return f"{self.input_size}, {self.hidden_size}{bias}{projection}"
 
 
+def _check_activation(name: str, came: str) -> None:
+    if find_activation(came) is None:
+        expected = ", ".join(ACTIVATIONS)
+        raise RnnvizError("error.activation", name=name, came=came, expected=expected)
+
+
 class ElmanCell(Cell[Tensor]):
     """Simple recurrent network. Elman (1990), Finding structure in time.
 
-    h_t = φ(W x_t + b_ih + U h_{t−1} + b_hh), φ tanh, relu, sigmoid or identity
-    (a linear network); torch.nn has the first two.
+    h_t = φ(W x_t + b_ih + U h_{t−1} + b_hh), φ any name of ``activations``: tanh, relu, sigmoid,
+    identity (a linear network), …; torch.nn has the first two.
 
     x: (input,) or (batch, input); state: h, (hidden,) or (batch, hidden).
 
@@ -165,10 +215,9 @@ class ElmanCell(Cell[Tensor]):
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", *, bias: bool = True
     ) -> None:
-        if nonlinearity not in NONLINEARITIES:
-            raise RnnvizError(
-                "error.nonlinearity", came=nonlinearity, expected=", ".join(NONLINEARITIES)
-            )
+        if find_activation(nonlinearity) is None:
+            expected = ", ".join(ACTIVATIONS)
+            raise RnnvizError("error.nonlinearity", came=nonlinearity, expected=expected)
         form = Form("rnn", nonlinearity)
         super().__init__(form, input_size, hidden_size, bias=bias, proj_size=0)
 
@@ -184,8 +233,9 @@ class ElmanCell(Cell[Tensor]):
     def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and its pre-activation under ``hidden_preactivation``."""
         h = state
+        phi = function_of(self.nonlinearity)
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
-        h = held("hidden_state", NONLINEARITIES[self.nonlinearity](a))
+        h = held("hidden_state", phi(a))
         return h, {"hidden_preactivation": a}
 
     def initial_state(self, x: Tensor) -> Tensor:
@@ -206,6 +256,8 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
     peephole: p_i c_{t−1}, p_f c_{t−1} and p_o c_t are added to a_i, a_f and a_o, the rows of
     weight_peephole, (3, hidden) (Gers & Schmidhuber 2000).
     coupled: i = 1 − f; a has no part a_i, and weight_peephole no row p_i (CIFG, Greff et al. 2017).
+    gate_activation in place of σ, activation in place of the tanh of g, output_activation in place
+    of that of c_t (None: as activation): names of ``activations``.
 
     x: (input,) or (batch, input); state: (h, c), each (hidden,) or (batch, hidden).
 
@@ -226,8 +278,18 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
         proj_size: int = 0,
         peephole: bool = False,
         coupled: bool = False,
+        gate_activation: str = "sigmoid",
+        activation: str = "tanh",
+        output_activation: str | None = None,
     ) -> None:
-        form = Form("lstm", peephole=peephole, coupled=coupled)
+        form = Form(
+            "lstm",
+            peephole=peephole,
+            coupled=coupled,
+            gate_activation=gate_activation,
+            activation=activation,
+            output_activation=output_activation,
+        )
         super().__init__(form, input_size, hidden_size, bias=bias, proj_size=proj_size)
         self.weight_hr = self._drawn(proj_size, hidden_size) if proj_size else None
         rows = len(form.peepholes)
@@ -239,7 +301,8 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
 
     def extra_repr(self) -> str:
         peephole = ", peephole=True" if self.form.peephole else ""
-        return super().extra_repr() + peephole + (", coupled=True" if self.form.coupled else "")
+        coupled = ", coupled=True" if self.form.coupled else ""
+        return super().extra_repr() + peephole + coupled + _named_activations(self.form)
 
     def step(
         self, x: Tensor, state: tuple[Tensor, Tensor], held: HeldStep = as_computed
@@ -249,15 +312,16 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
         a = linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh, self.bias_hh)
         *a_i, a_f, a_g, a_o = a.chunk(len(self.form.gates), dim=-1)
         p_i, p_f, p_o = self._peepholes()
+        sigma, phi, psi = self.form.functions  # σ, tanh, tanh unless chosen otherwise
         a_f = a_f + p_f * c
-        f = held("forget_gate", torch.sigmoid(a_f))
+        f = held("forget_gate", sigma(a_f))
         a_i = [part + p_i * c for part in a_i]
-        i = held("input_gate", torch.sigmoid(a_i[0]) if a_i else 1 - f)
-        g = held("cell_candidate", torch.tanh(a_g))
+        i = held("input_gate", sigma(a_i[0]) if a_i else 1 - f)
+        g = held("cell_candidate", phi(a_g))
         c = held("cell_state", f * c + i * g)
         a_o = a_o + p_o * c
-        o = held("output_gate", torch.sigmoid(a_o))
-        h = o * torch.tanh(c)
+        o = held("output_gate", sigma(a_o))
+        h = o * psi(c)
         if self.weight_hr is not None:
             h = linear(h, self.weight_hr)
         h = held("hidden_state", h)
@@ -291,6 +355,7 @@ class GRUCell(Cell[Tensor]):
     h_t = (1 − z) n + z h_{t−1}
 
     reset_after=False, as in the paper: a_n = W_n x_t + b_in + U_n (r h_{t−1}) + b_hn.
+    gate_activation in place of σ, activation in place of tanh: names of ``activations``.
 
     x: (input,) or (batch, input); state: h, (hidden,) or (batch, hidden).
 
@@ -303,23 +368,34 @@ class GRUCell(Cell[Tensor]):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, *, bias: bool = True, reset_after: bool = True
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool = True,
+        reset_after: bool = True,
+        gate_activation: str = "sigmoid",
+        activation: str = "tanh",
     ) -> None:
-        form = Form("gru", reset_after=reset_after)
+        form = Form(
+            "gru", reset_after=reset_after, gate_activation=gate_activation, activation=activation
+        )
         super().__init__(form, input_size, hidden_size, bias=bias, proj_size=0)
 
     def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self.form.reset_after else ", reset_after=False")
+        reset = "" if self.form.reset_after else ", reset_after=False"
+        return super().extra_repr() + reset + _named_activations(self.form)
 
     def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """h_t, and r, z, n with their pre-activations."""
         h = state
         x_r, x_z, x_n = linear(x, self.weight_ih, self.bias_ih).chunk(3, dim=-1)
         h_r, h_z, h_n = linear(h, self.weight_hh, self.bias_hh).chunk(3, dim=-1)
+        sigma, phi, _ = self.form.functions  # σ and tanh unless chosen otherwise
         a_r, a_z = x_r + h_r, x_z + h_z
-        r, z = held("reset_gate", torch.sigmoid(a_r)), held("update_gate", torch.sigmoid(a_z))
+        r, z = held("reset_gate", sigma(a_r)), held("update_gate", sigma(a_z))
         a_n = x_n + (r * h_n if self.form.reset_after else self._after_reset(r * h))
-        n = held("hidden_candidate", torch.tanh(a_n))
+        n = held("hidden_candidate", phi(a_n))
         # torch: z near 1 keeps h; Chung et al. (2014) flip it
         h = held("hidden_state", (1 - z) * n + z * h)
         return h, {
@@ -342,6 +418,17 @@ class GRUCell(Cell[Tensor]):
         return x.new_zeros(*x.shape[:-1], self.hidden_size)
 
 
+def _named_activations(form: Form) -> str:
+    """The activations that differ from torch's, as the arguments that a cell takes."""
+    usual = Form(form.cell, activation=form.activation)
+    names = ["gate_activation"] + ["output_activation"] * (form.cell == "lstm")
+    chosen = {name: getattr(form, name) for name in names}
+    chosen = {name: came for name, came in chosen.items() if came != getattr(usual, name)}
+    if form.activation != "tanh":
+        chosen["activation"] = form.activation
+    return "".join(f", {name}={came}" for name, came in chosen.items())
+
+
 def make_cell(
     form: Form, input_size: int, hidden_size: int, *, bias: bool = True, proj_size: int = 0
 ) -> Cell[Any]:
@@ -355,7 +442,14 @@ def make_cell(
     if form.cell == "rnn":
         return ElmanCell(input_size, hidden_size, form.nonlinearity, bias=bias)
     if form.cell == "gru":
-        return GRUCell(input_size, hidden_size, bias=bias, reset_after=form.reset_after)
+        return GRUCell(
+            input_size,
+            hidden_size,
+            bias=bias,
+            reset_after=form.reset_after,
+            gate_activation=form.gate_activation,
+            activation=form.activation,
+        )
     return LSTMCell(
         input_size,
         hidden_size,
@@ -363,4 +457,7 @@ def make_cell(
         proj_size=proj_size,
         peephole=form.peephole,
         coupled=form.coupled,
+        gate_activation=form.gate_activation,
+        activation=form.activation,
+        output_activation=form.output_activation,
     )

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.activations import find_activation
 from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError, whole_number
 from rnnviz.recurrent import Network
@@ -130,7 +131,7 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
         width = network.widths[name]
         values = np.full((len(network.layers), network.directions, steps, width), np.nan)
         for one in _holds(name, given):
-            value = _value(name, one.value, network.dtype)
+            value = _value(name, one.value, network)
             layers = _layers(name, one.layer, len(network.layers))
             directions = _directions(one.direction, network.directions)
             times, units = _times(name, one, steps), _units(name, one.units, width)
@@ -148,10 +149,10 @@ def _holds(name: str, given: Any) -> list[Hold]:
     return [part if isinstance(part, Hold) else Hold(part) for part in parts]
 
 
-def _value(name: str, value: Any, dtype: torch.dtype) -> float:
-    """The value as the dtype represents it."""
-    low, high = range_of(name)
-    number = float("nan")
+def _value(name: str, value: Any, network: Network) -> float:
+    """The value as the dtype of the network represents it."""
+    low, high = range_of(name, network.form)
+    dtype, number = network.dtype, float("nan")
     if getattr(value, "shape", None) == ():  # a number of NumPy's or torch's
         value = value.item()
     if not isinstance(value, bool) and isinstance(value, Real):
@@ -220,8 +221,13 @@ def _described(came: Any) -> str:
     return type(came).__name__ + (f" {tuple(shape)}" if shape is not None else "")
 
 
-def range_of(name: str) -> tuple[float, float]:
-    """The values a gate or state can have: a sigmoid's range, a tanh's, any number."""
-    if name.endswith("_gate"):
-        return 0.0, 1.0
-    return (-1.0, 1.0) if name.endswith("_candidate") else (-np.inf, np.inf)
+def range_of(name: str, form: Form) -> tuple[float, float]:
+    """The values a gate or state can have: those of its activation; any number for a state.
+
+    >>> range_of("forget_gate", Form("lstm")), range_of("hidden_state", Form("gru"))
+    ((0.0, 1.0), (-inf, inf))
+    """
+    activation = find_activation(form.activation_of(name))
+    if name.endswith("_state") or activation is None:
+        return -np.inf, np.inf
+    return activation.low, activation.high

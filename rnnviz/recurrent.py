@@ -15,6 +15,7 @@ from rnnviz.array_likes import check_dense
 from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError, type_name
 from rnnviz.foreign import not_recurrent
+from rnnviz.own_cells import has_own_step, own_parameters
 from rnnviz.replica import computed_weights, replicate
 from rnnviz.shapes import Sizes, check_parameters
 from rnnviz.torch_names import dtype_name, parameter_suffix
@@ -162,7 +163,8 @@ def packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> Packed
 
 
 def _description(cell: Cell[Any]) -> tuple[object, ...]:
-    return type(cell), cell.form, cell.hidden_size, cell.proj_size
+    # Not its class: a module imported under two names has two classes of one name.
+    return cell.form, cell.hidden_size, cell.proj_size
 
 
 def _each(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -198,6 +200,16 @@ class Network:
         return [[self.module]] if isinstance(self.module, Cell) else None
 
     @property
+    def has_own_step(self) -> bool:
+        """Whether some cell computes by a step of its own; see ``own_cells``."""
+        return any(has_own_step(cell) for layer in self.cells or () for cell in layer)
+
+    @property
+    def by_kernels(self) -> bool:
+        """Whether the compiled kernels compute what the network does."""
+        return self.form.has_kernels and not self.has_own_step
+
+    @property
     def widths(self) -> dict[str, int]:
         """The number of units of every gate and state, by name."""
         names = (*GATE_NAMES[self.cell], *self.form.states)
@@ -224,13 +236,21 @@ class Network:
         return self.layers[0][0].ih.device
 
     def parameters(self) -> dict[str, Tensor]:
-        """Every parameter under the name torch's stacks give it (``parameter_suffix``)."""
-        return {
-            name: tensor
-            for number, layer in enumerate(self.layers)
-            for direction, weights in enumerate(layer)
-            for name, tensor in weights.named(parameter_suffix(number, direction)).items()
-        }
+        """Every parameter under the name torch's stacks give it (``parameter_suffix``).
+
+        Of cells with their own step all parameters, by the cell's own names and that suffix.
+        """
+        cells = self.cells if self.has_own_step else None
+        found: dict[str, Tensor] = {}
+        for number, layer in enumerate(self.layers):
+            for direction, weights in enumerate(layer):
+                end = parameter_suffix(number, direction)
+                if cells is None:
+                    found |= weights.named(end)
+                else:
+                    own = own_parameters(cells[number][direction])
+                    found |= {name + end: w for name, w in own.items()}
+        return found
 
 
 def read_module(
@@ -253,7 +273,8 @@ def read_module(
     if of_replica or any(map(parametrize.is_parametrized, module.modules())):
         module = replicate(module)
     network = _read(module)
-    _check_shapes(network)
+    if not network.has_own_step:
+        _check_shapes(network)
     if with_values:
         _check_values(network)
     return network
@@ -305,9 +326,14 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
     stock = next((name for cell, name in CELL_NAMES.items() if isinstance(first, cell)), None)
 
     def weights(cell: Any) -> Weights:
-        rest = (getattr(cell, name, None) for name in ("weight_hr", "weight_peephole"))
         biases = (getattr(cell, name, None) for name in ("bias_ih", "bias_hh"))
-        return Weights(_weight(cell, "weight_ih"), _weight(cell, "weight_hh"), *biases, *rest)
+        rest = (getattr(cell, name, None) for name in ("weight_hr", "weight_peephole"))
+        return Weights(matrix(cell, "weight_ih"), matrix(cell, "weight_hh"), *biases, *rest)
+
+    def matrix(cell: Any, name: str) -> Tensor:
+        if isinstance(cell, Cell) and getattr(cell, name, None) is None and has_own_step(cell):
+            return next(iter(cell.parameters()), torch.empty(0)).new_zeros(1, 1)  # it needs none
+        return _weight(cell, name)
 
     return Network(
         module=module,

@@ -8,17 +8,19 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from rnnviz.cells import GATE_NAMES, NONLINEARITIES, Form
+from rnnviz.activations import ACTIVATIONS, find_activation
+from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.errors import RnnvizError
 from rnnviz.torch_names import parameter_suffix
 
 Shape = tuple[int, ...]
 
-# The values that each field of a cell's form may have; the other fields have their defaults.
-VARIANTS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "rnn": {"nonlinearity": tuple(NONLINEARITIES)},
-    "lstm": {"peephole": (False, True), "coupled": (False, True)},
-    "gru": {"reset_after": (False, True)},
+# The fields of each cell's form that may differ from their defaults: switches, activations.
+SWITCHES = {"rnn": (), "lstm": ("peephole", "coupled"), "gru": ("reset_after",)}
+CHOSEN = {
+    "rnn": ("nonlinearity",),
+    "lstm": ("gate_activation", "activation", "output_activation"),
+    "gru": ("gate_activation", "activation"),
 }
 OPTIONS = fields(Form)[1:]
 
@@ -36,9 +38,14 @@ class Sizes(NamedTuple):
 def check_form(form: Form) -> None:
     """RnnvizError for a form that no cell has."""
     check_choice("cell", form.cell, tuple(GATE_NAMES))
-    for field in OPTIONS:
-        expected = VARIANTS[form.cell].get(field.name, (field.default,))
-        check_choice(field.name, getattr(form, field.name), expected)
+    for name in (field.name for field in OPTIONS):
+        came = getattr(form, name)
+        if name in SWITCHES[form.cell]:
+            check_choice(name, came, (False, True))
+        elif name not in CHOSEN[form.cell]:
+            check_choice(name, came, (getattr(Form(form.cell), name),))
+        elif find_activation(came) is None:
+            check_choice(name, came, ACTIVATIONS)
 
 
 def parameter_shapes(form: Form, sizes: Sizes) -> dict[str, Shape]:

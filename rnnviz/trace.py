@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Holds, held_values
+from rnnviz.own_cells import OwnCells
 from rnnviz.recurrent import read_module
 from rnnviz.storage import read_stored, write_dataset
 from rnnviz.trace_check import check_record
@@ -45,6 +47,8 @@ class Trace:
     output_grad: ∂ℓ/∂output, the upstream gradient of the last layer at each step, (time, batch,
     directions · unit), in float64, 0 where padded; None without a loss. held: the held values by
     the name of their gate or state, (layer, direction, time, unit), NaN where nothing is held.
+    own_step: whether a cell has a step of its own, which ``form`` does not describe. What needs the
+    step then follows it; a trace that was loaded from a file lacks it, and raises RnnvizError.
     """
 
     form: Form
@@ -57,6 +61,8 @@ class Trace:
     held: Mapping[str, Array] = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
+    own_step: bool = False
+    _own_cells: OwnCells | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_record(
@@ -67,6 +73,7 @@ class Trace:
             self.lengths,
             self.output_grad,
             self.held,
+            own_step=self.own_step,
         )
 
     @property
@@ -125,6 +132,32 @@ class Trace:
     def names(self) -> tuple[str, ...]:
         """The names that ``trace[name]`` takes."""
         return tuple(self._arrays)
+
+    @property
+    def preactivations(self) -> tuple[str, ...]:
+        """The names of the recorded pre-activations."""
+        return tuple(n for n in self._arrays if n.endswith("_preactivation") and n[:5] != "grad_")
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The names of the recorded gates and candidates; none for an RNN.
+
+        >>> rnnviz.trace(torch.nn.GRU(1, 1), torch.ones(1, 1)).gates
+        ('reset_gate', 'update_gate', 'hidden_candidate')
+        """
+        other = {"input", *self.form.states, *self.preactivations}
+        return tuple(n for n in self._arrays if n not in other and n[:5] != "grad_")
+
+    @property
+    def own_cells(self) -> OwnCells | None:
+        """Copies of the cells, if they have a step of their own; None otherwise.
+
+        RnnvizError if this trace was loaded from a file, which holds no step.
+        """
+        if self.own_step and self._own_cells is None:
+            module = self.module_repr.partition("(")[0]
+            raise RnnvizError("error.own_step_gone", module=module)
+        return self._own_cells
 
     @property
     def differentiated(self) -> tuple[str, ...]:
@@ -208,7 +241,8 @@ class Trace:
         initial = self.initial_state
         dataset = dataset.assign({f"initial_{name}": initial[name] for name in initial})
         for name, values in self.parameters.items():
-            dims = [f"{name}_{axis}" for axis in ("row", "column")[: values.ndim]]
+            axes = ("row", "column", *(f"axis_{k}" for k in range(2, values.ndim)))
+            dims = [f"{name}_{axis}" for axis in axes[: values.ndim]]
             dataset[f"parameter_{name}"] = (dims, values)
         if self.output_grad is not None:
             dims = [f"output_grad_{axis}" for axis in ("time", "batch", "unit")]
@@ -222,6 +256,8 @@ class Trace:
         form = {n: int(v) if isinstance(v, bool) else v for n, v in asdict(self.form).items()}
         attributes = {**form, "module_repr": self.module_repr, "replay_error": self.replay_error}
         attributes["names"] = ",".join(self)
+        if self.own_step:
+            attributes["own_step"] = 1
         if self.loss is not None:
             attributes["loss"] = self.loss
         if self.tied:
@@ -243,7 +279,12 @@ class Trace:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = vars(self).items()  # a read-only mapping does not pickle
-        return {n: dict(v) if isinstance(v, MappingProxyType) else v for n, v in kept}
+        state = {n: dict(v) if isinstance(v, MappingProxyType) else v for n, v in kept}
+        try:
+            pickle.dumps(self._own_cells)
+        except Exception:  # a class made in a function, or what it holds: as in a file
+            state["_own_cells"] = None
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -276,7 +317,8 @@ def trace(
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
     module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
-    train or eval mode (dropout is off). It is not modified, and its hooks are not called.
+    train or eval mode (dropout is off). It is not modified, and its hooks are not called. A class
+    of one's own that overrides ``step`` records the gates that its step returns.
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.
@@ -346,6 +388,8 @@ def _run(
         held=_all_frozen(held),
         _arrays=_all_frozen(run.arrays),
         _initial=_all_frozen(run.initial),
+        own_step=network.has_own_step,
+        _own_cells=run.own_cells,
     )
 
 
@@ -371,6 +415,7 @@ def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
         held=_all_frozen(contents["held"]),
         _arrays=_all_frozen(contents["arrays"]),
         _initial=_all_frozen(contents["initial"]),
+        own_step=contents["own_step"],
     )
 
 

@@ -35,11 +35,13 @@ def check_record(
     lengths: Array | None,
     output_grad: Array | None,
     held: Mapping[str, Array],
+    *,
+    own_step: bool = False,
 ) -> None:
     """RnnvizError unless everything that a trace holds fits its form and the states' shapes.
 
-    The arguments are a Trace's fields. A user's own cell may record further gates; only their first
-    four axes are checked.
+    The arguments are a Trace's fields. A cell with its own step may record further gates, of which
+    only the first four axes are checked, and have any parameters.
     """
     check_form(form)
     sizes, steps, batch = _sizes(form, arrays)
@@ -49,7 +51,9 @@ def check_record(
         shape: Shape = (layers, directions, steps, batch, widths.get(name, hidden))
         if name == "input":
             shape = steps, batch, features
-        elif name not in RECORDED[form.cell]:
+        elif name.removeprefix("grad_") not in form.states and (
+            own_step or name not in RECORDED[form.cell]
+        ):
             shape = *shape[:4], *np.shape(values)[4:5]
         check_array(name, values, shape)
     grads = tuple(f"grad_{name}" for name in form.states) if output_grad is not None else ()
@@ -61,7 +65,8 @@ def check_record(
         )
     for name, values in parameters.items():
         check_array(name, values, np.shape(values))
-    check_parameters(form, sizes, {name: values.shape for name, values in parameters.items()})
+    if not own_step:
+        check_parameters(form, sizes, {name: values.shape for name, values in parameters.items()})
     if output_grad is not None:
         check_array("output_grad", output_grad, (steps, batch, directions * output))
     if lengths is not None:
@@ -69,7 +74,7 @@ def check_record(
     for name, values in held.items():
         check_choice("held", name, holdable(form))
         check_array(f"held_{name}", values, (layers, directions, steps, widths.get(name, hidden)))
-        _check_held(name, values)
+        _check_held(name, values, form)
 
 
 def check_array(
@@ -129,8 +134,8 @@ def _check_lengths(lengths: Array, steps: int, batch: int) -> None:
         raise RnnvizError("error.trace_lengths", came=came, batch=batch, steps=steps)
 
 
-def _check_held(name: str, values: Array) -> None:
-    low, high = range_of(name)
+def _check_held(name: str, values: Array, form: Form) -> None:
+    low, high = range_of(name, form)
     there = values[~np.isnan(values)]
     if len(there) and not (low <= there.min() and there.max() <= high):
         worst = there.min() if there.min() < low else there.max()

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
-from rnnviz.shapes import check_form, recorded_names
+from rnnviz.shapes import check_choice, check_form, recorded_names
 from rnnviz.storage import Stored
 from rnnviz.trace_check import check_array, check_record
 
 Array = NDArray[Any]
 
+OWN_STEP = "own_step"
 NAMES = "names"  # of the recorded arrays; files of version 0 do not have it
 TIED = "tied"  # parameters that are the same as an earlier one: "name=earlier,…"
 DOUBLE = (np.dtype(np.float64),)
@@ -34,6 +35,7 @@ class Contents(TypedDict):
     parameters: dict[str, Array]
     output_grad: Array | None
     held: dict[str, Array]
+    own_step: bool
     arrays: dict[str, Array]
     initial: dict[str, Array]
 
@@ -67,6 +69,7 @@ def read_contents(stored: Stored, path: str) -> Contents:
         parameters=take("parameter_"),
         output_grad=arrays.pop("output_grad", None),
         held=take("held_"),
+        own_step=_read_own_step(attributes, names, form),
         initial=take("initial_"),
         arrays=arrays,
     )
@@ -79,6 +82,7 @@ def read_contents(stored: Stored, path: str) -> Contents:
         contents["lengths"],
         contents["output_grad"],
         contents["held"],
+        own_step=contents["own_step"],
     )
     _check_types(contents)
     _check_padding(contents)
@@ -101,6 +105,15 @@ def _read_form(attributes: Mapping[str, Any]) -> Form:
     form = Form(**given)
     check_form(form)
     return form
+
+
+def _read_own_step(attributes: Mapping[str, Any], names: tuple[str, ...], form: Form) -> bool:
+    """Whether a cell has a step of its own; before version 2 only its further gates show that."""
+    if OWN_STEP not in attributes:
+        return not set(names) <= set(recorded_names(form, loss=True))
+    number = _read(attributes, OWN_STEP, WHOLE)
+    check_choice(OWN_STEP, number, (0, 1))
+    return bool(number)
 
 
 def _read(attributes: Mapping[str, Any], name: str, kind: str) -> Any:

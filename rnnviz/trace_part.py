@@ -7,9 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.cells import Cell, make_cell
+from rnnviz.engine.step_points import StepPoints
 from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.errors import RnnvizError, index
 from rnnviz.holding import Held, held_for_kernels, holdable
+from rnnviz.own_cells import STANDARD, copy_cell
 from rnnviz.torch_names import parameter_suffix
 from rnnviz.trace import Trace
 
@@ -139,6 +142,16 @@ class TracePart:
         """U of all gates, (gates · unit, unit)."""
         return self._weight("weight_hh")
 
+    def recurrent_weights(self) -> Floats:
+        """``weight_hh``; RnnvizError for a cell with its own step if it is not that of its form."""
+        u, trace = self.parameter("weight_hh"), self.trace
+        expected = len(trace.form.gates) * trace.units, trace.output_units
+        if u is None or u.shape != expected:
+            module = trace.module_repr.partition("(")[0]
+            came = None if u is None else u.shape
+            raise RnnvizError("error.own_weights", module=module, came=came, expected=expected)
+        return u
+
     def _weight(self, name: str) -> Floats:
         values = self.parameter(name)
         assert values is not None
@@ -151,7 +164,8 @@ class TracePart:
         for name, values in trace.held.items():
             own = values[self.layer, self.direction_number][:, None]
             rows[name] = self.reorder(np.repeat(own, trace.batch, axis=1))
-        widths = {name: trace.array(name).shape[-1] for name in holdable(trace.form)}
+        widths = dict.fromkeys(holdable(trace.form), trace.units)
+        widths["hidden_state"] = trace.output_units
         return held_for_kernels(rows, trace.form, (trace.steps, trace.batch), widths)
 
     def candidate_recurrence(self) -> Floats:
@@ -160,6 +174,59 @@ class TracePart:
         n = self.trace.units
         b = self.parameter("bias_hh")
         return before @ self.weight_hh[2 * n :].T + (0.0 if b is None else b[2 * n :])
+
+    def step_points(
+        self, dtype: torch.dtype = torch.float64, *, by_kernels: bool = True
+    ) -> StepPoints | None:
+        """The steps of this part, in order, to be differentiated; None where kernels know them.
+
+        by_kernels: false for steps of every cell, for a dtype that the kernels lack.
+        RnnvizError for a loaded trace of a cell with its own step, and for one sequence of several
+        that the step mixes.
+        """
+        if by_kernels and self.trace.own_cells is None and self.trace.form.has_kernels:
+            return None
+        cell = self._stepping_cell()
+        one = isinstance(self.batch, int)
+        if one and self.trace.batch > 1:
+            whole = self.of_all.step_points()
+            assert whole is not None
+            if not whole.cut(slice(1)).rows_are_independent:
+                name = type(cell).__name__
+                raise RnnvizError("error.own_mixes", type=name, batch=self.trace.batch)
+        x = self.inputs()
+        x = np.array(x[self.times][:, None] if one else self.reorder(x))
+        states = [self.before(name) for name in self.trace.form.states]
+        states = [state[:, None] if one else state for state in states]
+        held, lengths = self.held(), self.trace.lengths
+        valid = None
+        if one and held is not None:
+            rows = slice(self.length), np.array([self.batch])
+            held = type(held)(*(h[rows] for h in held))
+        elif not one and lengths is not None:
+            valid = torch.arange(self.trace.steps)[:, None] < torch.tensor(lengths)
+        given = (torch.from_numpy(values).to(dtype) for values in (x, *states))
+        return StepPoints(copy_cell(cell, dtype), next(given), tuple(given), held, valid)
+
+    def _stepping_cell(self) -> Cell[Any]:
+        """The cell whose own step is followed, or one made of the parameters."""
+        trace, own = self.trace, self.trace.own_cells
+        if own is not None:
+            return own.cells[self.layer][self.direction_number]
+        features = self.weight_ih.shape[1]
+        with torch.device("meta"):  # draws no random numbers
+            cell = make_cell(
+                trace.form,
+                features,
+                trace.units,
+                bias=self.recorded_parameter("bias_ih") is not None,
+                proj_size=trace.output_units if trace.output_units < trace.units else 0,
+            )
+        for name in STANDARD:
+            values = self.parameter(name)
+            if values is not None:
+                setattr(cell, name, torch.nn.Parameter(torch.from_numpy(values)))
+        return cell
 
 
 def parts_by_layer(trace: Trace) -> list[list[TracePart]]:

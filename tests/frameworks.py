@@ -29,7 +29,20 @@ Array = NDArray[Any]
 Parameters = Mapping[str, Array]  # one layer in one direction, torch's names without suffix
 
 OPERATORS = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
-ACTIVATIONS = {"tanh": "Tanh", "relu": "Relu", "sigmoid": "Sigmoid", "identity": "Affine"}
+ACTIVATIONS = {
+    "tanh": "Tanh",
+    "relu": "Relu",
+    "sigmoid": "Sigmoid",
+    "identity": "Affine",
+    "hard_sigmoid": "HardSigmoid",
+    "leaky_relu": "LeakyRelu",
+    "thresholded_relu": "ThresholdedRelu",
+    "scaled_tanh": "ScaledTanh",
+    "affine": "Affine",
+    "elu": "Elu",
+    "softsign": "Softsign",
+    "softplus": "Softplus",
+}
 STATES = {"rnn": 1, "lstm": 2, "gru": 1}
 
 
@@ -83,10 +96,13 @@ def keras_layer(
     if form.cell == "rnn":
         activation = "linear" if form.nonlinearity == "identity" else form.nonlinearity
         layer = keras.layers.SimpleRNN(activation=activation, **made)
-    elif form.cell == "gru":
-        layer = keras.layers.GRU(reset_after=form.reset_after, **made)
     else:
-        layer = keras.layers.LSTM(**made)
+        made["activation"] = form.activation
+        made["recurrent_activation"] = form.gate_activation
+        if form.cell == "gru":
+            layer = keras.layers.GRU(reset_after=form.reset_after, **made)
+        else:
+            layer = keras.layers.LSTM(**made)
     if len(directions) == 2:
         layer = keras.layers.Bidirectional(layer, dtype="float64")
     layer.build((None, None, inputs))
@@ -164,15 +180,30 @@ def onnx_model(
     return model, feeds
 
 
+def _activations(names: Sequence[str]) -> dict[str, Any]:
+    """The attributes of ONNX: one alpha and one beta per activation that has them, in order."""
+    found: dict[str, Any] = {"activations": [], "activation_alpha": [], "activation_beta": []}
+    for name in names:
+        base, _, rest = name.removesuffix(")").partition("(")
+        found["activations"].append(ACTIVATIONS[base])
+        numbers = [1.0, 0.0] if base == "identity" else [float(n) for n in rest.split(",") if n]
+        for key, number in zip(("activation_alpha", "activation_beta"), numbers, strict=False):
+            found[key].append(number)
+    return {key: values for key, values in found.items() if values}
+
+
 def _attributes(form: Form, each: Sequence[Parameters], input_forget: int) -> dict[str, Any]:
     found: dict[str, Any] = {
         "hidden_size": each[0]["R"].shape[2],
         "direction": "forward" if len(each) == 1 else "bidirectional",
     }
-    if form.cell == "rnn":
-        found["activations"] = len(each) * [ACTIVATIONS[form.nonlinearity]]
-        if form.nonlinearity == "identity":
-            found |= {"activation_alpha": len(each) * [1.0], "activation_beta": len(each) * [0.0]}
+    used = {
+        "rnn": [form.nonlinearity],
+        "lstm": [form.gate_activation, form.activation, str(form.output_activation)],
+        "gru": [form.gate_activation, form.activation],
+    }[form.cell]
+    if form.cell == "rnn" or not form.has_kernels:
+        found |= _activations(len(each) * used)
     if form.cell == "gru":
         found["linear_before_reset"] = int(form.reset_after)
     if form.cell == "lstm":

@@ -170,8 +170,9 @@ def test_invalid_cell_sizes_raise(sizes: tuple[int, int], projection: int):
 
 def test_an_unknown_nonlinearity_raises():
     assert refusal(lambda: ElmanCell(2, 3, "sinus")) == (
-        'The nonlinearity is "sinus"; it must be one of tanh, relu, sigmoid, identity. '
-        "Choose one of these."
+        'The nonlinearity is "sinus"; it must be one of tanh, relu, sigmoid, identity, softsign, '
+        "softplus, selu, relu6, silu, gelu, mish, exponential, hard_sigmoid, leaky_relu, elu, "
+        "thresholded_relu, affine, scaled_tanh. Choose one of these."
     )
 
 

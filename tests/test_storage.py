@@ -188,16 +188,16 @@ def test_a_file_of_version_0_loads_with_its_values(name: str, tmp_path: Path):
 def test_loading_a_newer_format_raises(ending: str, tmp_path: Path):
     trace, path = plain_case("tanh").trace(), tmp_path / f"later{ending}"
     trace.save(path)
-    assert version_in(path) == FORMAT_VERSION == 1
-    set_version(path, 2)
+    assert version_in(path) == FORMAT_VERSION == 2
+    set_version(path, 3)
     with pytest.raises(RnnvizError) as caught:
         rnnviz.load_trace(path)
     assert str(caught.value) == (
-        f'"later{ending}" has trace format 2; this release of rnnviz reads formats up to 1. '
+        f'"later{ending}" has trace format 3; this release of rnnviz reads formats up to 2. '
         "Install a newer release, or save the trace with this one."
     )
     assert caught.value.message("ko") == (
-        f'"later{ending}" 파일의 기록 형식은 버전 2입니다. 설치된 rnnviz는 버전 1까지 읽을 수 '
+        f'"later{ending}" 파일의 기록 형식은 버전 3입니다. 설치된 rnnviz는 버전 2까지 읽을 수 '
         "있습니다. rnnviz를 최신 버전으로 업데이트하거나 이 버전에서 기록을 다시 저장하세요."
     )
 

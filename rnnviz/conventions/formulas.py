@@ -1,9 +1,9 @@
 """A cell's equations in LaTeX, by convention."""
 
+from rnnviz.activations import find_activation
 from rnnviz.cells import Form
 
 X, H = "x_t", "h_{t-1}"
-FUNCTIONS = {"tanh": r"\tanh", "relu": r"\mathrm{relu}", "sigmoid": r"\sigma", "identity": ""}
 
 
 def write_formulas(
@@ -20,15 +20,27 @@ def write_formulas(
     'h_t = (1 - z) \\odot h_{t-1} + z \\odot n'
     """
     if form.cell == "rnn":
-        function = FUNCTIONS[form.nonlinearity]
         total = f"W {X} + U {H} + b" if one_bias else f"W {X} + b_{{ih}} + U {H} + b_{{hh}}"
-        return [f"h_t = {function}({total})" if function else f"h_t = {total}"]
+        return [f"h_t = {_called(form.nonlinearity, total)}"]
     if form.cell == "gru":
-        return _gru(flip_update=flip_update, reset_after=reset_after, one_bias=one_bias)
+        return _gru(form, flip_update=flip_update, reset_after=reset_after, one_bias=one_bias)
     return _lstm(form, one_bias=one_bias)
 
 
-def _gru(*, flip_update: bool, reset_after: bool, one_bias: bool) -> list[str]:
+def _written(name: str | None) -> str:
+    """An activation in LaTeX; "" for the identity."""
+    found = find_activation(str(name))
+    assert found is not None
+    return found.latex
+
+
+def _called(name: str | None, total: str) -> str:
+    """φ(total); the total alone for the identity."""
+    function = _written(name)
+    return f"{function}({total})" if function else total
+
+
+def _gru(form: Form, *, flip_update: bool, reset_after: bool, one_bias: bool) -> list[str]:
     inside, outside = ("b_{hn}", "b_{in}") if not one_bias else ("", "b_n")
     if reset_after:
         recurrent = f"r \\odot (U_n {H} + {inside})" if inside else f"r \\odot (U_n {H})"
@@ -37,25 +49,26 @@ def _gru(*, flip_update: bool, reset_after: bool, one_bias: bool) -> list[str]:
     keep, replace = ("z", "(1 - z)") if not flip_update else ("(1 - z)", "z")
     new = rf"{replace} \odot n", rf"{keep} \odot {H}"
     return [
-        rf"r = \sigma({_sum('r', one_bias=one_bias)})",
-        rf"z = \sigma({_sum('z', one_bias=one_bias)})",
-        rf"n = \tanh(W_n {X} + {outside} + {recurrent})",
+        f"r = {_called(form.gate_activation, _sum('r', one_bias=one_bias))}",
+        f"z = {_called(form.gate_activation, _sum('z', one_bias=one_bias))}",
+        f"n = {_called(form.activation, f'W_n {X} + {outside} + {recurrent}')}",
         f"h_t = {' + '.join(reversed(new) if flip_update else new)}",
     ]
 
 
 def _lstm(form: Form, *, one_bias: bool) -> list[str]:
-    def gate(letter: str, function: str, seen: str = "") -> str:
+    def gate(letter: str, name: str, seen: str = "") -> str:
         peephole = rf" + p_{letter} \odot {seen}" if seen and form.peephole else ""
-        return rf"{letter} = \{function}({_sum(letter, one_bias=one_bias)}{peephole})"
+        return f"{letter} = {_called(name, _sum(letter, one_bias=one_bias) + peephole)}"
 
+    sigma = form.gate_activation
     return [
-        "i = 1 - f" if form.coupled else gate("i", "sigma", "c_{t-1}"),
-        gate("f", "sigma", "c_{t-1}"),
-        gate("g", "tanh"),
+        "i = 1 - f" if form.coupled else gate("i", sigma, "c_{t-1}"),
+        gate("f", sigma, "c_{t-1}"),
+        gate("g", form.activation),
         r"c_t = f \odot c_{t-1} + i \odot g",
-        gate("o", "sigma", "c_t"),
-        r"h_t = o \odot \tanh(c_t)",
+        gate("o", sigma, "c_t"),
+        rf"h_t = o \odot {_called(form.output_activation, 'c_t')}",
     ]
 
 

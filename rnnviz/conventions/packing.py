@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import read_name
 from rnnviz.array_likes import read_array
 from rnnviz.cells import Form
 from rnnviz.conventions.arrays import array_names, check_pair, read_packed
@@ -22,7 +23,7 @@ Array = NDArray[Any]
 class Move(NamedTuple):
     """Position of one gate's block of rows before and after, counted in blocks from 0.
 
-    negated: its rows change sign: σ(−a) = 1 − σ(a).
+    negated: its rows change sign: σ(−a) = 1 − σ(a), which few other activations of gates share.
     """
 
     gate: str
@@ -48,7 +49,7 @@ class Blocks(NamedTuple):
 def moves(form: Form, source: Convention, target: Convention) -> tuple[Move, ...]:
     """Old and new position of each gate's block of rows, in the target's order.
 
-    RnnvizError if either convention does not have this cell.
+    RnnvizError if either convention does not have this cell, or not with this activation of gates.
 
     >>> from rnnviz.conventions import CHUNG, ONNX, TORCH
     >>> [(move.gate, move.before, move.after) for move in moves(Form("lstm"), TORCH, ONNX)][1:]
@@ -57,7 +58,20 @@ def moves(form: Form, source: Convention, target: Convention) -> tuple[Move, ...
     [False, True, False]
     """
     flips = source.update_keeps != target.update_keeps
-    return _moved(source.order(form), target.order(form), flips=flips)
+    found = _moved(source.order(form), target.order(form), flips=flips)
+    if any(move.negated for move in found):
+        check_symmetric(form)
+    return found
+
+
+def check_symmetric(form: Form) -> None:
+    """RnnvizError unless φ(−a) = 1 − φ(a) for the gates, so that negated rows give 1 − gate."""
+    read = read_name(form.gate_activation)
+    symmetric = read is not None and (
+        read[0] == "sigmoid" or (read[0] == "hard_sigmoid" and read[1][1] == 0.5)
+    )
+    if not symmetric:
+        raise RnnvizError("error.not_symmetric", came=form.gate_activation)
 
 
 def _moved(

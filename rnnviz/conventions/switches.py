@@ -11,7 +11,7 @@ from rnnviz.array_likes import read_array
 from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.conventions.arrays import read_packed
 from rnnviz.conventions.evaluation import run_packed
-from rnnviz.conventions.packing import merge_biases, moves
+from rnnviz.conventions.packing import check_symmetric, merge_biases, moves
 from rnnviz.conventions.table import PROJECT, Convention
 
 ROUNDING = 1e-12  # |Δh| below which only rounding differs
@@ -44,6 +44,7 @@ def switched(
     if one_bias:
         found = merge_biases(found)
     if flip_update and form.cell == "gru":
+        check_symmetric(form)
         units = len(next(iter(found.values()))) // 3
         z = GATE_NAMES["gru"].index("update_gate")
         for values in found.values():

@@ -69,6 +69,11 @@ class Convention:
         self.check_cell(form)
         if form.peephole and not self.peepholes:
             raise RnnvizError("error.no_peepholes", convention=self.title)
+        if self.layout == "keras" and form.cell == "lstm":
+            activation, output = form.activation, form.output_activation
+            if activation != output:
+                given = {"activation": activation, "output": output}
+                raise RnnvizError("error.one_activation", convention=self.title, **given)
         if form.cell == "gru" and self.reset_after not in (None, form.reset_after):
             key = "error.reset_is_after" if form.reset_after else "error.reset_is_before"
             raise RnnvizError(key, convention=self.title)

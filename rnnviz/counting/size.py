@@ -64,12 +64,15 @@ class Size:
 
 
 def read_size(module: nn.Module) -> Size:
-    """The size of any module that can be traced.
+    """The size of any module that can be traced. RnnvizError for a cell with its own step.
 
     >>> read_size(nn.GRU(2, 3, num_layers=2, bias=False)).biases
     0
     """
     network = read_module(module, with_values=False)
+    if network.has_own_step:
+        name = type(module).__name__
+        raise RnnvizError("error.own_equations", what="read_size", module=name)
     first = network.layers[0][0]
     return Size(
         network.form,

@@ -1,19 +1,28 @@
-"""Any cell of this project, one time step at a time, by its own equations.
+"""Any cell of this project by its own step: what it records, and its gradients by autograd.
 
-The gradients go back through one step at a time by autograd, in float64, at the recorded states:
-correct for every cell that can take a step, and far below the range of float32.
+Gradients are computed in float64 at the recorded states: correct for every cell that can take a
+step, and far below the range of float32.
 """
 
-from copy import deepcopy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from rnnviz.cells import Cell, HeldStep
+from rnnviz.cells import Cell
 from rnnviz.engine.device import on_cpu
+from rnnviz.engine.step_gradients import at_nodes, pass_back
+from rnnviz.engine.step_points import Evaluated, StepPoints, held_step, take_step
 from rnnviz.engine.steps import Gradients, RNNStates, Steps
+from rnnviz.errors import RnnvizError
 from rnnviz.holding import Held
+from rnnviz.own_cells import copy_cell, takes_held
+
+STATES = ("hidden_state", "cell_state")
+# Names that a trace and its file use for other things.
+RESERVED = ("input", "lengths", "output_grad", "names")
+PREFIXES = ("grad_", "parameter_", "initial_", "held_")
 
 
 def take_steps(
@@ -29,25 +38,79 @@ def take_steps(
     x: (time, batch, input); h_0, c_0: (batch, unit), c_0 of an LSTM. hidden: (time, batch, unit)
     as the module computed it, so that each step starts from there; None: from the step before.
     """
-    own = cell.weight_hh
-    x, h = x.to(own.device, own.dtype), h_0.to(own.device, own.dtype)
-    c = None if c_0 is None else c_0.to(own.device, own.dtype)
-    rows: dict[str, list[Tensor]] = {}
-    replayed: list[Tensor] = []
+    if held is not None and not takes_held(cell):
+        raise RnnvizError("error.hold_own", type=type(cell).__name__)
+    some = next(iter(cell.parameters()), x)
+    x, h = x.to(some.device, some.dtype), h_0.to(some.device, some.dtype)
+    c = None if c_0 is None else c_0.to(some.device, some.dtype)
+    steps: list[dict[str, Tensor]] = []
     for t, x_t in enumerate(x):
-        state, gates = _step(cell, x_t, h if c is None else (h, c), held, t)
-        h, c = (state, None) if c is None else state
-        replayed.append(h)
-        if c is not None:
-            gates = {**gates, "cell_state": c}
-        for name, value in gates.items():
-            rows.setdefault(name, []).append(value)
+        at = (
+            None
+            if held is None
+            else held_step({n: torch.from_numpy(v[t]) for n, v in _items(held)})
+        )
+        found = take_step(cell, x_t, [h] if c is None else [h, c], at)
+        steps.append(_recorded(cell, found))
+        h, c = found.after[0], None if c is None else found.after[1]
         if hidden is not None:
-            h = hidden[t].to(own.device, own.dtype)
-    arrays = {name: on_cpu(torch.stack(values)).numpy() for name, values in rows.items()}
-    computed = on_cpu(torch.stack(replayed))
+            h = hidden[t].to(some.device, some.dtype)
+    arrays = _stacked(cell, steps)
+    if held is not None:
+        _check_held(cell, arrays, held)
+    computed = arrays.pop("hidden_state")
     h = (computed if hidden is None else hidden).contiguous()
-    return Steps(arrays, computed.numpy(), RNNStates(h.numpy()))
+    numbers = {name: values.numpy() for name, values in arrays.items()}
+    return Steps(numbers, computed.numpy(), RNNStates(h.numpy()))
+
+
+def _items(held: Held) -> list[tuple[str, Any]]:
+    return list(zip(held._fields, held, strict=True))
+
+
+def _recorded(cell: Cell[Any], found: Evaluated) -> dict[str, Tensor]:
+    """Gates and states of one step by name, each (batch, unit)."""
+    states = dict(zip(STATES, found.after, strict=False))
+    gates = {n: _rows(cell, n, v, len(found.x)) for n, v in found.gates.items() if n not in states}
+    return {**gates, **states}
+
+
+def _rows(cell: Cell[Any], name: Any, value: Any, rows: int) -> Tensor:
+    """A gate as (batch, unit); a number or (unit,) is that of every sequence."""
+    taken = isinstance(name, str) and (name in (*RESERVED, *STATES) or name.startswith(PREFIXES))
+    if not isinstance(name, str) or taken or not name or set(name) & set(",/"):
+        raise RnnvizError("error.own_gate_name", type=type(cell).__name__, came=repr(name))
+    values = value.detach() if isinstance(value, Tensor) else torch.tensor(value)
+    if values.dim() < 2:
+        return values.expand(rows, max(1, values.numel()))
+    if values.dim() > 2 or len(values) != rows or not values.is_floating_point():
+        came, expected = tuple(values.shape), f"({rows}, ≥ 1)"
+        raise RnnvizError(
+            "error.own_gate", type=type(cell).__name__, name=name, came=came, expected=expected
+        )
+    return values
+
+
+def _stacked(cell: Cell[Any], steps: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Over time, on the CPU; RnnvizError if steps name different gates."""
+    names = list(steps[0])
+    for found in steps:
+        if list(found) != names:
+            other = ", ".join(sorted({*found} ^ {*names}))
+            raise RnnvizError("error.own_gates_differ", type=type(cell).__name__, names=other)
+    return {name: on_cpu(torch.stack([found[name] for found in steps])) for name in names}
+
+
+def _check_held(cell: Cell[Any], arrays: Mapping[str, Tensor], held: Held) -> None:
+    """RnnvizError unless every held value is in what the steps recorded."""
+    for name, values in _items(held):
+        fixed = torch.from_numpy(values)
+        free = fixed.isnan()
+        if free.all():
+            continue
+        came = arrays.get(name)
+        if came is None or not bool((free | (came == fixed.to(came.dtype))).all()):
+            raise RnnvizError("error.hold_ignored", type=type(cell).__name__, name=name)
 
 
 def differentiate(
@@ -58,80 +121,31 @@ def differentiate(
     steps: Steps,
     output_grad: Tensor,
     held: Held | None,
-    dtype: torch.dtype = torch.float64,
+    valid: Tensor | None,
 ) -> Gradients:
-    """Total derivatives of the loss through one layer in one direction, computed in dtype.
+    """Total derivatives of the loss through one layer in one direction, in float64.
 
     output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
-    The results are in float64.
+    valid: (time, batch), false where padded; None if all steps are valid.
     """
-    # A parametrised module's weights are plain tensors, which deepcopy refuses.
-    plain = [value for value in vars(cell).values() if isinstance(value, Tensor)]
-    copies: dict[int, Any] = {id(w): w.detach().to("cpu", dtype) for w in plain}
-    exact = deepcopy(cell, copies).to("cpu", dtype)
-    hidden = steps.hidden
-    cells = None if c_0 is None else torch.from_numpy(steps.arrays["cell_state"])
-    rows: dict[str, list[Tensor]] = {}
-    by_x: list[Tensor] = []
-    carried = [torch.zeros_like(part, dtype=dtype) for part in (h_0, c_0) if part is not None]
-    for t in reversed(range(len(x))):
-        before = [hidden[t - 1] if t else h_0]
-        if cells is not None and c_0 is not None:
-            before.append(cells[t - 1] if t else c_0)
-        carried[0] = carried[0] + output_grad[t].to(dtype)
-        found, by_x_t, carried = _step_back(exact, x[t], before, carried, held, t)
-        by_x.append(by_x_t)
-        for name, value in found.items():
-            rows.setdefault(name, []).append(value)
-    names = ("hidden_state", "cell_state")
+    after = [steps.hidden]
+    if c_0 is not None:
+        after.append(torch.from_numpy(steps.arrays["cell_state"]))
+    before = [
+        torch.cat((first[None], later[:-1])).double()
+        for first, later in zip((h_0, c_0), after, strict=False)
+        if first is not None
+    ]
+    exact = copy_cell(cell, torch.float64, "cpu")
+    points = StepPoints(exact, x.double(), tuple(before), held, valid)
+    state_grad = torch.zeros(*output_grad.shape[:2], sum(points.widths), dtype=torch.float64)
+    state_grad[..., : output_grad.shape[-1]] = output_grad
+    found = pass_back(points, state_grad)
+    arrays, by_x = at_nodes(points, found.rows)
+    hidden = found.rows[..., : points.widths[0]].numpy()
+    initial = found.initial.split(points.widths, -1)
     return Gradients(
-        {name: torch.stack(values[::-1]).double().numpy() for name, values in rows.items()},
-        torch.stack(by_x[::-1]).double(),
-        {name: value.double().numpy() for name, value in zip(names, carried, strict=False)},
+        {"hidden_state": hidden, **arrays},
+        by_x,
+        {name: d.numpy() for name, d in zip(STATES, initial, strict=False)},
     )
-
-
-def _step(cell: Cell[Any], x: Tensor, state: Any, held: Held | None, t: int) -> Any:
-    # A user-defined cell need not take ``held``.
-    return cell.step(x, state) if held is None else cell.step(x, state, _held_step(held, t))
-
-
-def _held_step(held: Held, time: int) -> HeldStep:
-    """What ``Cell.step`` takes to hold gates and states at one time step."""
-
-    def override(name: str, value: Tensor) -> Tensor:
-        if name not in held._fields:  # a gate that only a user-defined cell has
-            return value
-        fixed = torch.from_numpy(getattr(held, name)[time]).to(value.device, value.dtype)
-        return torch.where(fixed.isnan(), value, fixed)
-
-    return override
-
-
-def _step_back(
-    cell: Cell[Any],
-    x: Tensor,
-    before: list[Tensor],
-    after: list[Tensor],
-    held: Held | None,
-    t: int,
-) -> tuple[dict[str, Tensor], Tensor, list[Tensor]]:
-    """Derivatives with respect to what one step computed, to x and to the state before it.
-
-    after: δh_t without the path through c_t; of an LSTM also δc_t without the path through h_t.
-    """
-    with torch.enable_grad():
-        x, *states = (
-            part.detach().to(after[0].dtype, copy=True).requires_grad_() for part in (x, *before)
-        )
-        given = states[0] if len(states) == 1 else tuple(states)
-        state, gates = _step(cell, x, given, held, t)
-        outputs = list(state) if isinstance(state, tuple) else [state]
-    wanted = {name: a for name, a in gates.items() if name.endswith("_preactivation")}
-    if len(outputs) == 2:
-        wanted["cell_state"] = outputs[1]
-    by = [x, *states, *wanted.values()]
-    found = list(torch.autograd.grad(outputs, by, after, materialize_grads=True))
-    ends = 1 + len(states)
-    named = dict(zip(wanted, found[ends:], strict=True))
-    return {"hidden_state": after[0], **named}, found[0], found[1:ends]

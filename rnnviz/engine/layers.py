@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from rnnviz.cells import Cell
 from rnnviz.engine import autograd_step
 from rnnviz.engine.device import on_cpu
 from rnnviz.engine.equations_run import run_equations
@@ -17,23 +17,25 @@ from rnnviz.engine.replay import replay_gates, with_states
 from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.steps import Gradients, Steps
 from rnnviz.engine.time_order import flip_valid_time
+from rnnviz.errors import RnnvizError
 from rnnviz.holding import Held, held_for_kernels
+from rnnviz.own_cells import copy_cell
 from rnnviz.recurrent import Network, Weights
 
 Array = NDArray[Any]
-WITH_BACKWARD_KERNEL = (ElmanCell, LSTMCell, GRUCell)
 
 
 class DirectionRun(NamedTuple):
     """One layer in one direction, everything in its own order of time."""
 
-    cell: Cell[Any] | None  # None: a torch module, or run by its equations
+    cell: Cell[Any] | None  # that took the steps itself; None where the kernels know its equations
     weights: Weights
     x: Tensor
     h_0: Tensor
     c_0: Tensor | None
     held: Held | None
     steps: Steps
+    stepped: bool  # by the cell's own step method, whatever gradients are computed by
 
 
 LayerRun = list[DirectionRun]
@@ -52,8 +54,11 @@ def record_layers(
     held: as ``held_values`` returns it; only for such a run.
     """
     cells = network.cells
-    if outputs is None and all(_has_kernel(cell) for layer in cells or () for cell in layer):
+    if outputs is None and network.by_kernels:
         cells = None
+    elif cells is not None and not network.by_kernels:
+        # in eval mode, and nothing of theirs changes
+        cells = [[copy_cell(cell) for cell in layer] for layer in cells]
     layers: list[LayerRun] = []
     below = on_cpu(sequence.x)
     for number, output in enumerate(outputs or [None] * len(network.layers)):
@@ -66,10 +71,6 @@ def record_layers(
             ]
         )
     return layers
-
-
-def _has_kernel(cell: Cell[Any]) -> bool:
-    return type(cell) in WITH_BACKWARD_KERNEL
 
 
 def _record(
@@ -94,15 +95,16 @@ def _record(
         hidden = flip_valid_time(own, direction, lengths)
     own_held = _held(network, held, place, x, lengths)
     cell = None if cells is None else cells[layer][direction]
+    stepped = cell is not None
     if cell is not None:
         steps = autograd_step.take_steps(cell, x, h_0, c_0, hidden, own_held)
-        if _has_kernel(cell):
-            steps = with_states(network, weights, steps, h_0)
+        if network.by_kernels:
+            cell, steps = None, with_states(network, weights, steps, h_0)
     elif hidden is None:
         steps = run_equations(network, weights, x, h_0, c_0, own_held)
     else:
         steps = replay_gates(network, weights, x, h_0, c_0, hidden)
-    return DirectionRun(cell, weights, x, h_0, c_0, own_held, steps)
+    return DirectionRun(cell, weights, x, h_0, c_0, own_held, steps, stepped)
 
 
 def _held(
@@ -141,7 +143,7 @@ def differentiate_layers(
         for direction, run in enumerate(layer):
             g = output_grad[..., direction * width : (direction + 1) * width]
             g = flip_valid_time(g, direction, lengths).contiguous()
-            row.append(_differentiate(network, run, g, by_input=number > 0))
+            row.append(_differentiate(network, run, g, lengths, by_input=number > 0))
         found.insert(0, row)
         by_input = [flip_valid_time(g.x, d, lengths) for d, g in enumerate(row) if g.x is not None]
         if by_input:
@@ -150,23 +152,37 @@ def differentiate_layers(
 
 
 def _differentiate(
-    network: Network, run: DirectionRun, output_grad: Tensor, *, by_input: bool
+    network: Network,
+    run: DirectionRun,
+    output_grad: Tensor,
+    lengths: Tensor | None,
+    *,
+    by_input: bool,
 ) -> Gradients:
-    if run.cell is None or _has_kernel(run.cell):
+    if run.cell is None:
         states = run.steps.states
         given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.held
         return backward_pass(*given, by_input=by_input)
+    valid = None if lengths is None else torch.arange(len(run.x))[:, None] < lengths
     return autograd_step.differentiate(
-        run.cell, run.x, run.h_0, run.c_0, run.steps, output_grad, run.held
+        run.cell, run.x, run.h_0, run.c_0, run.steps, output_grad, run.held, valid
     )
 
 
 def stack_directions(
     layers: list[list[dict[str, Array]]], lengths: Tensor | None
 ) -> dict[str, Array]:
-    """Arrays by name, (layer, direction, time, batch, unit), in the order of the input."""
+    """Arrays by name, (layer, direction, time, batch, unit), in the order of the input.
+
+    RnnvizError unless all layers and directions have the same names, each of one width.
+    """
     if len(layers) == 1 and len(layers[0]) == 1:
         return {name: values[None, None] for name, values in layers[0][0].items()}
+
+    own_names = [{n: v.shape[-1] for n, v in own.items()} for row in layers for own in row]
+    apart = {name for names in own_names for name, _ in names.items() ^ own_names[0].items()}
+    if apart:
+        raise RnnvizError("error.own_layers_differ", names=", ".join(sorted(apart)))
 
     def stacked(layer: list[dict[str, Array]], name: str) -> Array:
         return np.stack([flip_valid_time(own[name], d, lengths) for d, own in enumerate(layer)])

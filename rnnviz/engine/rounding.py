@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from rnnviz.cells import NONLINEARITIES, Form
+from rnnviz.activations import find_activation
+from rnnviz.cells import Form
 from rnnviz.engine.layers import DirectionRun
 
 MARGIN = 64  # spacings per operation in float32 and float64, where no figure shows them
@@ -47,7 +48,7 @@ def rounding(form: Form, run: DirectionRun, dtype: torch.dtype) -> Tensor:
 
     inf where sums leave the range of dtype: nothing can be predicted there.
     """
-    if run.cell is not None:
+    if run.stepped:
         found = _of_own_steps(run, dtype)
     else:
         step = spacing(dtype)
@@ -110,7 +111,9 @@ def _through(
 
 def _rnn(form: Form, run: DirectionRun, step: Spacing) -> Tensor:
     of_x, of_h, error = _sums(run, step)
-    return _through(NONLINEARITIES[form.nonlinearity], of_x + of_h, error, step)[1]
+    activation = find_activation(form.nonlinearity)
+    assert activation is not None
+    return _through(activation.function, of_x + of_h, error, step)[1]
 
 
 def _gru(_form: Form, run: DirectionRun, step: Spacing) -> Tensor:

@@ -22,6 +22,7 @@ from rnnviz.engine.layers import (
 from rnnviz.engine.module_run import Loss, as_given, differentiate_loss, run_module
 from rnnviz.engine.replay_check import replay_error
 from rnnviz.engine.sequences import Sequence
+from rnnviz.own_cells import OwnCells, copy_cell
 from rnnviz.recurrent import Network
 
 Array = NDArray[Any]
@@ -35,7 +36,7 @@ class Run:
     NaN where padded. initial: the initial state and its gradients, (layer, direction, batch, unit).
     parameters: copies by torch's names. replay_error: largest |h recomputed from the gates − h|.
     loss: its value; output_grad: ∂ℓ/∂output, (time, batch, directions · unit) in float64; both
-    None without a loss.
+    None without a loss. own_cells: copies of cells with a step of their own; None without any.
     """
 
     arrays: dict[str, Array]
@@ -44,6 +45,7 @@ class Run:
     replay_error: float
     loss: float | None
     output_grad: Array | None
+    own_cells: OwnCells | None
 
 
 def record_run(
@@ -68,6 +70,7 @@ def record_run(
         if loss is not None:
             value, output_grad = differentiate_loss(loss, run.output, sequence)
         arrays, initial = _arrays(run.on_cpu, sequence, run.layers, output_grad)
+        own = _own_cells(run.network, sequence)
     return Run(
         arrays,
         initial,
@@ -75,6 +78,7 @@ def record_run(
         run.replay_error,
         value,
         None if output_grad is None else output_grad.numpy(),
+        own,
     )
 
 
@@ -118,6 +122,16 @@ def _parameters(network: Network) -> dict[str, Array]:
     distinct = {id(tensor): tensor for tensor in tensors.values()}
     copies = {key: _copied(tensor) for key, tensor in distinct.items()}
     return {name: copies[id(tensor)] for name, tensor in tensors.items()}
+
+
+def _own_cells(network: Network, sequence: Sequence) -> OwnCells | None:
+    if not network.has_own_step:
+        return None
+    copies = (
+        tuple(copy_cell(cell, torch.float64, "cpu") for cell in layer)
+        for layer in network.cells or ()
+    )
+    return OwnCells(tuple(copies), sequence.started)
 
 
 def _arrays(

@@ -22,7 +22,7 @@ class Sequence:
     x: (time, batch, feature), zero where padded. h, c: (layer, direction, batch, unit); c for an
     LSTM, else None. lengths: (batch,) valid time steps; None if all steps are valid.
     packed: the inputs if they came packed, else None. batched: the inputs have a batch dimension.
-    batch_first: the inputs are (batch, time, feature).
+    batch_first: the inputs are (batch, time, feature). started: the initial state was not given.
     """
 
     x: Tensor
@@ -32,6 +32,7 @@ class Sequence:
     packed: PackedSequence | None
     batched: bool
     batch_first: bool
+    started: bool
 
     @property
     def valid(self) -> Tensor | None:
@@ -94,7 +95,7 @@ def read_sequence(network: Network, inputs: Any, state: Any, lengths: Any) -> Se
         x = x.where(valid[:, :, None].to(x.device), x.new_zeros(()))
     _check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
     h, c = _read_state(network, state, x, batched)
-    return Sequence(x, h, c, sizes, None, batched, batch_first)
+    return Sequence(x, h, c, sizes, None, batched, batch_first, state is None)
 
 
 def _read_packed(network: Network, inputs: PackedSequence, state: Any, lengths: Any) -> Sequence:
@@ -110,7 +111,7 @@ def _read_packed(network: Network, inputs: PackedSequence, state: Any, lengths: 
         )
     _check_finite(x, "inputs")
     h, c = _read_state(network, state, x, True)
-    return Sequence(x, h, c, sizes, inputs, True, network.batch_first)
+    return Sequence(x, h, c, sizes, inputs, True, network.batch_first, state is None)
 
 
 def _expected_inputs(network: Network) -> str:
@@ -182,6 +183,8 @@ def _read_state(
 ) -> tuple[Tensor, Tensor | None]:
     layers, directions, batch = len(network.layers), network.directions, x.shape[1]
     sizes = [network.output_size] + [network.hidden_size] * (network.cell == "lstm")
+    if state is None and network.has_own_step:
+        return _own_start(network, x)
     if state is None:
         zeros = [x.new_zeros(layers, directions, batch, size) for size in sizes]
         return zeros[0], zeros[1] if len(zeros) == 2 else None
@@ -201,3 +204,21 @@ def _read_state(
         _check_finite(tensor, name)
         found.append(tensor.reshape(layers, directions, batch, size))
     return found[0], found[1] if len(found) == 2 else None
+
+
+def _own_start(network: Network, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The initial states that the cells themselves start from, (layer, direction, batch, unit)."""
+    below = x.new_zeros(x.shape[1], network.directions * network.output_size)
+    with torch.no_grad():
+        rows = [
+            [cell.initial_state(below if number else x[0]) for cell in layer]
+            for number, layer in enumerate(network.cells or ())
+        ]
+    pairs = [[s if isinstance(s, tuple | list) else (s,) for s in row] for row in rows]
+    found = [
+        torch.stack([torch.stack([s[k].expand(x.shape[1], -1) for s in row]) for row in pairs])
+        for k in range(1 + (network.cell == "lstm"))
+    ]
+    for states, name in zip(found, ("h_0", "c_0"), strict=False):
+        _check_finite(states.detach(), name)
+    return found[0].detach(), found[1].detach() if len(found) == 2 else None

@@ -3,7 +3,11 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+
+from rnnviz.activations import apply, find_activation
 from rnnviz.cells import GATES_AS_READ
+from rnnviz.errors import RnnvizError
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.locale import labels
 from rnnviz.locale.numbers import LONGEST
@@ -19,13 +23,6 @@ LETTERS = {
     "reset_gate": "r",
     "update_gate": "z",
     "hidden_candidate": "n",
-}
-
-FUNCTIONS = {
-    "tanh": r"\tanh",
-    "relu": r"\mathrm{relu}",
-    "sigmoid": r"\sigma",
-    "identity": r"\mathrm{id}",
 }
 
 
@@ -54,6 +51,9 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
     \tanh(1.00 + 0.00 + 2.00) = \tanh(3.00)
     1.00
     """
+    if trace.own_step:
+        module = trace.module_repr.partition("(")[0]
+        raise RnnvizError("error.own_equations", what="equations", module=module)
     found = _computed(trace, unit, time)
     for name, line in found.items():
         state = "hidden_state" if name == "hidden" else name
@@ -101,8 +101,8 @@ def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
     )
     lines["hidden_state"] = Equation(
         f"h_{{{t}}}",
-        rf"o\,\tanh(c_{{{t}}})",
-        rf"{_n(o)} \cdot {_m(math.tanh(c))}",
+        rf"o\,{_called(trace.form.output_activation, f'c_{{{t}}}')}",
+        rf"{_n(o)} \cdot {_m(_output(trace.form.output_activation, c))}",
         h,
     )
     return lines
@@ -110,9 +110,7 @@ def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
 
 def _gate(trace: Trace, terms: GateTerms) -> Equation:
     letter, t = LETTERS[terms.gate], terms.time + 1
-    function = FUNCTIONS["tanh" if terms.gate.endswith("_candidate") else "sigmoid"]
-    if terms.gate == "hidden":
-        function = FUNCTIONS[trace.nonlinearity]
+    function = written(trace.form.activation_of(terms.gate))
     at = "" if terms.gate == "hidden" else f"_{letter}"
     rule = rf"W{at} x_{{{t}}} + U{at} h_{{{t - 1}}} + b{at}"
     if terms.gate == "hidden_candidate" and trace.form.reset_after:
@@ -132,6 +130,22 @@ def _gate(trace: Trace, terms: GateTerms) -> Equation:
         f"{function}({summed}) = {function}({_n(terms.preactivation)})",
         _n(terms.value),
     )
+
+
+def written(name: str) -> str:
+    """An activation in LaTeX."""
+    found = find_activation(name)
+    assert found is not None
+    return found.latex or r"\mathrm{id}"
+
+
+def _called(name: str | None, symbol: str) -> str:
+    """φ(symbol); the symbol alone for the identity."""
+    return symbol if name == "identity" else f"{written(str(name))}({symbol})"
+
+
+def _output(name: str | None, c: float) -> float:
+    return math.tanh(c) if name == "tanh" else float(apply(str(name), np.array([c]))[0])
 
 
 def _state(part: TracePart, name: str, unit: int, time: int) -> float:

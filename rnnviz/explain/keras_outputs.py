@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import FAMILIES, read_name
 from rnnviz.conventions import KERAS, KERAS_RESET_BEFORE
 from rnnviz.errors import RnnvizError
 from rnnviz.trace import Trace
@@ -14,6 +15,14 @@ from rnnviz.trace_part import TracePart, parts_by_layer
 
 LAYERS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
 ACTIVATIONS = {"identity": "linear"}
+CODE = {  # of activations with numbers
+    "hard_sigmoid": "keras.ops.clip({0} * x + {1}, 0, 1)",
+    "leaky_relu": "keras.ops.leaky_relu(x, {0})",
+    "elu": "keras.ops.elu(x, {0})",
+    "thresholded_relu": "keras.ops.where(x > {0}, x, 0.0)",
+    "affine": "{0} * x + {1}",
+    "scaled_tanh": "{0} * keras.ops.tanh({1} * x)",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +74,7 @@ def select_outputs(
 def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: bool = False) -> str:
     """The line of Keras code that builds such a layer, and the one that calls it.
 
-    RnnvizError for a network without a Keras layer: peepholes, or a projection.
+    RnnvizError for a network without a Keras layer: peepholes, a projection, or a step of its own.
 
     >>> record = rnnviz.trace(torch.nn.LSTM(1, 2), torch.ones(5, 1))
     >>> print(write_keras(record, return_state=True))
@@ -76,9 +85,15 @@ def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: b
     (KERAS if form.reset_after else KERAS_RESET_BEFORE).check(form)
     if any("weight_hr" in name for name in trace.parameters):
         raise RnnvizError("error.no_projection", convention="Keras")
+    if trace.own_step:
+        module = trace.module_repr.partition("(")[0]
+        raise RnnvizError("error.own_equations", what="write_keras", module=module)
     given = [str(trace.units)]
-    if form.nonlinearity != "tanh":
-        given.append(f'activation="{ACTIVATIONS.get(form.nonlinearity, form.nonlinearity)}"')
+    activation = form.nonlinearity if form.cell == "rnn" else form.activation
+    if activation != "tanh":
+        given.append(f"activation={_keras_activation(activation)}")
+    if form.cell != "rnn" and form.gate_activation != "sigmoid":
+        given.append(f"recurrent_activation={_keras_activation(form.gate_activation)}")
     switches = {"reset_after=False": not form.reset_after, "use_bias=False": not _biased(trace)}
     switches |= {"return_sequences=True": return_sequences, "return_state=True": return_state}
     given += [text for text, on in switches.items() if on]
@@ -87,6 +102,15 @@ def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: b
         made = f"keras.layers.Bidirectional({made})"
     parts = select_outputs(trace, return_sequences=return_sequences, return_state=return_state)
     return f"layer = {made}\n{', '.join(part.name for part in parts)} = layer(x)"
+
+
+def _keras_activation(name: str) -> str:
+    """An activation as Python code for Keras 3, whose defaults differ from ONNX's."""
+    base, numbers = read_name(name) or (name, ())
+    if base not in FAMILIES or (name == "hard_sigmoid" or name == "elu"):
+        return f'"{ACTIVATIONS.get(name, name)}"'
+    x = CODE[base]
+    return f"lambda x: {x.format(*map(str, numbers))}"
 
 
 def _biased(trace: Trace) -> bool:

@@ -76,6 +76,7 @@ def gate_terms(
     """The terms behind ``trace[gate]`` at one unit and time step.
 
     gate: a gate's name ("forget_gate"; an RNN has the one gate "hidden").
+    Of a cell with its own step, where the sum is what the step recorded.
     RnnvizError for a gate that the cell lacks, a layer, direction or sequence that the trace
     lacks, and a unit or time step out of range.
 
@@ -86,9 +87,11 @@ def gate_terms(
     ([1.0], [0.9951], 2.0)
     """
     names, part = trace.form.gates, TracePart(trace, layer, direction, batch)
-    if gate not in names:
+    if gate not in names or f"{gate}_preactivation" not in trace:
+        names = tuple(name for name in names if f"{name}_preactivation" in trace)
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
     unit, time = index("unit", unit, trace.units), index("time", time, trace.steps)
+    part.recurrent_weights()  # an error where they are not those of the form
     row = names.index(gate) * trace.units + unit
     x, h = part.inputs(time).astype(np.float64), _before(part, "hidden_state", time)
     reset = 1.0
@@ -97,7 +100,7 @@ def gate_terms(
         reset, h = (float(r[unit]), h) if trace.form.reset_after else (1.0, r * h)
     p, c = _peephole(part, gate, unit, time)
     value = "hidden_state" if gate == "hidden" else gate
-    return GateTerms(
+    found = GateTerms(
         gate=gate,
         unit=unit,
         time=time,
@@ -113,6 +116,24 @@ def gate_terms(
         preactivation=float(part.array(f"{gate}_preactivation")[time, unit]),
         value=float(part.array(value)[time, unit]),
     )
+    if trace.own_step:
+        _check_sum(found, part)
+    return found
+
+
+def _check_sum(terms: GateTerms, part: TracePart) -> None:
+    """RnnvizError where the terms are not those of what a cell with its own step recorded."""
+    parts = (*terms.by_input, *terms.by_unit, terms.bias, terms.by_cell, terms.preactivation)
+    eps = np.finfo(part.array("hidden_state").dtype).eps
+    apart = abs(terms.total - terms.preactivation)
+    if apart > 64 * float(eps) * float(np.abs(parts).sum()):
+        raise RnnvizError(
+            "error.own_terms",
+            module=part.trace.module_repr.partition("(")[0],
+            gate=terms.gate,
+            came=f"{terms.total:.6g}",
+            recorded=f"{terms.preactivation:.6g}",
+        )
 
 
 def _row(part: TracePart, name: str, row: int) -> Any:

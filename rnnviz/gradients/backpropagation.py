@@ -15,6 +15,7 @@ from rnnviz.cells import GATE_NAMES
 from rnnviz.engine.kernel_gradients import pass_back
 from rnnviz.engine.steps import GRUStates, LSTMStates, LSTMWeights, RNNStates, Scaling, States
 from rnnviz.errors import RnnvizError
+from rnnviz.gradients.by_step import differentiate_steps
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
 
@@ -28,12 +29,14 @@ class PartGradients(NamedTuple):
 
     arrays: by the name of what the loss is differentiated with respect to, (time, batch, unit);
     undefined where padded. scale: (time, batch). norms: log₁₀ of the norms by name, (time, batch).
+    by_x: with respect to what the layer reads, where its step was followed and it is not Wᵀ δa.
     """
 
     part: TracePart
     arrays: dict[str, Array]
     scale: NDArray[np.int64]
     norms: dict[str, NDArray[np.float64]]
+    by_x: Array | None = None
 
     def preactivations(self) -> Array:
         """δa of all gates side by side, (time, batch, gates · unit), without the scale."""
@@ -135,6 +138,8 @@ def _rescaled(trace: Trace) -> list[list[PartGradients]]:
 
 def by_input(gradients: PartGradients) -> Rows:
     """∂L/∂(what the layer reads), Wᵀ δa, as (time, batch, feature) rows and scale."""
+    if gradients.by_x is not None:
+        return normalised(gradients.by_x, gradients.scale)
     return times(gradients.preactivations(), gradients.scale, gradients.part.weight_ih)
 
 
@@ -158,6 +163,12 @@ def _differentiate(
     """The gradients of one part. output_grad: rows · 2^output_grad_scale, in the input's order."""
     from rnnviz.engine.kernels import kept_exponent
 
+    points = part.step_points()
+    if points is not None:
+        steps = differentiate_steps(part, points, output_grad, output_grad_scale)
+        own = _measured(part, steps.arrays, steps.scale)
+        assert own is not None
+        return own._replace(by_x=steps.by_x)
     kept = kept_exponent(_binary_growth(part))
     g_scale = np.array(part.flip(output_grad_scale))
     scale = np.zeros((len(g_scale) + 1, g_scale.shape[1]), np.int64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import ACTIVATIONS, apply, find_activation, slope
 from rnnviz.cells import GATE_NAMES
 from rnnviz.gradients.norms import state_norms
 from rnnviz.trace import Trace
@@ -67,8 +68,9 @@ class Diagnosis:
     half_life: steps in which the gradient halves; inf if it does not fall, NaN as the decay.
     doubling_time: steps in which it doubles; inf if it does not grow, NaN as the decay.
     not_finite: where the module's own run first has a non-finite value, or None.
-    saturated: by gate, (unit,), the fraction of time steps at which a sigmoid is below 0.05 or
-    above 0.95, a tanh beyond ±0.9, a relu 0.
+    saturated: by gate, (unit,), the fraction of time steps at which the activation's slope is below
+    0.19 of its steepest: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu 0. Of a
+    cell with its own step, the gates that are a known activation of their pre-activation.
     lost: by "float16", "bfloat16", "float32" and "float64" the last time step (the first one going
     back) at which the exact norm rounds to 0 or inf in that type, or None. Steps that the loss
     cannot reach, such as those after the last output, do not count.
@@ -183,10 +185,8 @@ def _lost(norms: NDArray[np.float64], times: NDArray[np.intp], name: str) -> Los
 
 def _not_finite(part: TracePart) -> NotFinite | None:
     trace, times = part.trace, part.times
-    gates = GATE_NAMES[trace.cell]
-    names = [f"{gate}_preactivation" for gate in trace.form.gates]
-    names += [gate for gate in gates if gate in trace]
-    names += [name for name in ("cell_state", "hidden_state") if name in trace]
+    states = (name for name in ("cell_state", "hidden_state") if name in trace.form.states)
+    names = [*trace.preactivations, *trace.gates, *states]
     first: NotFinite | None = None
     place = len(times)
     for name in names:
@@ -202,18 +202,50 @@ def _not_finite(part: TracePart) -> NotFinite | None:
 
 
 def _saturated(part: TracePart) -> dict[str, NDArray[np.float64]]:
-    trace, length = part.trace, part.length
-    found: dict[str, NDArray[np.float64]] = {}
-    for gate in GATE_NAMES[trace.cell]:
-        name = gate if gate in trace else "hidden_state"  # an RNN's one gate is its state
-        y = part.array(name)[:length].astype(np.float64)
-        form = trace.nonlinearity if trace.cell == "rnn" else "sigmoid"
-        form = "tanh" if gate.endswith("_candidate") else form
-        if form == "relu":
-            flat = y <= 0
-        elif form == "identity":
-            flat = np.zeros_like(y, bool)
-        else:
-            flat = np.abs(y if form == "tanh" else 2 * y - 1) > SATURATED
-        found[gate] = flat.mean(0)
-    return found
+    return {gate: _is_flat(part, gate, name).mean(0) for gate, name in _activations(part).items()}
+
+
+def _activations(part: TracePart) -> dict[str, str]:
+    """The name of each gate's activation, in torch's order."""
+    trace = part.trace
+    if not trace.own_step:
+        return {gate: trace.form.activation_of(gate) for gate in GATE_NAMES[trace.cell]}
+    names = trace.gates if trace.gates else ("hidden",)
+    found = {gate: _recognised(part, gate) for gate in names}
+    return {gate: name for gate, name in found.items() if name is not None}
+
+
+def _values(part: TracePart, gate: str) -> NDArray[np.float64]:
+    name = gate if gate in part.trace else "hidden_state"  # an RNN's one gate is its state
+    return part.array(name)[: part.length].astype(np.float64)
+
+
+def _recognised(part: TracePart, gate: str) -> str | None:
+    """The first activation that gives a gate's recorded values; None if none does."""
+    trace, own = part.trace, f"{gate}_preactivation"
+    if own not in trace:
+        return None
+    a, y = part.array(own)[: part.length].astype(np.float64), _values(part, gate)
+    if a.shape != y.shape:
+        return None
+    rounding = 64 * np.finfo(part.array(own).dtype).eps
+    usual = "sigmoid" if gate.endswith("_gate") else "tanh"
+    for name in (trace.form.activation_of(gate), usual, *ACTIVATIONS, "hard_sigmoid(0.2, 0.5)"):
+        if np.allclose(apply(name, a), y, rounding, rounding, equal_nan=True):
+            return name
+    return None
+
+
+def _is_flat(part: TracePart, gate: str, name: str) -> NDArray[np.bool_]:
+    """Where the slope of an activation is below 0.19 of its steepest, (time, unit)."""
+    y = _values(part, gate)
+    if name == "relu":
+        return y <= 0
+    if name in ("tanh", "sigmoid"):
+        return np.abs(y if name == "tanh" else 2 * y - 1) > SATURATED
+    if f"{gate}_preactivation" not in part.trace:  # a coupled gate is as flat as the other one
+        gate = "forget_gate"
+    activation = find_activation(name)
+    assert activation is not None
+    a = part.array(f"{gate}_preactivation")[: part.length].astype(np.float64)
+    return np.abs(slope(name, a)) < (1 - SATURATED**2) * activation.steepest

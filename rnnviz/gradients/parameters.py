@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.gradients.backpropagation import PartGradients, backpropagate
+from rnnviz.gradients.by_step import step_parameter_gradients
 from rnnviz.torch_names import parameter_suffix
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -44,6 +45,11 @@ def parameter_gradients(trace: Trace) -> dict[str, Array]:
 
 def _of_part(gradients: PartGradients) -> dict[str, Array]:
     part, form = gradients.part, gradients.part.trace.form
+    points = part.step_points()
+    if points is not None:
+        given = part, points, gradients.arrays, gradients.scale
+        own, exponent = step_parameter_gradients(*given)
+        return {name: np.ldexp(values, min(exponent, 5000)) for name, values in own.items()}
     # Products with states are formed before this scale is applied: a state may be 0, and 0 · inf
     # is not a number.
     top = max(int(gradients.scale.max()), 0)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import slope
+from rnnviz.cells import Form
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import (
     PartGradients,
@@ -41,8 +43,9 @@ def split_cell_gradient(trace: Trace) -> xarray.Dataset:
 
     direct: D; through_gates: G; each over (layer, direction, time, batch, unit). log10_norm_direct
     and log10_norm_through_gates, over (layer, direction, time, batch), are exact beyond the float
-    range. log10_forget_product: log₁₀ Π_{k ≥ t} f_k per unit, ∂c_T/∂c_{t−1} along the cell state.
-    NaN where padded. RnnvizError for another cell and for a trace without a loss.
+    range. log10_forget_product: log₁₀ Π_{k ≥ t} |f_k| per unit, ∂c_T/∂c_{t−1} along the cell state.
+    NaN where padded. RnnvizError for another cell, for one with a step of its own, of which these
+    paths are not known, and for a trace without a loss.
 
     >>> module = torch.nn.LSTM(1, 1)
     >>> for p in module.parameters(): _ = torch.nn.init.constant_(p, 0.5)
@@ -57,6 +60,9 @@ def split_cell_gradient(trace: Trace) -> xarray.Dataset:
 
     if trace.cell != "lstm":
         raise RnnvizError("error.cell_gradient", cell=trace.cell)
+    if trace.own_step:
+        module = trace.module_repr.partition("(")[0]
+        raise RnnvizError("error.own_equations", what="split_cell_gradient", module=module)
     by_layer = backpropagate(trace)
     with np.errstate(invalid="ignore", over="ignore"):  # states that overflowed
         found = [
@@ -77,7 +83,7 @@ def _of_part(
     """The arrays of one part. above: the gradients of the next layer, empty for the last."""
     part, trace = gradients.part, gradients.part.trace
     c, f, o = (part.in_order(name) for name in ("cell_state", "forget_gate", "output_gate"))
-    entrance = o * (1 - np.tanh(c) ** 2)
+    entrance = o * _output_slope(trace.form, c)
     v = part.parameter("weight_hr")
     sources = {"direct": _upstream(part, above), "through_gates": _from_next_step(gradients)}
     held_h: NDArray[np.bool_] | None = None
@@ -94,12 +100,20 @@ def _of_part(
             entering = normalised(*add_rows([entering, *_through_peepholes(gradients)]))
         found[name], found[f"log10_norm_{name}"] = _along_cell_state(f, *entering)
     with np.errstate(divide="ignore"):
-        logs = np.where(padded[..., None], 0.0, np.log10(np.where(padded[..., None], 1.0, f)))
+        logs = np.where(
+            padded[..., None], 0.0, np.log10(np.where(padded[..., None], 1.0, np.abs(f)))
+        )
     found["log10_forget_product"] = np.cumsum(logs[::-1], 0)[::-1]
     for name, values in found.items():
         hidden = padded if values.ndim == 2 else padded[..., None]
         found[name] = np.where(hidden, np.nan, part.reorder(values))
     return found
+
+
+def _output_slope(form: Form, c: NDArray[np.float64]) -> NDArray[np.float64]:
+    """φ′(c) of h = o φ(c)."""
+    name = str(form.output_activation)
+    return 1 - np.tanh(c) ** 2 if name == "tanh" else slope(name, c)
 
 
 def _along_cell_state(

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import output_slice, recurse
+from rnnviz.gradients.by_step import StepwiseGradients, differentiate_steps
 from rnnviz.gradients.diagnosis import RANGES, Lost
-from rnnviz.gradients.half import HALVES, half_gradients
 from rnnviz.gradients.norms import state_norms
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
+HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}  # without kernels
+FLOATS = {**HALVES, "float32": torch.float32, "float64": torch.float64}
 APART = 0.05  # decades, 12 %, from which a number counts as wrong and not only as rounded
 
 
@@ -97,16 +100,38 @@ def _shows(norm: float) -> Literal["0", "inf", "NaN"]:
 
 def _hidden_gradients(wanted: TracePart, dtype: str) -> Array:
     """δh of a layer and direction, (time, batch, unit), in the order of the input."""
-    if dtype in HALVES:
-        return half_gradients(wanted, dtype)
     output_grad = wanted.trace.output_grad
     assert output_grad is not None
-    output_grad = output_grad.astype(dtype)
+    output_grad = _rounded(output_grad, dtype)
     for parts in reversed(parts_by_layer(wanted.trace)[wanted.layer + 1 :]):
-        by_x: list[Array] = []
-        for part in parts:
-            d_a = recurse(part, output_grad[..., output_slice(part)], dtype)["preactivation"]
-            by_x.append(part.reorder(d_a, dtype) @ part.weight_ih.astype(dtype))
-        output_grad = np.sum(by_x, axis=0, dtype=dtype)
-    found = recurse(wanted.of_all, output_grad[..., output_slice(wanted)], dtype)
-    return wanted.reorder(found["hidden_state"], dtype)
+        by_x = [_by_input(part, output_grad[..., output_slice(part)], dtype) for part in parts]
+        output_grad = _rounded(np.sum(by_x, axis=0), dtype)
+    own = output_grad[..., output_slice(wanted)]
+    found = _by_steps(wanted.of_all, own, dtype)
+    if found is not None:
+        return found.arrays["hidden_state"]
+    return wanted.reorder(recurse(wanted.of_all, own, dtype)["hidden_state"], dtype)
+
+
+def _by_input(part: TracePart, output_grad: Array, dtype: str) -> Array:
+    """∂L/∂x of a layer and direction, (time, batch, unit), in the order of the input."""
+    found = _by_steps(part, output_grad, dtype)
+    if found is not None:
+        return found.by_x
+    d_a = recurse(part, output_grad, dtype)["preactivation"]
+    return part.reorder(d_a, dtype) @ part.weight_ih.astype(dtype)
+
+
+def _by_steps(part: TracePart, output_grad: Array, dtype: str) -> StepwiseGradients | None:
+    """By autograd, one step at a time; None where kernels have the cell and the dtype."""
+    points = part.step_points(FLOATS[dtype], by_kernels=dtype not in HALVES)
+    if points is None:
+        return None
+    return differentiate_steps(part, points, output_grad, as_trained=True)
+
+
+def _rounded(values: Array, dtype: str) -> Array:
+    """In the dtype; NumPy has no bfloat16, whose numbers float32 holds exactly."""
+    if dtype not in HALVES:
+        return values.astype(dtype)
+    return torch.from_numpy(np.array(values, np.float32)).to(FLOATS[dtype]).float().numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rnnviz.engine.device import few_threads
 from rnnviz.gradients.backpropagation import PartGradients, backpropagate, normalised
+from rnnviz.gradients.by_step import step_contributions
 from rnnviz.gradients.norms import labels_of
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -29,7 +31,8 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
 
     contribution: ‖δa_t h_{t−1}ᵀ‖ = ‖δa_t‖ ‖h_{t−1}‖, (layer, direction, time, batch), NaN where
     padded; for a GRU's candidate, r δa_n replaces δa_n or, with the reset before the product,
-    r h_{t−1} replaces h_{t−1}. total: ‖∂L/∂U‖, (layer, direction), of the sum over all steps and
+    r h_{t−1} replaces h_{t−1}; for a cell with its own step the norm of the step's own part of
+    ∂L/∂weight_hh. total: ‖∂L/∂U‖, (layer, direction), of the sum over all steps and
     sequences, and over the layers and directions that share U. cancellation: total / sum of the
     same contributions, 1 if all have the same direction, near 0 if they cancel; NaN if all are 0.
     log10_contribution and log10_total are exact beyond the float range too.
@@ -76,9 +79,7 @@ class _Products(NamedTuple):
         """log₁₀ of the norm of every term, (time, batch) as the input has it, NaN if padded."""
         none = np.zeros_like(self.scale)
         rows = [_row_norms(d, self.scale) + _row_norms(x, none) for d, x in self.blocks]
-        part = self.part
-        padded = np.arange(len(none))[:, None] >= part.trace.valid_lengths
-        return np.where(padded, np.nan, part.reorder(_joined_log_norm(rows)))
+        return _without_padding(self.part, _joined_log_norm(rows))
 
     def log_norm(self, largest: float) -> float:
         """log₁₀ of the norm of the sum. largest: log₁₀ of the norm of its largest term."""
@@ -87,8 +88,35 @@ class _Products(NamedTuple):
         return float(_log_norm_of_sum(self.blocks, self.scale))
 
 
-def _products(gradients: PartGradients) -> _Products:
+class _OfSteps(NamedTuple):
+    """Contributions of a cell's own step: log₁₀ of their norms in order; gradient · 2^exponent."""
+
+    part: TracePart
+    logs: Array
+    gradient: Array
+    exponent: int
+
+    def log_contributions(self) -> Array:
+        """As ``_Products`` has it."""
+        return _without_padding(self.part, self.logs)
+
+    def log_norm(self, _largest: float) -> float:
+        """As ``_Products`` has it."""
+        return float(np.log10(np.linalg.norm(self.gradient)) + self.exponent * np.log10(2.0))
+
+
+def _without_padding(part: TracePart, logs: Array) -> Array:
+    """(time, batch) in the order of the input, NaN where padded."""
+    padded = np.arange(len(logs))[:, None] >= part.trace.valid_lengths
+    return np.where(padded, np.nan, part.reorder(logs))
+
+
+def _products(gradients: PartGradients) -> _Products | _OfSteps:
     part, form = gradients.part, gradients.part.trace.form
+    points = part.step_points()
+    if points is not None:
+        found = step_contributions(part, points, gradients.arrays, gradients.scale)
+        return _OfSteps(part, *found)
     gates = [part.reorder(gradients.arrays[f"{name}_preactivation"]) for name in form.gates]
     r = None
     if form.cell == "gru":
@@ -101,7 +129,9 @@ def _products(gradients: PartGradients) -> _Products:
     return _Products(part, blocks, gradients.scale_in_order())
 
 
-def _sums(trace: Trace, products: list[list[_Products]], steps: Array) -> tuple[Array, Array]:
+def _sums(
+    trace: Trace, products: list[list[_Products | _OfSteps]], steps: Array
+) -> tuple[Array, Array]:
     """log₁₀ of the norm of ∂L/∂U, and the cancellation, both (layer, direction)."""
     users: dict[int, list[tuple[int, int]]] = {}
     for place in np.ndindex(trace.layers, trace.directions):
@@ -121,15 +151,21 @@ def _sums(trace: Trace, products: list[list[_Products]], steps: Array) -> tuple[
     return totals, cancellation
 
 
-def _together(uses: list[_Products]) -> _Products:
+def _together(uses: Sequence[_Products | _OfSteps]) -> _Products | _OfSteps:
     """The sum over all uses of one U: their time steps in a row."""
     if len(uses) == 1:
         return uses[0]
+    if isinstance(uses[0], _OfSteps):
+        own = [use for use in uses if isinstance(use, _OfSteps)]
+        top = max(use.exponent for use in own)
+        total = sum(np.ldexp(use.gradient, use.exponent - top) for use in own)
+        return own[0]._replace(gradient=np.asarray(total), exponent=top)
+    kernels = [use for use in uses if isinstance(use, _Products)]
     joined = [
         (np.concatenate([d for d, _ in parts]), np.concatenate([x for _, x in parts]))
-        for parts in zip(*(own.blocks for own in uses), strict=True)
+        for parts in zip(*(own.blocks for own in kernels), strict=True)
     ]
-    return _Products(uses[0].part, joined, np.concatenate([own.scale for own in uses]))
+    return _Products(kernels[0].part, joined, np.concatenate([own.scale for own in kernels]))
 
 
 def _row_norms(rows: Array, scale: NDArray[np.int64]) -> Array:

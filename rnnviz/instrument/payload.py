@@ -13,9 +13,9 @@ from rnnviz.experiment import FASTEST
 from rnnviz.explain.equations import LETTERS
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.locale import Labels
-from rnnviz.plots.gates import largest
+from rnnviz.plots.gates import gate_row, largest
 from rnnviz.plots.matching import nearest_part
-from rnnviz.plots.states import UNBOUNDED
+from rnnviz.plots.states import is_bounded
 from rnnviz.plots.style import palette
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -87,12 +87,12 @@ def rows_of(record: Trace) -> list[Row]:
         most = largest(record, "hidden_preactivation")
         rows = [Row("hidden_preactivation", "gates", "hidden", True, most)]
     else:
-        signed = ("cell_candidate", "hidden_candidate")
-        rows = [Row(g, "gates", g, g in signed, 1.0) for g in GATES_AS_READ[record.cell]]
+        ranges = {gate: gate_row(record, gate) for gate in GATES_AS_READ[record.cell]}
+        rows = [Row(g, "gates", g, r.minimum < 0, r.maximum) for g, r in ranges.items()]
     if record.cell == "lstm":
         most = largest(record, "cell_state")
         rows.append(Row("cell_state", "states", "cell_state", True, most))
-    most = largest(record, "hidden_state") if record.nonlinearity in UNBOUNDED else 1.0
+    most = 1.0 if is_bounded(record) else largest(record, "hidden_state")
     gate = "hidden" if record.cell == "rnn" else "hidden_state"
     return [*rows, Row("hidden_state", "states", gate, True, most)]
 

@@ -1,12 +1,15 @@
 """Every gate and candidate of a trace over time."""
 
+import math
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from rnnviz.activations import find_activation
 from rnnviz.cells import GATES_AS_READ
+from rnnviz.errors import RnnvizError
 from rnnviz.plots.heatmaps import Row, plot_rows
 from rnnviz.plots.networks import Traces, only_one
 from rnnviz.plots.style import LARGEST
@@ -24,7 +27,9 @@ def plot_gates(
 ) -> go.Figure:
     """Heatmaps of time × unit: gates from 0 to 1, candidates from −1 to 1.
 
-    A plain RNN has no gates; its figure shows the pre-activation, scaled to its values.
+    A plain RNN has no gates; its figure shows the pre-activation, scaled to its values. So are
+    gates of other ranges, by their activation or in a cell with its own step, which shows all gates
+    that its step returns, by their names.
     trace: one, or a mapping with one. view: the part, steps and units shown; the whole first layer
     by default. row_height: pixels.
     RnnvizError for a view of a part, step or unit that the trace lacks, and for several traces.
@@ -34,13 +39,39 @@ def plot_gates(
     ['update gate', 'reset gate', 'candidate']
     """
     trace = only_one(trace)
-    if trace.cell == "rnn":
-        maximum = largest(trace, "hidden_preactivation")
-        rows = [Row("hidden_preactivation", -maximum, maximum)]
-    else:
-        signed = ("cell_candidate", "hidden_candidate")
-        rows = [Row(g, -1 if g in signed else 0, 1) for g in GATES_AS_READ[trace.cell]]
+    rows = [gate_row(trace, name) for name in gate_names(trace)]
+    if not rows:
+        raise RnnvizError("error.own_no_gates", module=trace.module_repr.partition("(")[0])
     return plot_rows(trace, rows, view, row_height=row_height, language=language, dark=dark)
+
+
+def gate_names(trace: Trace) -> tuple[str, ...]:
+    """The arrays to show as gates, in reading order: gates, else pre-activations.
+
+    >>> gate_names(rnnviz.trace(torch.nn.RNN(1, 1), torch.ones(1, 1)))
+    ('hidden_preactivation',)
+    """
+    usual = [gate for gate in GATES_AS_READ[trace.cell] if gate in trace.gates]
+    others = [gate for gate in trace.gates if gate not in usual]
+    return (*usual, *others) or trace.preactivations
+
+
+def gate_row(trace: Trace, name: str) -> Row:
+    """A gate's colours: from 0 or −1 to 1 where its activation has that range, else its values'."""
+    values = trace.array(name)
+    if name in trace.preactivations:
+        low, high = -math.inf, math.inf
+    elif trace.own_step:
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+        low, high = (0.0 if low >= 0 else -1.0 if low >= -1 else low), (1.0 if high <= 1 else high)
+    else:
+        activation = find_activation(trace.form.activation_of(name))
+        assert activation is not None
+        low, high = activation.low, activation.high
+    if (low, high) in ((0.0, 1.0), (-1.0, 1.0)):
+        return Row(name, low, high)
+    maximum = largest(trace, name)
+    return Row(name, -maximum, maximum)
 
 
 def largest(trace: Trace, name: str) -> float:

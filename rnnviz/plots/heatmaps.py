@@ -58,7 +58,7 @@ def plot_rows(
         y = f"y{number + 1}" if number else "y"
         values = part.array(row.name)[span.start : span.stop]
         order = view.order(values.shape[1])
-        name = words[f"gate.{row.name}"]
+        name = words.get(f"gate.{row.name}", row.name)  # of one's own cell: as it calls it
         heatmap = go.Heatmap(
             z=as_float32(values[:, order].T),
             x=names,

@@ -50,7 +50,7 @@ def matched(part: TracePart, row: str) -> Array | None:
     """
     cell = part.trace.cell
     name = ROWS[row].get(cell)
-    if name is None:
+    if name is None or name not in part.trace:  # a cell of one's own need not have it
         return None
     values = part.array(name)
     return 1 - values if row == "writes" and cell == "gru" else values
@@ -85,15 +85,19 @@ def parts_by_label(
 
 def shown_rows(traces: Sequence[Trace]) -> list[str]:
     """The rows in which at least one of the networks has an array."""
-    return [row for row, cells in ROWS.items() if any(trace.cell in cells for trace in traces)]
+    return [
+        row
+        for row, cells in ROWS.items()
+        if any(cells.get(trace.cell) in trace for trace in traces)
+    ]
 
 
 def name_of(trace: Trace, row: str, words: Labels) -> str:
     """The cell's own name for a row, with its symbol."""
-    name = ROWS[row][trace.cell]
+    name, phi = ROWS[row][trace.cell], trace.nonlinearity
     symbol = SYMBOLS[name]
     if row == "candidate" and trace.cell == "rnn":
-        return f"{PHI[trace.nonlinearity]} = h"
+        return "h" if trace.own_step else f"{PHI.get(phi, f'{phi}(a)')} = h"
     if row == "writes" and trace.cell == "gru":
         return f"1 − {symbol}"
     if row == "writes" and trace.form.coupled:

@@ -29,9 +29,9 @@ def plot_saturation(
     """Share of time steps at which a gate is saturated, by gate and unit, most saturated first.
 
     Saturated: a sigmoid below 0.05 or above 0.95, a tanh beyond ±0.9, a relu at 0, where the
-    derivative is small or 0. traces: one, or several by label, each made with a loss. diagnoses:
-    results of ``diagnose`` for this layer, direction and sequence, to reuse, one for one trace, or
-    by label.
+    derivative is small or 0; see ``Diagnosis``. traces: one, or several by label, each made with a
+    loss. diagnoses: results of ``diagnose`` for this layer, direction and sequence, to reuse, one
+    for one trace, or by label.
 
     >>> module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0), module.weight_ih_l0.fill_(-1)
@@ -51,16 +51,22 @@ def plot_saturation(
         if found is None:
             found = diagnose(trace, layer=layer, direction=direction, batch=batch)
         saturated = found.saturated
-        if set(saturated) != set(GATES_AS_READ[trace.cell]):
+        usual = [gate for gate in GATES_AS_READ[trace.cell] if gate in saturated]
+        names_of_gates = (*usual, *(gate for gate in saturated if gate not in usual))
+        missing = {gate for gate in names_of_gates if gate not in trace}
+        if missing or (trace.own_cells is None and len(usual) != len(GATES_AS_READ[trace.cell])):
             came, expected = map(", ".join, (saturated, GATES_AS_READ[trace.cell]))
             given = {"name": "diagnoses", "label": label, "came": came, "expected": expected}
             raise RnnvizError("error.plot_result", **given)
-        for gate in GATES_AS_READ[trace.cell]:
+        for gate in names_of_gates:
             share = 100 * float(saturated[gate].mean())
-            name = f"{label}, {words[f'gate.{gate}']}"
+            name = f"{label}, {words.get(f'gate.{gate}', gate)}"
             names.append(name)
             shares.append(f"{name}  <b>{share:.0f}%</b>")
             rows.append(np.sort(saturated[gate])[::-1])
+    if not rows:
+        modules = ", ".join(trace.module_repr.partition("(")[0] for trace in traces.values())
+        raise RnnvizError("error.own_no_gates", module=modules)
     width = max(map(len, rows))
     z = np.full((len(rows), width), np.nan)
     for row, values in zip(z, rows, strict=True):

@@ -1,13 +1,30 @@
 """Cell and hidden state of a trace over time."""
 
+import numpy as np
 import plotly.graph_objects as go
 
+from rnnviz.activations import find_activation
 from rnnviz.plots.gates import largest
 from rnnviz.plots.heatmaps import Row, plot_rows
 from rnnviz.plots.networks import Traces, only_one
 from rnnviz.plots.view import WHOLE, View
+from rnnviz.trace import Trace
 
-UNBOUNDED = ("relu", "identity")
+
+def is_bounded(trace: Trace) -> bool:
+    """Whether every hidden state is between −1 and 1.
+
+    >>> is_bounded(rnnviz.trace(torch.nn.RNN(1, 1, nonlinearity="relu"), torch.ones(1, 1)))
+    False
+    """
+    if trace.own_step:
+        return bool(np.nanmax(np.abs(trace.array("hidden_state"))) <= 1)
+    form = trace.form
+    outer = {"rnn": form.nonlinearity, "lstm": form.output_activation, "gru": form.activation}
+    gate, state = find_activation(form.gate_activation), find_activation(str(outer[form.cell]))
+    assert gate is not None
+    assert state is not None
+    return gate.low >= 0 and gate.high <= 1 and state.low >= -1 and state.high <= 1
 
 
 def plot_states(
@@ -33,6 +50,6 @@ def plot_states(
     if trace.cell == "lstm":
         maximum = largest(trace, "cell_state")
         rows.append(Row("cell_state", -maximum, maximum))
-    maximum = largest(trace, "hidden_state") if trace.nonlinearity in UNBOUNDED else 1.0
+    maximum = 1.0 if is_bounded(trace) else largest(trace, "hidden_state")
     rows.append(Row("hidden_state", -maximum, maximum))
     return plot_rows(trace, rows, view, row_height=row_height, language=language, dark=dark)

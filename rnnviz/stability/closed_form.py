@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.engine.step_gradients import state_jacobians
 from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -33,7 +34,8 @@ def jacobians(
     A = D(c₋ f (1 − f)) U_f + D(g i (1 − i)) U_i + D(i (1 − g²)) U_g;
     a projection V multiplies the two blocks of h. Peepholes add tanh c · o (1 − o) p_o to q, and
     c₋ f (1 − f) p_f + g i (1 − i) p_i to f. Coupled: c₋ − g in place of c₋, without U_i.
-    Held values have derivative 0.
+    Held values have derivative 0. Other activations, and cells with a step of their own: by
+    autograd through the step, at all recorded states at once.
 
     RnnvizError for a layer, direction or sequence that the trace lacks.
 
@@ -62,6 +64,11 @@ class JacobianBlocks:
         self, trace: Trace, *, layer: int = 0, direction: str = "forward", batch: int = 0
     ) -> None:
         part = TracePart(trace, layer, direction, batch)
+        self._points = part.step_points()
+        if self._points is not None:
+            states = sum(self._points.widths)
+            self.shape = (self._points.steps, states, states)
+            return
         self._slopes, u = slopes_of(part), part.weight_hh
         n = self._slopes.carry.shape[1]
         if trace.form.coupled:  # no gate i has weights
@@ -78,6 +85,8 @@ class JacobianBlocks:
     def __getitem__(self, times: slice) -> NDArray[np.float64]:
         from rnnviz.stability.kernels import fill_gated, fill_lstm
 
+        if self._points is not None:
+            return state_jacobians(self._points.cut(times))[0][:, 0]
         slopes = Slopes(*(values[times] for values in self._slopes))
         steps, n, states = len(slopes.carry), slopes.carry.shape[-1], self.shape[1]
         if self._form.cell == "lstm":

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.engine.device import single_thread
+from rnnviz.engine.step_gradients import state_jacobians
+from rnnviz.engine.step_points import StepPoints
 from rnnviz.errors import RnnvizError, whole_number
 from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 NEAR = 8  # binary places around 1 within which a source's tangents are not rescaled
+BLOCK = 2**22  # entries of Jacobians held at a time
 ROOM = 2**25  # entries of all tangents propagated at once
 
 
@@ -106,25 +109,30 @@ class _ForwardTangents:
     """Forward-mode differentiation of one layer in one direction, in the direction's order."""
 
     def __init__(self, part: TracePart, sources: list[int], below: Tangents | None) -> None:
-        trace, slopes = part.trace, slopes_of(part)
+        trace = part.trace
         dtype = trace.array("hidden_state").dtype
-        self.slopes = Slopes(*(values.astype(dtype) for values in slopes))
         self.form, self.below, self.sources = trace.form, below, np.array(sources)
         # with two directions, every state of the layer below depends on every source
         self.bidirectional = trace.directions == 2
+        self.order, self.times = range(part.length), part.times.tolist()
+        self.is_backward = part.is_backward
+        self.h = np.zeros((trace.output_units, len(sources), trace.features), dtype)
+        self.c = None
+        if trace.cell == "lstm":
+            self.c = np.zeros((trace.units, len(sources), trace.features), dtype)
+        self.scale = np.zeros(len(sources), np.int64)
+        points = part.step_points()
+        self.own = None if points is None else _StepJacobians(points, dtype)
+        if self.own is not None:
+            return
+        slopes = slopes_of(part)
+        self.slopes = Slopes(*(values.astype(dtype) for values in slopes))
         u, w, v = part.weight_hh, part.weight_ih, part.parameter("weight_hr")
         n = slopes.carry.shape[1]
         if trace.form.coupled:  # no gate i has weights
             u, w = (np.concatenate((np.zeros((n, m.shape[1])), m)) for m in (u, w))
         self.u, self.w = u.astype(dtype), w.astype(dtype)
         self.v = None if v is None else v.astype(dtype)
-        self.order = range(len(slopes.carry))
-        self.times = part.times.tolist()
-        width, features = u.shape[1], trace.features
-        self.is_backward = part.is_backward
-        self.h = np.zeros((width, len(sources), features), dtype)
-        self.c = np.zeros((n, len(sources), features), dtype) if trace.cell == "lstm" else None
-        self.scale = np.zeros(len(sources), np.int64)
 
     def all(self) -> Tangents:
         """∂h_t/∂x_k at every step, in the order of the input."""
@@ -147,6 +155,9 @@ class _ForwardTangents:
 
     def _step(self, t: int) -> None:
         live = self._live(self.times[t])
+        if self.own is not None:
+            self._own_step(t, live, self.own)
+            return
         n = self.slopes.carry.shape[1]
         gates = self.slopes.gates[t][:, :, None, None]
         carry = self.slopes.carry[t][:, None, None]
@@ -173,6 +184,15 @@ class _ForwardTangents:
             h = gates[3] * a_o + self.slopes.by_cell[t][:, None, None] * c
             h = h if self.v is None else out * _times(self.v, h)
         self._put(h, c, live)
+
+    def _own_step(self, t: int, live: slice, own: _StepJacobians) -> None:
+        """∂s_t/∂x_k = J_t ∂s_{t−1}/∂x_k + ∂s_t/∂(what is read) ∂(what is read)/∂x_k."""
+        j, self.w = own.at(t)
+        by_x = self._by_input(self.times[t], live)
+        before = [self.h[:, live]] if self.c is None else [self.h[:, live], self.c[:, live]]
+        s = _plus(_times(j, np.concatenate(before)), by_x)
+        n = len(self.h)
+        self._put(s[:n], None if self.c is None else s[n:], live)
 
     def _live(self, time: int) -> slice:
         """The sources on which the state at this position in the input can depend."""
@@ -216,6 +236,23 @@ class _ForwardTangents:
         self.h[:, live] = h
         if self.c is not None:
             self.c[:, live] = c
+
+
+class _StepJacobians:
+    """∂s_t/∂s_{t−1} and ∂s_t/∂x_t of a cell's own step, for steps asked for in their order."""
+
+    def __init__(self, points: StepPoints, dtype: Any) -> None:
+        self.points, self.dtype = points, dtype
+        self.size = max(1, BLOCK // sum(points.widths) ** 2)
+        self.first, self.block = 0, (np.empty(0), np.empty(0))
+
+    def at(self, t: int) -> tuple[Array, Array]:
+        """Those of one step, (S, S) and (S, input)."""
+        if t >= self.first + len(self.block[0]):
+            self.first = t
+            by_state, by_x = state_jacobians(self.points.cut(slice(t, t + self.size)))
+            self.block = by_state[:, 0].astype(self.dtype), by_x[:, 0].astype(self.dtype)
+        return self.block[0][t - self.first], self.block[1][t - self.first]
 
 
 def _plus(a: Array, by_x: Array | tuple[int, Array] | None) -> Array:

@@ -5,12 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import find_activation
 from rnnviz.errors import RnnvizError
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
-
-# The largest slope of each nonlinearity, Pascanu et al.'s γ.
-STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "identity": 1.0}
 
 
 class Spectrum(NamedTuple):
@@ -55,7 +53,7 @@ def recurrent_spectra(
     (0.5, array([2.118, 0.118]))
     """
     part = TracePart(trace, layer, direction)
-    u, v = part.weight_hh, part.parameter("weight_hr")
+    u, v = part.recurrent_weights(), part.parameter("weight_hr")
     gates = np.split(u if v is None else u @ v, len(trace.form.gates))
     return {name: _spectrum(gate) for name, gate in zip(trace.form.gates, gates, strict=True)}
 
@@ -63,7 +61,8 @@ def recurrent_spectra(
 def pascanu_bound(trace: Trace, *, layer: int = 0, direction: str = "forward") -> PascanuBound:
     """Whether a plain RNN's weights alone make gradients vanish, or allow them to explode.
 
-    γ is 1 for tanh, relu and identity, 1/4 for sigmoid. RnnvizError for gated cells.
+    γ, the steepest slope, is 1 for tanh, relu and identity, 1/4 for sigmoid. RnnvizError for gated
+    cells and for cells with a step of their own.
 
     >>> module = torch.nn.RNN(1, 2, bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.copy_(torch.tensor([[0.5, 2.0], [0.0, 0.5]]))
@@ -73,8 +72,12 @@ def pascanu_bound(trace: Trace, *, layer: int = 0, direction: str = "forward") -
     """
     if trace.cell != "rnn":
         raise RnnvizError("error.plain_rnn", cell=trace.cell)
+    activation = find_activation(trace.nonlinearity)
+    if trace.own_step or activation is None:
+        module = trace.module_repr.partition("(")[0]
+        raise RnnvizError("error.own_equations", what="pascanu_bound", module=module)
     spectrum = recurrent_spectra(trace, layer=layer, direction=direction)["hidden"]
-    gamma = STEEPEST[trace.nonlinearity]
+    gamma = activation.steepest
     largest = float(spectrum.singular_values[0])
     return PascanuBound(
         largest_singular_value=largest,

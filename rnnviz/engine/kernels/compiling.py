@@ -56,7 +56,7 @@ def can_keep(function: Any) -> bool:
 def is_kept(function: Any) -> bool:
     """Whether there is code of a compiled function; True if compilation is switched off."""
     return not isinstance(function, Dispatcher) or (
-        can_keep(function) and bool(function._cache._cache_file._load_index())
+        can_keep(function) and bool(function._cache._cache_file._load_index())  # pyright: ignore[reportAttributeAccessIssue]  # numba's own types leave it out
     )
 
 

@@ -71,7 +71,7 @@ def _input_hold(settings: ComparePage, words: Labels, live: Live) -> ComparePage
             required=True,
             on_change=_reset_value,
         )
-    low, high = _limits(state.hold_name)
+    low, high = _limits(state.hold_name, form_of(settings, state.selected))
     state.hold_value = min(max(state.hold_value, low), high)
     state.hold_from = min(state.hold_from, settings.steps)
     units = compared(settings.comparison())[state.selected].output_units
@@ -124,9 +124,9 @@ def form_of(settings: ComparePage, key: str) -> Form:
     return FORMS[settings.networks[keys_of(settings.networks).index(key)].form]
 
 
-def _limits(name: str) -> tuple[float, float]:
+def _limits(name: str, form: Form) -> tuple[float, float]:
     """Those of a gate's or state's values, within those of the setting."""
-    low, high = range_of(name)
+    low, high = range_of(name, form)
     lowest, highest = map(float, limits_of(ComparePage, "hold_value"))
     return max(low, lowest), min(high, highest)
 

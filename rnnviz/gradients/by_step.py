@@ -1,0 +1,106 @@
+"""Gradients of one layer in one direction by its cell's own step, where no closed form is known."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rnnviz.engine.step_gradients import (
+    at_nodes,
+    by_initial_state,
+    by_parameters,
+    parameter_row_norms,
+    pass_back,
+)
+from rnnviz.engine.step_points import StepPoints
+from rnnviz.errors import RnnvizError
+from rnnviz.trace_part import TracePart
+
+Array = NDArray[Any]
+Scale = NDArray[np.int64]
+
+
+class StepwiseGradients(NamedTuple):
+    """Rows · 2^scale in the input's order: by name and with respect to x; scale (time, batch)."""
+
+    arrays: dict[str, Array]
+    by_x: Array
+    scale: Scale
+
+
+def differentiate_steps(
+    part: TracePart,
+    points: StepPoints,
+    output_grad: Array,
+    scale: Scale | None = None,
+    *,
+    as_trained: bool = False,
+) -> StepwiseGradients:
+    """Gradients with respect to the states and pre-activations, in the dtype of the points.
+
+    output_grad: (time, batch, unit), times 2^scale if that is given, in the input's order.
+    as_trained: by one backward call per step, whose rounding is that of autograd in this dtype.
+    """
+    dtype, width = points.x.dtype, points.widths[0]
+    given = torch.zeros(*output_grad.shape[:2], sum(points.widths), dtype=dtype)
+    given[..., :width] = torch.from_numpy(np.array(part.reorder(output_grad))).to(dtype)
+    ordered = None if scale is None else np.array(part.reorder(scale, np.int64))
+    found = pass_back(points, given, ordered, as_trained=as_trained)
+    arrays, by_x = at_nodes(points, found.rows)
+    arrays = {"hidden_state": _numbers(found.rows[..., :width]), **arrays}
+    return StepwiseGradients(
+        {name: part.reorder(values, values.dtype) for name, values in arrays.items()},
+        part.reorder(_numbers(by_x), _numbers(by_x).dtype),
+        np.array(part.flip(found.scale)),
+    )
+
+
+def _numbers(values: torch.Tensor) -> Array:
+    return values.float().numpy() if values.dtype in HALF else values.numpy()
+
+
+HALF = (torch.float16, torch.bfloat16)
+
+
+def step_parameter_gradients(
+    part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
+) -> tuple[dict[str, Array], int]:
+    """∂L/∂(every parameter of the cell) by its name, and the exponent that multiplies them all.
+
+    arrays: total derivatives by the states' names, rows · 2^scale, in the input's order.
+    """
+    top = max(int(scale.max()), 0)
+    total = _total(part, arrays, scale - top)
+    found = by_parameters(points, total)
+    own = part.trace.own_cells
+    if own is not None and own.started:
+        for name, value in by_initial_state(points, total[:1]).items():
+            found[name] += value
+    return {name: value.numpy() for name, value in found.items()}, top
+
+
+def step_contributions(
+    part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
+) -> tuple[Array, Array, int]:
+    """log₁₀ of the norm of every step's part of ∂L/∂U, (time, batch) in order, and their sum.
+
+    The sum comes with the exponent that multiplies it. U: the parameter weight_hh. RnnvizError for
+    a cell that has none.
+    """
+    if "weight_hh" not in dict(points.cell.named_parameters()):
+        raise RnnvizError("error.own_no_weight", type=type(points.cell).__name__)
+    rows = _total(part, arrays, np.zeros_like(scale))
+    _, exponent = np.frexp(np.abs(rows.numpy()).max(-1))
+    own = torch.from_numpy(np.ldexp(rows.numpy(), -exponent[..., None]))
+    norms = parameter_row_norms(points, own, "weight_hh")
+    logs = np.log10(norms) + (exponent + part.reorder(scale, np.int64)) * np.log10(2.0)
+    summed, top = step_parameter_gradients(part, points, arrays, scale)
+    return logs, summed["weight_hh"], top
+
+
+def _total(part: TracePart, arrays: dict[str, Array], scale: Scale) -> torch.Tensor:
+    """Total derivatives with respect to the states side by side, in order, 0 where padded."""
+    states = np.concatenate([arrays[name] for name in part.trace.form.states], -1)
+    shifted = np.ldexp(np.asarray(states, np.float64), np.clip(scale, -5000, 5000)[..., None])
+    return torch.from_numpy(np.array(part.reorder(shifted)))
