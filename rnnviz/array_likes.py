@@ -31,17 +31,18 @@ def read_array(what: str, values: Any) -> NDArray[Any]:
 values without a mask. If they are padding, pass lengths; else fill or leave out the masked values.
     """
     values = unmasked(what, values)
-    if isinstance(values, Tensor):
-        check_dense(values, what)
-        given = values.detach().to("cpu")
-        # NumPy has no bfloat16, and float32 holds all its numbers.
-        return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
-    values = _without_arrays(what, values)
     try:
-        return np.asarray(values)
+        if isinstance(values, Tensor):
+            check_dense(values, what)
+            given = values.detach().to("cpu")
+            # NumPy has no bfloat16, and float32 holds all its numbers.
+            return (given.float() if given.dtype == torch.bfloat16 else given).numpy()
+        return np.asarray(_without_arrays(what, values))
+    except RnnvizError:  # a ValueError too
+        raise
     except ValueError as error:
         raise RnnvizError("error.ragged", what=what) from error
-    except (TypeError, RuntimeError) as error:
+    except (TypeError, RuntimeError, NotImplementedError) as error:
         raise RnnvizError("error.no_array", what=what, came=type(values).__name__) from error
 
 

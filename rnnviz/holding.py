@@ -162,7 +162,7 @@ def _value(name: str, value: Any, network: Network) -> float:
             number = float("inf")
     if not (low <= number <= high and np.isfinite(number)):
         raise RnnvizError("error.hold_value", name=name, came=_described(value), low=low, high=high)
-    rounded = torch.tensor(number, dtype=torch.float64).to(dtype).item()
+    rounded = torch.tensor(number, dtype=torch.float64, device="cpu").to(dtype).item()
     if not np.isfinite(rounded):
         kind, largest = str(dtype).removeprefix("torch."), torch.finfo(dtype).max
         raise RnnvizError("error.hold_dtype", name=name, came=value, dtype=kind, largest=largest)

@@ -114,6 +114,14 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "ragged within": ({"inputs": [[[1.0, [2.0, 3.0]]]]}, RAGGED.format("inputs")),
     "ragged lengths": ({"inputs": BATCH, "lengths": [[5], [3, 2]]}, RAGGED.format("lengths")),
     "endless": ({"inputs": ENDLESS}, RAGGED.format("inputs")),
+    "sparse rows": (
+        {"inputs": [torch.ones(2).to_sparse()] * 3},
+        NO_ARRAY.format("Tensor"),
+    ),
+    "rows without values": (
+        {"inputs": [torch.ones(2, device="meta")] * 3},
+        NO_ARRAY.format("Tensor"),
+    ),
     "no array": ({"inputs": NoArray()}, NO_ARRAY.format("NoArray")),
     "no arrays": ({"inputs": [NoArray()]}, NO_ARRAY.format("list")),
     "text of lengths": ({"inputs": BATCH, "lengths": "53"}, LENGTHS.format("<U2", ())),

@@ -121,6 +121,27 @@ def test_an_address_opens_the_same_scene_at_once(visit: Visit):
     )
 
 
+# Attributes of a drawing that Plotly's arithmetic has made NaN or infinite.
+BROKEN = """e => [...e.querySelectorAll("svg *")].flatMap(part => [...part.attributes])
+    .filter(({ name, value }) => name !== "data-unformatted" && /NaN|Infinity/.test(value))
+    .map(({ name, value }) => `${name}=${value}`)"""
+
+
+@pytest.mark.parametrize("weight", ["1e308", "-1.7e308", "5e-324"])
+def test_a_weight_of_any_size_is_drawn(visit: Visit, weight: str):
+    """Plotly's own arithmetic on the ends of the axes stays finite too."""
+    edit = f"rnn.hidden.0.0:{float(weight)!r}"
+    visit.open("/gradients", hidden=4, length=12, cell="rnn", edit=edit)
+    settings, problems = GradientsPage.from_query(visit.query)
+    assert (problems, settings.edit[0].value) == ([], float(weight))
+    check_norms(visit, settings.network())
+    for figure in FIGURES:
+        drawing = visit.key(f"figure_{figure}")
+        assert drawing.locator(".main-svg").first.is_visible(), figure
+        assert drawing.evaluate(BROKEN) == [], figure
+    assert visit.messages == []
+
+
 SLIDERS = ("gain", "spectral_radius", "forget_bias", "hidden", "length", "input_scale", "clip")
 
 

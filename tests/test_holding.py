@@ -11,6 +11,8 @@ from torch import nn
 import rnnviz
 from rnnviz import Hold
 from rnnviz.explain.equations import equations
+from rnnviz.holding import held_values
+from rnnviz.recurrent import read_module
 
 held_at: Any = Hold  # takes what the types of Hold exclude
 X = torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(6, 2, 1)
@@ -187,6 +189,17 @@ def test_a_value_beyond_the_dtype_is_refused(dtype: torch.dtype, value: float, l
         f"cell_state cannot be held at {value} in {name}, the dtype of the module, whose largest "
         f"number is {largest}. Choose a smaller value, or convert the module with module.double()."
     )
+
+
+def test_a_default_device_changes_nothing():
+    module, hold = module_of("rnn"), {"hidden_state": Hold(0.5, stop=2)}
+    expected = rnnviz.trace(module, X, hold=hold)
+    with torch.device("meta"):
+        assert np.array_equal(
+            held_values(hold, read_module(module), 6)["hidden_state"],
+            expected.held["hidden_state"],
+            equal_nan=True,
+        )
 
 
 def test_a_state_can_be_held_at_any_finite_number():

@@ -324,6 +324,16 @@ def test_every_function_of_the_room_checks_the_parameters():
     assert caught.value.key == "error.bias_shapes"
 
 
+def test_a_convention_does_not_run_another_form():
+    """Before, Keras's reset after was run whatever the form said, and torch left out peepholes."""
+    packed = pack(weights(GRU, 2, 3), GRU, KERAS)
+    pairs = [(packed, BEFORE, KERAS), (weights(PEEPHOLE, 2, 3), PEEPHOLE, TORCH)]
+    for arrays, form, convention in pairs:
+        with pytest.raises(RnnvizError) as caught:
+            run_packed(arrays, np.ones((2, 1, 2)), form, convention)
+        assert caught.value.key in ("error.reset_is_before", "error.no_peepholes")
+
+
 def test_inputs_and_states_of_a_run_are_checked():
     """Before, one axis less was read as a batch, and one state was broadcast to all."""
     own = weights(LSTM, 2, 3)

@@ -88,11 +88,12 @@ def read_packed(packed: Any, form: Form, convention: Convention) -> dict[str, Ar
 
 
 def check_pair(form: Any, convention: Any) -> None:
-    """RnnvizError unless these are the form of a known cell and a convention."""
+    """RnnvizError unless these are a cell's form and a convention that can represent it."""
     known = isinstance(form, Form) and form.cell in GATE_NAMES
     if not known or not isinstance(convention, Convention):
         came = {"form": repr(form), "convention": getattr(convention, "title", repr(convention))}
         raise RnnvizError("error.packed_pair", **came)
+    convention.check(form)
 
 
 def _check_names(packed: Mapping[str, Any], form: Form, convention: Convention) -> None:

@@ -104,7 +104,6 @@ def pack(parameters: Mapping[str, Array], form: Form, convention: Convention) ->
     [[2.0, 1.0, 3.0]]
     """
     check_pair(form, convention)
-    convention.check(form)
     if "weight_hr" in parameters and not convention.projection:
         raise RnnvizError("error.no_projection", convention=convention.title)
     blocks = _reordered(read_blocks(parameters, form, PROJECT), form, PROJECT, convention)
@@ -129,7 +128,6 @@ def unpack(packed: Mapping[str, Array], form: Form, convention: Convention) -> d
     [1.0, 2.0, 3.0]
     """
     check_pair(form, convention)
-    convention.check(form)
     blocks = _reordered(read_blocks(packed, form, convention), form, convention, PROJECT)
     if blocks.b is not None and len(blocks.b) == 1:
         blocks = blocks._replace(b=np.concatenate([blocks.b, np.zeros_like(blocks.b)]))

@@ -17,8 +17,8 @@ LANGUAGES = {"en": "English", "ko": "한국어"}
 class Labels(Mapping[str, str]):
     """One language's texts by key; calling it fills a text's {names} with values.
 
-    >>> print(labels("en")("verdict.halves", steps=-0.25))
-    Going back, the gradient halves every −0.2 steps.
+    >>> print(labels("en")("verdict.halves", steps=0.004))
+    Going back, the gradient halves every 0.004 steps.
     """
 
     def __init__(self, language: str, texts: Mapping[str, str]) -> None:

@@ -10,7 +10,8 @@ LONGEST = 1e15  # beyond this a fixed number of decimals would print the float's
 def write_number(value: float, spec: str) -> str:
     """A number by Python's format specification, as a sentence shows it.
 
-    Powers have no-break spaces around the sign.
+    Powers have no-break spaces around the sign. A number that would round to 0 keeps one digit,
+    unless it is written with its sign.
 
     >>> numbers = (1.23e-05, ".3g"), (-31600.0, ".3g"), (-0.5, "+.2f"), (1e308, ".3f")
     >>> [write_number(*number).replace("\u00a0", " ") for number in numbers]
@@ -25,6 +26,8 @@ def write_number(value: float, spec: str) -> str:
     if spec.endswith("f") and abs(value) >= LONGEST:
         spec = ("+" if "+" in spec else "") + ".2e"
     text = format(float(value), spec)
+    if spec.endswith("f") and "+" not in spec and value and not text.strip("-0."):
+        text = format(float(value), ".1g")
     digits, _, exponent = text.partition("e")
     if not exponent:
         return text.replace("-", "−")
