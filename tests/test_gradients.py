@@ -397,23 +397,25 @@ def test_diagnose_verdicts():
     assert abs(found.decay + math.log10(0.9)) < 1e-12
     assert abs(found.half_life - math.log(0.5) / math.log(0.9)) < 1e-9
     assert found.doubling_time == math.inf
-    # 0.9^n ≤ 2^−150 and ≤ 2^−1075: n = 987 and 7073 steps before the last.
+    # 0.9^n ≤ 2^−25, 2^−134, 2^−150 and 2^−1075: n = 987 and 7073 for the last two.
     lost = {name: 9999 - where.time for name, where in found.lost.items()}
-    n = [math.ceil(k * math.log(2) / -math.log(0.9)) for k in (150, 1075)]
-    assert lost == {"float32": n[0], "float64": n[1]}
+    n = [math.ceil(k * math.log(2) / -math.log(0.9)) for k in (25, 134, 150, 1075)]
+    assert lost == dict(zip(("float16", "bfloat16", "float32", "float64"), n, strict=True))
     assert {where.shows for where in found.lost.values()} == {"0"}
     found = diagnosed(1.1, 10_000)
     assert found.verdict == "exploding"
     assert abs(found.doubling_time - math.log(2) / math.log(1.1)) < 1e-9
     # facts: float32 overflows at T = 931, float64 at T = 7448.
     assert {name: 9999 - where.time for name, where in found.lost.items()} == {
+        "float16": 117,
+        "bfloat16": 931,
         "float32": 931,
         "float64": 7448,
     }
     assert {where.shows for where in found.lost.values()} == {"inf"}
     found = diagnosed(1.0, 10_000)
     assert (found.verdict, found.decay, found.half_life) == ("healthy", 0.0, math.inf)
-    assert found.lost == {"float32": None, "float64": None}
+    assert found.lost == dict.fromkeys(("float16", "bfloat16", "float32", "float64"))
     assert diagnosed(0.0, 10).verdict == "vanishing"
     assert (diagnosed(0.0, 10).decay, diagnosed(0.0, 10).half_life) == (math.inf, 0.0)
     assert diagnosed(0.5, 1).verdict == "one_step"
