@@ -41,6 +41,7 @@ MOST_CONNECTIONS = 1000  # at once; each holds at most one answer in memory
 SHORT = 5000  # characters of a message that is read at once; a page sends fewer than 1,000
 WORK_PER_CHARACTER = 100.0  # of reading a longer one, as work_of has it: up to 0.1 s
 STALLED_SECONDS = 60  # after which a client that does not read is disconnected
+ALIVE_SECONDS = 5  # after which a client that waits gets an empty message
 REPLACED_SECONDS = 0.01  # until the next message of a client that sends more than are answered
 END = "\n"  # ends an answer: a message of one empty line
 
@@ -127,9 +128,10 @@ class Inbox:
 async def answer(channel: WebSocket) -> None:
     """Answers questions one after another: the lines of ``LiveParts.lines``, then an empty line.
 
-    Lines are sent as soon as they are made, in one message if several are ready; none for an
-    unknown page, for invalid settings, and for a question that a newer one has replaced. An invalid
-    question closes the connection. Clients that may not connect get status 403.
+    Lines are sent as soon as they are made, in one message if several are ready; an empty message
+    while there are none, so that the client knows that it is waiting. No lines for an unknown page,
+    for invalid settings, and for a question that a newer one has replaced. An invalid question
+    closes the connection. Clients that may not connect get status 403.
     """
     if not may_connect(channel):
         await channel.close(code=WS_1008_POLICY_VIOLATION)
@@ -198,11 +200,12 @@ async def _read_question(message: str) -> tuple[Question, PageSettings | None]:
     if len(message) <= SHORT:
         return next(read())
     async with aclosing(_in_turn(len(message) * WORK_PER_CHARACTER, read)) as found:
-        return (await anext(found))[0]
+        (item,) = [item async for items in found for item in items]
+        return item
 
 
 async def _made(question: Question, settings: PageSettings) -> AsyncGenerator[str, None]:
-    """The lines as a worker makes them; those that are ready together as one text."""
+    """The lines as a worker makes them; those that are ready together as one text, or none yet."""
 
     def lines() -> Iterator[str]:
         with seen_by(dark=question.dark):
@@ -216,7 +219,10 @@ async def _made(question: Question, settings: PageSettings) -> AsyncGenerator[st
 async def _in_turn(
     work: float, make: Callable[[], Iterator[Item]]
 ) -> AsyncGenerator[list[Item], None]:
-    """What a worker makes in its turn, as lists of what is ready together."""
+    """What a worker makes in its turn, as lists of what is ready together.
+
+    An empty list after every ``ALIVE_SECONDS`` in which nothing was ready.
+    """
     loop, made = asyncio.get_running_loop(), asyncio.Queue[Item | None]()
     failed: list[Exception] = []
 
@@ -239,7 +245,11 @@ async def _in_turn(
     try:
         ready: list[Item | None] = []
         while None not in ready:
-            ready = [await made.get()]
+            try:
+                ready = [await asyncio.wait_for(made.get(), ALIVE_SECONDS)]
+            except TimeoutError:
+                yield []
+                continue
             while not made.empty():
                 ready.append(made.get_nowait())
             if items := [item for item in ready if item is not None]:
