@@ -49,7 +49,7 @@ CALLS = {
         "question = Question(page='gradients', query={}, language='en', dark=False,"
         " seen=['verdicts'])\n"
         "async def answered():\n"
-        "    return ''.join([x async for x in _made(question)])\n",
+        "    return ''.join([x async for x in _made(question, question.settings())])\n",
         "asyncio.run(answered())",
     ),
 }

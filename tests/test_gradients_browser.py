@@ -185,6 +185,23 @@ def test_a_slider_is_dragged(visit: Visit):
     check_norms(visit, NetworkSettings(hidden=4, length=30, gain=3))
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_a_page_whose_live_updates_do_not_arrive_says_so_and_runs(
+    reader: BrowserContext, address: str, language: str
+):
+    """As behind a reverse proxy that refuses the WebSocket, or does not pass it on."""
+    with visiting(reader, address) as visit:
+        visit.page.route_web_socket("**/rnnviz/live", lambda wire: wire.close(code=1008))
+        visit.open("/gradients", language=language, hidden=4, length=20)
+        notice = visit.key("connection").get_by_role("status")
+        assert not notice.is_visible()
+        visit.key("gain").get_by_role("slider").press("PageUp")
+        expect(notice).to_have_text(labels(language)["live.unavailable"])
+        visit.settle()
+        check_norms(visit, NetworkSettings(hidden=4, length=20, gain=1.3))
+        assert visit.query["gain"] == "1.3"
+
+
 def test_a_finger_drags_a_slider(browser: Browser, address: str):
     options = {"viewport": {"width": 1024, "height": 700}, "has_touch": True}
     with windows(browser, **options) as own, visiting(own, address) as visit:

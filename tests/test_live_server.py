@@ -404,6 +404,37 @@ def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyP
     until_idle()
 
 
+def test_a_client_that_waits_gets_empty_messages(monkeypatch: pytest.MonkeyPatch):
+    has_waited = Event()
+
+    class Waiting(Client):
+        async def send(self, message: Any) -> None:
+            if message.get("text") == "":
+                has_waited.set()
+            await super().send(message)
+
+    def make(_settings: GradientsPage, _words: Labels) -> str:
+        assert has_waited.wait(60)
+        return "made"
+
+    monkeypatch.setattr(live_server, "ALIVE_SECONDS", 0.01)
+    monkeypatch.setitem(LIVE_PARTS, "gradients", Makers({}, {"verdicts": make}))
+    client = Waiting([json.dumps(QUESTION | {"seen": ["verdicts"]})])
+    channel = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
+    asyncio.run(answer(channel))
+    assert [message for message in client.talk.messages if message] == ['verdicts "made"\n', END]
+
+
+def test_a_long_message_is_read_by_a_worker():
+    query = QUESTION["query"] | {"edit": "rnn.hidden.0.0:" + "1" * 90_000}
+    long = json.dumps(QUESTION | {"query": query})
+    before = live_queue().started
+    assert talk(long, json.dumps(QUESTION)).messages[0] == END
+    read = len(long) * live_server.WORK_PER_CHARACTER
+    assert live_queue().started - before == read + 3 * 12 * 4**2
+    assert talk(long[:-1]) == ([], 1007)
+
+
 def test_a_failure_is_raised_and_the_next_question_is_answered(monkeypatch: pytest.MonkeyPatch):
     def fail(_settings: GradientsPage, _words: Labels) -> str:
         raise ZeroDivisionError

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -342,6 +343,19 @@ def test_a_page_says_that_it_waits_and_keeps_its_place(monkeypatch: pytest.Monke
     assert places[0][1] < later
     assert page.session_state["rnnviz.place"] is None
     assert (SMALL.computing, SMALL._waiting) == (0, [])
+
+
+def test_a_page_run_whose_visitor_has_left_leaves_the_line(monkeypatch: pytest.MonkeyPatch):
+    instance = SimpleNamespace(is_active_session=lambda _session: False)
+    runtime = SimpleNamespace(exists=lambda: True, get_instance=lambda: instance)
+    monkeypatch.setattr(page_turn, "runtime", runtime)
+    with ExitStack() as stack:
+        for _ in range(SMALL.at_once):
+            stack.enter_context(SMALL.hold(lambda _: None))
+        page = AppTest.from_string(PAGE, default_timeout=60).run()
+        assert page.exception.values == []
+        assert page.markdown.values == []
+        assert (SMALL.computing, SMALL._waiting) == (SMALL.at_once, [])
 
 
 STOPPED = """

@@ -10,10 +10,10 @@ So a client that leaves is noticed at once, and what waits for it or runs for it
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.status import (
@@ -38,9 +38,14 @@ from rnnviz.ui.turns import checkpoint
 
 MAX_CHARACTERS = 100_000  # per message
 MOST_CONNECTIONS = 1000  # at once; each holds at most one answer in memory
+SHORT = 5000  # characters of a message that is read at once; a page sends fewer than 1,000
+WORK_PER_CHARACTER = 100.0  # of reading a longer one, as work_of has it: up to 0.1 s
 STALLED_SECONDS = 60  # after which a client that does not read is disconnected
+ALIVE_SECONDS = 5  # after which a client that waits gets an empty message
 REPLACED_SECONDS = 0.01  # until the next message of a client that sends more than are answered
 END = "\n"  # ends an answer: a message of one empty line
+
+Item = TypeVar("Item")
 
 connections: set[WebSocket] = set()
 
@@ -123,9 +128,10 @@ class Inbox:
 async def answer(channel: WebSocket) -> None:
     """Answers questions one after another: the lines of ``LiveParts.lines``, then an empty line.
 
-    Lines are sent as soon as they are made, in one message if several are ready; none for an
-    unknown page, for invalid settings, and for a question that a newer one has replaced. An invalid
-    question closes the connection. Clients that may not connect get status 403.
+    Lines are sent as soon as they are made, in one message if several are ready; an empty message
+    while there are none, so that the client knows that it is waiting. No lines for an unknown page,
+    for invalid settings, and for a question that a newer one has replaced. An invalid question
+    closes the connection. Clients that may not connect get status 403.
     """
     if not may_connect(channel):
         await channel.close(code=WS_1008_POLICY_VIOLATION)
@@ -174,48 +180,80 @@ async def _write(channel: WebSocket, inbox: Inbox) -> int | None:
         for _ in range(replaced):
             await send(END)
         try:
-            question = Question.model_validate_json(message)
+            question, settings = await _read_question(message)
         except ValidationError:
             return WS_1007_INVALID_FRAME_PAYLOAD_DATA
-        async with aclosing(_made(question)) as made:
-            async for lines in made:
-                await send(lines)
+        if settings is not None:
+            async with aclosing(_made(question, settings)) as made:
+                async for lines in made:
+                    await send(lines)
         await send(END)
 
 
-async def _made(question: Question) -> AsyncGenerator[str, None]:
-    """The lines as a worker makes them; those that are ready together as one text."""
-    settings = question.settings()
-    if settings is None:
-        return
-    loop, made = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+async def _read_question(message: str) -> tuple[Question, PageSettings | None]:
+    """The question of a message, and its settings; a long one is read by a worker."""
+
+    def read() -> Iterator[tuple[Question, PageSettings | None]]:
+        question = Question.model_validate_json(message)
+        yield question, question.settings()
+
+    if len(message) <= SHORT:
+        return next(read())
+    async with aclosing(_in_turn(len(message) * WORK_PER_CHARACTER, read)) as found:
+        (item,) = [item async for items in found for item in items]
+        return item
+
+
+async def _made(question: Question, settings: PageSettings) -> AsyncGenerator[str, None]:
+    """The lines as a worker makes them; those that are ready together as one text, or none yet."""
+
+    def lines() -> Iterator[str]:
+        with seen_by(dark=question.dark):
+            yield from question.lines(settings)
+
+    async with aclosing(_in_turn(work_of(settings), lines)) as made:
+        async for ready in made:
+            yield "".join(ready)
+
+
+async def _in_turn(
+    work: float, make: Callable[[], Iterator[Item]]
+) -> AsyncGenerator[list[Item], None]:
+    """What a worker makes in its turn, as lists of what is ready together.
+
+    An empty list after every ``ALIVE_SECONDS`` in which nothing was ready.
+    """
+    loop, made = asyncio.get_running_loop(), asyncio.Queue[Item | None]()
     failed: list[Exception] = []
 
-    def put(line: str | None) -> None:
+    def put(item: Item | None) -> None:
         with suppress(RuntimeError):  # the server has stopped
-            loop.call_soon_threadsafe(made.put_nowait, line)
+            loop.call_soon_threadsafe(made.put_nowait, item)
 
-    def make() -> None:
+    def compute() -> None:
         try:
-            with seen_by(dark=question.dark):
-                for line in question.lines(settings):
-                    put(line)
-                    checkpoint()
+            for item in make():
+                put(item)
+                checkpoint()
         except Exception as error:
             failed.append(error)
         finally:
             put(None)
 
-    ticket = Ticket(work_of(settings), make)
+    ticket = Ticket(work, compute)
     live_queue().ask(ticket)
     try:
-        ready: list[str | None] = []
+        ready: list[Item | None] = []
         while None not in ready:
-            ready = [await made.get()]
+            try:
+                ready = [await asyncio.wait_for(made.get(), ALIVE_SECONDS)]
+            except TimeoutError:
+                yield []
+                continue
             while not made.empty():
                 ready.append(made.get_nowait())
-            if lines := "".join(line for line in ready if line is not None):
-                yield lines
+            if items := [item for item in ready if item is not None]:
+                yield items
         if failed:
             raise failed[0]
     finally:

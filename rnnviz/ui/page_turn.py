@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+from streamlit import runtime
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from rnnviz.experiment import PageSettings
 from rnnviz.locale import Labels
 from rnnviz.ui.session import session
-from rnnviz.ui.turns import LARGE, LOOK_EVERY, SMALL, is_large
+from rnnviz.ui.turns import LARGE, LOOK_EVERY, SMALL, is_large, stopped_by
 
 SAY_AFTER = 1.0  # seconds of waiting
 
@@ -28,7 +30,7 @@ def page_turn(settings: PageSettings, words: Labels) -> Iterator[None]:
     session.place = _name(turns), place
     # in a container with or without a text: Streamlit identifies a fragment by what precedes it
     notice = _Notice(st.container(key="turn"), words)
-    with turns.hold(notice.show, place):
+    with turns.hold(notice.show, place), stopped_by(_stop_if_left):
         session.place = None
         notice.clear()
         yield
@@ -44,6 +46,7 @@ class _Notice:
 
     def show(self, ahead: int) -> None:
         """Says how many are ahead. Streamlit ends the run here if another one is requested."""
+        _stop_if_left()
         self.waited += LOOK_EVERY
         if self.waited < SAY_AFTER:
             return
@@ -54,6 +57,15 @@ class _Notice:
     def clear(self) -> None:
         if self.shown is not None:
             self.shown.empty()
+
+
+def _stop_if_left() -> None:
+    """Ends the run if the visitor's connection has closed; the browser runs the page when back."""
+    context = get_script_run_ctx()
+    if context is None or not runtime.exists():  # as in a test of a page
+        return
+    if not runtime.get_instance().is_active_session(context.session_id):
+        st.stop()
 
 
 def _name(turns: object) -> str:

@@ -195,6 +195,7 @@ export class LiveUpdates {
       const { page: name, language, dark } = /** @type {Reader} */ (this.reader);
       const question = { page: name, language, dark, query: Object.fromEntries(address()), seen };
       open.ask(JSON.stringify(question), (text) => {
+        if (!text) return; // the question waits
         if (text === END) return onEnd();
         const lines = text.split("\n").slice(0, -1);
         left -= lines.length;
@@ -211,7 +212,7 @@ export class LiveUpdates {
 }
 
 // One connection for all LiveUpdates. Answers come in the order of the questions, each as messages of
-// whole lines, the last of which is empty.
+// whole lines, the last of which is empty. While a question waits, the server sends empty messages.
 //
 //              open                          a message
 //   opening ─────────▶ silent or answering ◀──────────┐
