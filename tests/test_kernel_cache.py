@@ -76,9 +76,18 @@ def swapped_index(path: Path) -> None:
         path.write_bytes(swapped.replace(b".x.nbc", b".2.nbc"))
 
 
+def swapped_data(path: Path) -> None:
+    """Whole files with each other's content, as two processes without locks may write them."""
+    if path.name.endswith(".1.nbc"):
+        other = path.with_name(path.name.replace(".1.nbc", ".2.nbc"))
+        first, second = path.read_bytes(), other.read_bytes()
+        path.write_bytes(second)
+        other.write_bytes(first)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "damage", [emptied, cut_short, garbage, one_byte, swapped_index, Path.unlink]
+    "damage", [emptied, cut_short, garbage, one_byte, swapped_index, swapped_data, Path.unlink]
 )
 def test_a_damaged_cache_is_made_again(damage: Callable[[Path], None], tmp_path: Path):
     assert call(tmp_path) == f"{NUMBERS} 0"

@@ -70,6 +70,7 @@ UI_ROOMS = (
     "compare",
     "live_server",
     "warm_up",
+    "trouble",
     "serve",
 )
 

@@ -53,17 +53,13 @@ class Compilation:
 compilation = Compilation()
 
 
-def show_compilation(words: Labels) -> None:
-    """Draws a line while code is compiled; it updates itself, and is gone at the end."""
-    if compilation.is_running():
+def show_compilation(page: str, words: Labels) -> None:
+    """Draws a line while code is compiled; it updates itself, and is gone at the end.
+
+    A page that waits for code draws it later, in ``wait_for_code``.
+    """
+    if compilation.is_running() and not compilation.is_awaited(page):
         _show_line(words)
-
-
-@st.fragment(run_every=EVERY)
-def _show_line(words: Labels) -> None:
-    if not compilation.is_running():
-        st.rerun()
-    st.html(compilation.line(words))
 
 
 def wait_for_code(page: str, words: Labels) -> None:
@@ -75,3 +71,11 @@ def wait_for_code(page: str, words: Labels) -> None:
         place.html(compilation.line(words))
         time.sleep(EVERY / 4)
     place.empty()
+    show_compilation(page, words)
+
+
+@st.fragment(run_every=EVERY)
+def _show_line(words: Labels) -> None:
+    if not compilation.is_running():
+        st.rerun()
+    st.html(compilation.line(words))

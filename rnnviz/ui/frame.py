@@ -78,7 +78,7 @@ def open_page(page: str) -> Labels:
     with st.container(key="problems"):
         for problem in () if has_changed() else session.problems:  # until the reader changes one
             st.warning(_literal(problem.message(language)), icon=":material/link_off:")
-        show_compilation(words)
+        show_compilation(page, words)
     return words
 
 
