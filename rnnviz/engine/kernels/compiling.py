@@ -70,6 +70,10 @@ class _CacheFile(IndexDataCacheFile):
     Machine code with one wrong byte still loads, and then crashes the interpreter.
     """
 
+    def is_used(self) -> bool:
+        """Whether there is code for this source, of any types."""
+        return bool(self._load_index())
+
     def _dump(self, obj: Any) -> bytes:
         content: bytes = super()._dump(obj)
         return content + hashlib.sha256(content).digest()
@@ -133,11 +137,8 @@ class _Cache(FunctionCache):
         super().__init__(function)
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self.is_used = self._cache_file.is_used
         self._turn = _Turn(Path(self._cache_path, f"{self._impl.filename_base}.lock"))
-
-    def is_used(self) -> bool:
-        """Whether there is code for this source, of any types."""
-        return bool(self._cache_file._load_index())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         found = self._load(sig, target_context)
