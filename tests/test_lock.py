@@ -124,7 +124,7 @@ def needed(roots: Mapping[str, set[str]]) -> dict[str, set[str]]:
 def test_everything_that_is_needed_is_locked_and_installed(name: str):
     """Also what a dependency needs, and what that needs; a newer torch may need more."""
     direct = listed(name.replace(".txt", ".in"))
-    roots = {canonicalize_name(one.name): {*one.extras} for one in direct}
+    roots = {str(canonicalize_name(one.name)): {*one.extras} for one in direct}
     locked = {package: v for lock in LOCKS for package, v in pinned(lock).items()}
     used = {*needed(roots)} - {UNHASHED}
     assert {package: Version(version(package)) for package in used} == {

@@ -56,7 +56,7 @@ def run(*command: str, folder: Path, **environment: str) -> subprocess.Completed
     )
 
 
-def visited(app: Path, cwd: Path, *prefix: str, options: tuple[str, ...] = (), **env: str) -> str:
+def visited(app: Path, cwd: Path, prefix: list[str], *options: str, **env: str) -> str:
     """What a visitor of a server of the app finds: see odd_machine.py."""
     script = str(ROOT / "tests" / "odd_machine.py")
     command = [*prefix, sys.executable, *options, script, str(app), free_port()]
@@ -74,7 +74,7 @@ def test_a_read_only_app_for_a_user_without_a_name_or_a_home(tmp_path: Path):
     prefix = STRANGER if os.geteuid() == 0 else []
     ascii_ = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     try:
-        assert visited(app, elsewhere, *prefix, **ascii_) == "gradients []; step []"
+        assert visited(app, elsewhere, prefix, **ascii_) == "gradients []; step []"
         assert list(elsewhere.iterdir()) == list(app.rglob("*.nb?")) == []
     finally:
         for folder in (app, elsewhere, *app.rglob("**/")):
@@ -84,8 +84,8 @@ def test_a_read_only_app_for_a_user_without_a_name_or_a_home(tmp_path: Path):
 @pytest.mark.slow
 def test_a_poor_machine_with_an_odd_path(tmp_path: Path):
     app = copied(tmp_path / """한글 a 'b' "c" %d [x]""")
-    options = ("-W", "error", "-OO")
-    found = visited(app, tmp_path, *POOR, options=options, HOME=str(tmp_path / "missing"))
+    home = str(tmp_path / "missing")
+    found = visited(app, tmp_path, POOR, "-W", "error", "-OO", HOME=home)
     assert found == "gradients []; step []"
 
 
@@ -98,16 +98,14 @@ def test_compiled_code_beside_an_odd_path_and_without_a_home(tmp_path: Path):
     assert call(folder, **nonsense) == f"{NUMBERS} 2"
 
 
-NOT_COMPILED = (
-    f"{KERNEL}\nprint(twice(20), twice(1.5), module.is_kept(twice), module.can_keep(twice))"
-)
+NOT_COMPILED = f"{KERNEL}\nprint(twice(20), twice(1.5), module.is_kept(twice))"
 
 
 @pytest.mark.slow
 def test_compilation_that_is_switched_off(tmp_path: Path):
     (tmp_path / "kernel.py").write_text(NOT_COMPILED)
     result = run(sys.executable, "kernel.py", folder=tmp_path, NUMBA_DISABLE_JIT="1")
-    assert result.stdout == f"{NUMBERS} True False\n", result.stderr
+    assert result.stdout == f"{NUMBERS} True\n", result.stderr
 
 
 PORT_IN_USE = {

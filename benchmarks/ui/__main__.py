@@ -13,6 +13,7 @@ process, with a browser that requests the page until it answers, to the first pa
 
 import time
 from statistics import median
+from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page
@@ -27,7 +28,11 @@ SIZES = ((100, 16), (1000, 64), (2000, 256))
 CHANGES = 40
 HIGH = 2600  # pixels, at which every figure of the page is in sight
 VISITORS = (1, 10, 30)
-FIRST = {"/gradients": f".st-key-{MAIN} .scatterlayer .js-line", "/": ".strip button"}
+FIRST = {
+    "/gradients": f".st-key-{MAIN} .scatterlayer .js-line",
+    "/": ".strip button",
+    "/compare": ".st-key-figure_comparison .main-svg",
+}
 STARTS = 5
 READ = "def add(a, b):\n    return a + b\n" * 63  # 2,016 characters
 PLAYED, SECONDS = (100, 1000, 2000), 5
@@ -47,10 +52,11 @@ def new_texts(page: Page) -> list[float]:
     return found
 
 
-def cold_start(browser: Browser, path: str) -> float:
+def cold_start(browser: Browser, path: str, **environment: str) -> float:
     """Seconds from the start of a fresh server to the first paint in a new window."""
     begun = time.perf_counter()
-    with served("app.py") as (address, _), browser.new_context() as context:
+    server = served("app.py", **environment)
+    with server as (address, _), browser.new_context() as context:
         page = context.new_page()
         knock(page, address + path)
         page.wait_for_selector(FIRST[path], state="attached", timeout=120_000)
@@ -202,6 +208,9 @@ def main() -> None:
         for path in FIRST:
             took = [cold_start(browser, path) for _ in range(STARTS)]
             print(f"cold start to the first paint of {path}: {quantiles(took, 1)} s (p50/p95)")
+            with TemporaryDirectory() as folder:
+                first = cold_start(browser, path, NUMBA_CACHE_DIR=folder)
+            print(f"the first start on a machine, with compilation: {first:.1f} s")
 
 
 if __name__ == "__main__":

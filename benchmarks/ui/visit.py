@@ -1,5 +1,6 @@
 """A server of the app, and a page of it in a browser."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,14 +18,18 @@ ASKING: dict[Page, int] = {}  # questions in flight
 
 
 @contextmanager
-def served(script: str) -> Iterator[tuple[str, int]]:
+def served(script: str, **environment: str) -> Iterator[tuple[str, int]]:
     """The address of a fresh server of a script, and its process id."""
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     server = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         yield f"http://127.0.0.1:{port}", server.pid

@@ -18,7 +18,7 @@ def main() -> None:
     try:
         from streamlit.web.cli import main as streamlit
     except ModuleNotFoundError as error:
-        sys.exit(sentence("start.missing_package", name=error.name))
+        sys.exit(sentence("start.missing_package", name=str(error.name).partition(".")[0]))
 
     from rnnviz.ui.app_folder import APP
 

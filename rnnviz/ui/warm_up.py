@@ -7,7 +7,7 @@ this one imports the pages, the helper compiles. ``make app`` does it before the
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -56,7 +56,7 @@ KERNELS = (
     factorise,
 )
 
-Stage = Callable[[], None]
+Stage = partial[None]
 
 HELPER = """
 import sys

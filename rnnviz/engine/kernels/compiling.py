@@ -50,14 +50,18 @@ def compiled(function: F, *, reorder: bool = False) -> F:
 
 def can_keep(function: Any) -> bool:
     """Whether the code of a compiled function is kept for other processes."""
-    return isinstance(getattr(function, "_cache", None), _Cache)
+    return _cache_of(function) is not None
 
 
 def is_kept(function: Any) -> bool:
     """Whether there is code of a compiled function; True if compilation is switched off."""
-    return not isinstance(function, Dispatcher) or (
-        can_keep(function) and bool(function._cache._cache_file._load_index())  # pyright: ignore[reportAttributeAccessIssue]  # numba's own types leave it out
-    )
+    cache = _cache_of(function)
+    return not isinstance(function, Dispatcher) or (cache is not None and cache.is_used())
+
+
+def _cache_of(function: Any) -> "_Cache | None":
+    cache = getattr(function, "_cache", None)
+    return cache if isinstance(cache, _Cache) else None
 
 
 class _CacheFile(IndexDataCacheFile):
@@ -65,6 +69,10 @@ class _CacheFile(IndexDataCacheFile):
 
     Machine code with one wrong byte still loads, and then crashes the interpreter.
     """
+
+    def is_used(self) -> bool:
+        """Whether there is code for this source, of any types."""
+        return bool(self._load_index())
 
     def _dump(self, obj: Any) -> bytes:
         content: bytes = super()._dump(obj)
@@ -129,6 +137,7 @@ class _Cache(FunctionCache):
         super().__init__(function)
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = _CacheFile(self._cache_path, self._impl.filename_base, stamp)
+        self.is_used = self._cache_file.is_used
         self._turn = _Turn(Path(self._cache_path, f"{self._impl.filename_base}.lock"))
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
