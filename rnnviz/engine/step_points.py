@@ -95,9 +95,10 @@ class StepPoints:
             return True
         try:
             found = self.cut(slice(2)).evaluate()
-            first, last = (sum(s[row].sum() for s in found.after) for row in (0, -1))
-            by_first = gradients([first], [found.x, *found.before])
-            by_last = gradients([last], [found.x, *found.before])
+            by_first, by_last = (
+                gradients(found.after, [found.x, *found.before], _one_row(found, row))
+                for row in (0, -1)
+            )
         except Exception:  # a step may take no other number of rows than its own
             return False
         mixed = [bool(d[1:].any()) for d in by_first] + [bool(d[:-1].any()) for d in by_last]
@@ -110,6 +111,14 @@ class StepPoints:
             row = self.x.shape[-1] + 8 * sum(self.widths)
             size = max(1, ROOM // (self.batch * row * share))
         return (slice(first, first + size) for first in range(0, self.steps, size))
+
+
+def _one_row(step: Evaluated, row: int) -> list[Tensor]:
+    """1 for every state of one row."""
+    found = [torch.zeros_like(state) for state in step.after]
+    for part in found:
+        part[row] = 1
+    return found
 
 
 def take_step(
