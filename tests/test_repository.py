@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS: tuple[str, ...] = (
     "locale",
     "errors",
+    "shipped",
     "atomic_file",
     "inputs",
     "cells",
@@ -54,6 +55,7 @@ ROOMS: tuple[str, ...] = (
 UI_ROOMS = (
     "app_folder",
     "theme",
+    "theme_message",
     "scales",
     "session",
     "pages",

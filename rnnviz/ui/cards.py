@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -10,9 +11,15 @@ import streamlit as st
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
 from rnnviz.plots.drawing import Drawing
+from rnnviz.shipped import read_shipped
 from rnnviz.ui.components.chart import show_chart
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def apply_styles(path: Path, colours: str = "") -> None:
+    """Applies a style sheet to the page. RnnvizError if its file is damaged."""
+    st.html(f"<style>{colours}{read_shipped(path)}</style>")
 
 
 def heading(text: str) -> None:

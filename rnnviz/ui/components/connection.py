@@ -1,22 +1,16 @@
 """Reruns the page after a reconnect, and takes over pending values before a page is left."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2 import component
 
-from rnnviz.instrument.modules import join_modules
 from rnnviz.ui.components.chart import CHUNK
 from rnnviz.ui.components.courier import answered, take
+from rnnviz.ui.components.script import served
 
 KEY = "connection"
 LEAVING = "rnnviz.leaving"
-
-_connection = component(
-    "rnnviz_connection", js=join_modules(Path(__file__).with_name("connection.js"))
-)
 
 
 def connect(run: int, names: Sequence[str]) -> None:
@@ -25,7 +19,7 @@ def connect(run: int, names: Sequence[str]) -> None:
     run: the number of the page's run. names: all settings, in the order of the address.
     """
     data = {"run": run, "names": list(names), "chunk": CHUNK, "answered": answered(KEY)}
-    _connection(key=KEY, data=data, on_leaving_change=_leave)
+    served("connection")(key=KEY, data=data, on_leaving_change=_leave)
 
 
 def take_leaving() -> Mapping[str, str] | None:
