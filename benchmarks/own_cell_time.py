@@ -29,7 +29,7 @@ class Scaled(ElmanCell):
     """A residual network."""
 
     def step(self, x: Tensor, state: Tensor, *_held: Any) -> tuple[Tensor, Gates]:
-        """h + tanh(…) / 10."""
+        """The next state is h + tanh(…) / 10."""
         a = linear(x, self.weight_ih, self.bias_ih) + linear(state, self.weight_hh)
         return state + 0.1 * a.tanh(), {"hidden_preactivation": a}
 

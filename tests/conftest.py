@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser import Visit, launched, served, visiting, windows
 
-collect_ignore = ["live_app.py"]  # the script of a server, which adds a page to the app's
+collect_ignore = ["grid_app.py", "live_app.py"]  # scripts of servers; one adds a page to the app's
 
 
 @pytest.fixture(scope="session")

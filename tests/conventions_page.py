@@ -12,6 +12,7 @@ from rnnviz.counting import Size
 from rnnviz.locale import labels
 from rnnviz.trace import Trace
 from rnnviz.ui import frame
+from rnnviz.ui.cards import apply_styles
 from rnnviz.ui.compare.conventions import show_conventions
 from rnnviz.ui.compare.cost import show_cost
 from rnnviz.ui.compare.keras import show_keras
@@ -37,7 +38,7 @@ def main() -> None:
     st.session_state.setdefault("convention_cell", "lstm")
     st.session_state.setdefault("convention_order", "torch")
     words = labels(asked.get("language", "en"))
-    st.html(f"<style>{frame.page_colours()}{frame.CSS}</style>")
+    apply_styles(frame.STYLES, frame.page_colours())
     st.html("<p class='rnnviz-count'></p>")
     show_cost(LARGE if "large" in asked else SIZES, words)
     show_conventions(words)

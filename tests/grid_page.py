@@ -1,4 +1,4 @@
-"""A page with a grid alone, for tests/test_weights_browser.py. It is not part of the app."""
+"""A page with a grid alone, for tests/test_weights_browser.py; served by tests/grid_app.py."""
 
 import time
 from html import escape

@@ -1,12 +1,13 @@
-"""The server of tests/live_page.py, with the route for live updates."""
+"""The server of tests/live_page.py, with the routes for scripts and for live updates."""
 
 from pathlib import Path
 
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from streamlit.starlette import App
 
 from rnnviz.experiment import GradientsPage
 from rnnviz.ui import pages
+from rnnviz.ui.components import script
 from rnnviz.ui.live_server import LIVE_PARTS, Makers, answer
 from tests.live_page import lines
 
@@ -17,5 +18,8 @@ LIVE_PARTS["waves"] = Makers(
 pages.PAGES["waves"] = pages.Page(GradientsPage, "")
 app = App(
     Path(__file__).with_name("live_page.py"),
-    routes=[WebSocketRoute("/rnnviz/live", answer)],
+    routes=[
+        WebSocketRoute("/rnnviz/live", answer),
+        Route(f"/{script.ADDRESS}/{{name}}", script.answer),
+    ],
 )

@@ -13,6 +13,7 @@ from plotly.colors import hex_to_rgb
 from rnnviz import Trace, trace
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.instrument import SCRIPT, STYLES
+from rnnviz.instrument.modules import join_modules, join_styles
 from rnnviz.instrument.payload import pack_trace, rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
@@ -22,10 +23,10 @@ pytestmark = pytest.mark.browser
 TEXT = "ab ba"
 UNIT = 2
 PAGE = f"""<!doctype html>
-<style>{STYLES}</style>
+<style>{join_styles(*STYLES)}</style>
 <div id="text"></div><div id="drawing"></div><div id="gates"></div><div id="states"></div>
 <script type="module">
-{SCRIPT}
+{join_modules(SCRIPT)}
 window.show = (payload, position) => {{
     const instrument = new Instrument();
     for (const part of ["text", "drawing", "gates", "states"])

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS: tuple[str, ...] = (
     "locale",
     "errors",
+    "shipped",
     "atomic_file",
     "inputs",
     "activations",
@@ -59,6 +60,7 @@ ROOMS: tuple[str, ...] = (
 UI_ROOMS = (
     "app_folder",
     "theme",
+    "theme_message",
     "scales",
     "session",
     "turns",

@@ -29,7 +29,7 @@ def reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[str]:
-    with served("tests/grid_page.py") as address:
+    with served("tests/grid_app.py") as address:
         yield address
 
 

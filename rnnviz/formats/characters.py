@@ -47,8 +47,9 @@ def read_character_file(path: str | Path) -> CharacterFile:
         readout = nn.Linear(hidden, len(vocabulary))
         recurrent.load_state_dict(_with_prefix(weights, "recurrent."))
         readout.load_state_dict(_with_prefix(weights, "readout."))
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise RnnvizError("error.character_model", path=path.name, why=str(error)) from error
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)  # without the folder
+        raise RnnvizError("error.character_model", path=path.name, why=why) from error
     return CharacterFile(
         cell,
         vocabulary,

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from rnnviz.instrument.modules import join_modules
-
 STATIC = Path(__file__).with_name("static")
-STYLES = "\n".join(
-    (STATIC / f"{name}.css").read_text("utf-8")
+SCRIPT = STATIC / "instrument.js"  # with the modules that it imports
+STYLES = tuple(
+    STATIC / f"{name}.css"
     for name in ("instrument", "strip", "player", "drawing", "rows", "figures", "screens")
 )
-SCRIPT = join_modules(STATIC / "instrument.js")

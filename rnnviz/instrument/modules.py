@@ -1,8 +1,10 @@
-"""Joins ES modules into one text, the form in which a Streamlit component takes its script."""
+"""Joins ES modules into one text, and style sheets likewise, so that a page loads one file."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from rnnviz.shipped import read_shipped
 
 # The only form of import in the scripts: names, not renamed, from a relative path.
 IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.M)
@@ -14,9 +16,14 @@ def join_modules(*paths: Path) -> str:
     """The modules and their imports as one module; each once, after the modules that it imports.
 
     All share one scope, so no two may define the same name. ``export`` is kept, which is harmless.
-    Comments are removed, because Streamlit sends the text with every update of a component.
+    Comments are removed, which halves what a browser loads. RnnvizError for a damaged file.
     """
     return "\n".join(COMMENT.sub("", IMPORT.sub("", text)) for text in _in_order(paths, set()))
+
+
+def join_styles(*paths: Path) -> str:
+    """The style sheets as one. RnnvizError for a damaged file."""
+    return "\n".join(map(read_shipped, paths))
 
 
 def _in_order(paths: tuple[Path, ...], seen: set[Path]) -> Iterator[str]:
@@ -24,6 +31,6 @@ def _in_order(paths: tuple[Path, ...], seen: set[Path]) -> Iterator[str]:
         if path in seen:
             continue
         seen.add(path)
-        text = path.read_text("utf-8")
+        text = read_shipped(path)
         yield from _in_order(tuple(path.parent / name for name in IMPORT.findall(text)), seen)
         yield text

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rnnviz.explain.terms import GateTerms
 from rnnviz.locale import Labels, labels
 from rnnviz.locale.numbers import write_number
+from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.style import LARGEST, MONOSPACE, axis, layout, palette
 
 
@@ -17,6 +17,7 @@ class _Bar(NamedTuple):
     value: float
 
 
+@as_figure
 def plot_terms(
     terms: GateTerms,
     *,
@@ -25,7 +26,7 @@ def plot_terms(
     height: int = 300,
     language: str = "en",
     dark: bool = False,
-) -> go.Figure:
+) -> Drawing:
     """Horizontal bars, signed: the input's part, the largest recurrent terms, the rest, the bias.
 
     A peephole's term comes between the last two.
@@ -39,24 +40,25 @@ def plot_terms(
     reach = min(max(map(abs, values)), LARGEST) or 1.0
     # The end colour of each sign, so that short bars show their sign.
     negative, positive = colours.signed[0][1], colours.signed[-1][1]
-    bar = go.Bar(
-        x=values,
-        y=[bar.name for bar in bars],
-        orientation="h",
-        marker={"color": [negative if value < 0 else positive for value in values]},
-        text=[_signed(value) for value in values],
-        textposition="outside",
-        textfont={"family": MONOSPACE, "size": 12, "color": colours.ink},
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x}<extra></extra>",
-    )
+    bar = {
+        "type": "bar",
+        "x": values,
+        "y": [bar.name for bar in bars],
+        "orientation": "h",
+        "marker": {"color": [negative if value < 0 else positive for value in values]},
+        "text": [_signed(value) for value in values],
+        "textposition": "outside",
+        "textfont": {"family": MONOSPACE, "size": 12, "color": colours.ink},
+        "cliponaxis": False,
+        "hovertemplate": "%{y}: %{x}<extra></extra>",
+    }
     ends = [-1.75 * reach, 1.75 * reach]
     across = axis(colours, range=ends, showticklabels=False, hoverformat="+.4f")
     down = axis(colours, autorange="reversed", type="category")
     down["tickfont"] = {"size": 12, "color": colours.ink}
     margin = {"l": 128, "r": 8, "t": 4, "b": 4}
     rest = {"height": height, "bargap": 0.35, "margin": margin, "xaxis": across, "yaxis": down}
-    return go.Figure(bar, layout(colours, **rest))
+    return Drawing([bar], layout(colours, **rest))
 
 
 def _bars(terms: GateTerms, reads: str, maximum: int, words: Labels) -> Sequence[_Bar]:

@@ -9,6 +9,7 @@ import streamlit as st
 import xarray
 from numpy.typing import NDArray
 
+from rnnviz.errors import RnnvizError
 from rnnviz.experiment import (
     ComparisonSettings,
     NetworkSettings,
@@ -41,8 +42,24 @@ ASSETS = APP / "assets"
 
 @st.cache_resource(max_entries=3, show_spinner=False)
 def character_model(cell: str) -> CharacterModel:
-    """The shipped model of a cell."""
-    return load_character_model(ASSETS / f"characters_{cell}.safetensors")
+    """The shipped model of a cell; RnnvizError if its files are damaged or another cell's."""
+    path = ASSETS / f"characters_{cell}.safetensors"
+    model = load_character_model(path)
+    if model.cell != cell:
+        name = "error.character_model_cell"
+        raise RnnvizError(name, path=path.name, came=model.cell, expected=cell)
+    if not _has_bits(model.notes):
+        raise RnnvizError("error.character_model", path=path.name, why="bits_per_character")
+    return model
+
+
+def _has_bits(notes: dict[str, Any]) -> bool:
+    """Whether the notes say how well the model and the n-grams predict."""
+    grams = notes.get("baseline_bits_per_character")
+    if not isinstance(grams, dict) or not grams or not all(map(str.isdecimal, grams)):
+        return False
+    bits = [notes.get("bits_per_character"), *grams.values()]
+    return all(isinstance(value, int | float) for value in bits)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -11,7 +12,13 @@ from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
 from rnnviz.locale.numbers import times_power, write_number
 from rnnviz.plots.drawing import Drawing
+from rnnviz.shipped import read_shipped
 from rnnviz.ui.components.chart import show_chart
+
+
+def apply_styles(path: Path, colours: str = "") -> None:
+    """Applies a style sheet to the page. RnnvizError if its file is damaged."""
+    st.html(f"<style>{colours}{read_shipped(path)}</style>")
 
 
 def heading(text: str) -> None:

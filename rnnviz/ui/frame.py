@@ -1,10 +1,13 @@
 """The frame of every page: menu, style, title, language, and the problems of the address."""
 
+import logging
 import re
+from base64 import b64encode
 from collections.abc import Callable
+from functools import cache, wraps
 from html import escape
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 
@@ -12,6 +15,7 @@ from rnnviz.errors import RnnvizError
 from rnnviz.experiment import PageSettings
 from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
+from rnnviz.shipped import read_shipped
 from rnnviz.ui.address import (
     has_changed,
     read_address,
@@ -20,6 +24,7 @@ from rnnviz.ui.address import (
     take_pending,
 )
 from rnnviz.ui.cache import ASSETS
+from rnnviz.ui.cards import apply_styles
 from rnnviz.ui.compiling import show_compilation, wait_for_code
 from rnnviz.ui.components.connection import connect
 from rnnviz.ui.pages import PAGES
@@ -27,18 +32,43 @@ from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
 
 Settings = TypeVar("Settings", bound=PageSettings)
+P = ParamSpec("P")
 
-CSS = Path(__file__).with_name("frame.css").read_text(encoding="utf-8")
+STYLES = Path(__file__).with_name("frame.css")
 
 
 def navigate() -> None:
-    """Runs the app: shows the menu, reads the address and runs the requested page."""
+    """Runs the app: shows the menu, reads the address and runs the requested page.
+
+    An error that the page does not show itself, as of a damaged file of rnnviz, ends it.
+    """
     session.run += 1
     restore_widgets()
-    language = reader_language()
-    words = labels(language)
-    st.set_page_config(page_title="rnnviz", page_icon=str(ASSETS / "icon.svg"), layout="wide")
-    st.logo(ASSETS / f"logo_{'dark' if is_dark() else 'light'}.svg", size="large")
+    words = labels(reader_language())
+    st.set_page_config(page_title="rnnviz", page_icon=drawing("icon"), layout="wide")
+    if logo := drawing(f"logo_{'dark' if is_dark() else 'light'}"):
+        st.logo(logo, size="large")
+    try:
+        _run_page(words)
+    except RnnvizError as error:
+        show_error(error, words)
+
+
+@cache
+def drawing(name: str) -> str | None:
+    """The address of one of the app's drawings, with its content.
+
+    None, and a line in the server's log, if its file is damaged: the pages do without it.
+    """
+    try:
+        content = read_shipped(ASSETS / f"{name}.svg").encode()
+    except RnnvizError as error:
+        logging.getLogger(__name__).warning(error.message())
+        return None
+    return f"data:image/svg+xml;base64,{b64encode(content).decode()}"
+
+
+def _run_page(words: Labels) -> None:
     pages = {
         name: st.Page(
             f"pages/{name}.py",
@@ -57,7 +87,7 @@ def navigate() -> None:
     take_pending(name)
     fields = list(PAGES[name].settings.model_fields)
     connect(session.run, fields, words["live.unavailable"])
-    if st.session_state.language != language:
+    if st.session_state.language != words.language:
         st.rerun()  # the menu is in the language of the address before
     opened.run()
 
@@ -68,17 +98,18 @@ def open_page(page: str) -> Labels:
         # A fresh server runs a page's script without app.py at the first request to its address.
         session.requested_page = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
-    # a run of this script alone, as in a test, has not restored what Streamlit dropped
-    for name, before in session.kept.items():
-        st.session_state.setdefault(name, before)
+    if not session.run:  # this script alone, as in a test: nothing is restored
+        for name, before in session.kept.items():
+            st.session_state.setdefault(name, before)
     language = st.session_state.language
     words = labels(language)
-    st.html(f"<style>{page_colours()}{CSS}</style>")
+    apply_styles(STYLES, page_colours())
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
     # in a container with or without problems: Streamlit identifies a fragment by what precedes it
     with st.container(key="problems"):
-        for problem in () if has_changed() else session.problems:  # until the reader changes one
-            st.warning(literal(problem.message(language)), icon=":material/link_off:")
+        if session.problems and not has_changed():  # until the reader changes one
+            for problem in session.problems:
+                st.warning(literal(problem.message(language)), icon=":material/link_off:")
         show_compilation(page, words)
     return words
 
@@ -116,6 +147,20 @@ def show_part(part: Callable[[Settings, Labels], None], settings: Settings, word
         part(settings, words)
     except RnnvizError as error:
         show_error(error, words)
+
+
+def as_fragment(draw: Callable[P, None]) -> Callable[P, None]:
+    """``draw`` as a fragment, which shows an error that prevents it: Streamlit lets none out."""
+
+    @st.fragment
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except RnnvizError as error:
+            show_error(error, labels(st.session_state.language))
+
+    return drawn
 
 
 def literal(message: str) -> str:

@@ -34,6 +34,7 @@ from rnnviz.ui.cache import (
 from rnnviz.ui.cards import heading, note, note_unknown, show_figure
 from rnnviz.ui.compare.networks import labels_of
 from rnnviz.ui.components.instrument import input_step, show_compared_cells, show_strip
+from rnnviz.ui.frame import as_fragment
 from rnnviz.ui.theme import is_dark
 
 MOST_BITS = 8.0  # the end of the strip's colour scale
@@ -82,7 +83,7 @@ def _strip(values: NDArray[np.float64], words: Labels, **look: Any) -> None:
     show_strip(values, words=words, dark=is_dark(), key="instrument", **options)
 
 
-@st.fragment
+@as_fragment
 def track_step() -> None:
     """Takes over the player's step and writes the address; a move to a step reruns only this."""
     settings, default = current(ComparePage), ComparePage()

@@ -31,8 +31,8 @@ from rnnviz.locale import Labels
 from rnnviz.locale.numbers import write_number
 from rnnviz.plots.drawing import Drawing
 from rnnviz.plots.packed_weights import plot_packed_weights
-from rnnviz.ui.cards import heading, note, show_figure
-from rnnviz.ui.compare.cost import CSS
+from rnnviz.ui.cards import apply_styles, heading, note, show_figure
+from rnnviz.ui.compare.cost import STYLES
 from rnnviz.ui.theme import is_dark
 
 INPUTS, HIDDEN, STEPS, SEED = 3, 4, 50, 0
@@ -74,7 +74,7 @@ class Choice:
 
 def show_conventions(words: Labels, *, cells: Sequence[str] = CELLS) -> None:
     """Draws the switches, their equations, the packed weights, and the effect on the outputs."""
-    st.html(f"<style>{CSS}</style>")
+    apply_styles(STYLES)
     with st.container(key="card_conventions"):
         heading(words["card.conventions"])
         choice = _input_choice(words, cells)

@@ -18,17 +18,17 @@ from rnnviz.counting import (
 )
 from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
-from rnnviz.ui.cards import heading, note
+from rnnviz.ui.cards import apply_styles, heading, note
 from rnnviz.ui.theme import is_dark
 
 # The same for all tables, so that their columns align.
 WIDTHS = "".join(f"<col style='width: {width}%'>" for width in (22, 31, 9, 29, 9))
-CSS = Path(__file__).with_name("conventions.css").read_text(encoding="utf-8")
+STYLES = Path(__file__).with_name("conventions.css")  # of the cards with tables
 
 
 def show_cost(sizes: Mapping[str, Size], words: Labels) -> None:
     """Draws a table per network: parameters and multiply-adds per step of each gate."""
-    st.html(f"<style>{CSS}</style>")
+    apply_styles(STYLES)
     with st.container(key="card_cost"):
         heading(words["card.cost"])
         note(words["cost.formula"])

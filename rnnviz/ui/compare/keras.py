@@ -7,15 +7,15 @@ import streamlit as st
 from rnnviz.explain.keras_outputs import Selected, select_outputs, write_keras
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
-from rnnviz.ui.cards import heading, note
-from rnnviz.ui.compare.cost import CSS
+from rnnviz.ui.cards import apply_styles, heading, note
+from rnnviz.ui.compare.cost import STYLES
 
 MOST_SQUARES = 40  # steps shown; of a longer sequence its first and last ones
 
 
 def show_keras(trace: Trace, words: Labels) -> None:
     """Draws two switches, the Keras code for them, and each returned array."""
-    st.html(f"<style>{CSS}</style>")
+    apply_styles(STYLES)
     with st.container(key="card_keras"):
         heading(words["card.keras"])
         left, right = st.columns(2)

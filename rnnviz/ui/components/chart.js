@@ -3,6 +3,7 @@
 
 import { library, loaded } from "./library.js";
 import { apart, retouch } from "./retouch.js";
+import { applyStyles } from "./styles.js";
 import { UserView } from "./user_view.js";
 
 /** @import { Click, Figure, Plot, Plotly } from "../../instrument/static/plotly.d.ts" */
@@ -32,6 +33,7 @@ export default function (component) {
     run(text(data.subarray(end + 1)));
     return undefined;
   }
+  applyStyles(parentElement);
   const chart = instances.get(parentElement) ?? new Chart(parentElement, setTriggerValue, header);
   instances.set(parentElement, chart);
   chart.send = setTriggerValue;

@@ -10,27 +10,17 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit
 from plotly.offline import get_plotlyjs
-from streamlit.components.v2 import component
 
-from rnnviz.instrument.modules import join_modules
 from rnnviz.plots.drawing import Drawing
 from rnnviz.ui.components.packing import packed
+from rnnviz.ui.components.script import served
 
-HERE = Path(__file__).parent
 INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4")  # dtypes that plotly.js takes as bytes
 HEIGHT = 450  # pixels, if neither the figure nor the caller gives a height
 
 # Streamlit ships Plotly in a chunk that its own charts load; importing it defines window.Plotly.
 SCRIPTS = Path(streamlit.__file__).parent / "static" / "static" / "js"
 CHUNK = next((path.name for path in SCRIPTS.glob("PlotlyChart.*.js")), "")
-
-# Not in a shadow root, because the instrument's cursor looks for figures in the page.
-_chart = component(
-    "rnnviz_chart",
-    css=(HERE / "chart.css").read_text(encoding="utf-8"),
-    js=join_modules(HERE / "chart.js"),
-    isolate_styles=False,
-)
 
 
 def show_chart(
@@ -61,7 +51,8 @@ def show_chart(
         "clicks": on_click is not None,
         "chunk": CHUNK,
     }
-    result = _chart(
+    draw = served("chart")
+    result = draw(
         key=key,
         data=packed(header, written(figure)),
         on_picked_change=on_click,
@@ -69,7 +60,7 @@ def show_chart(
     )
     if result.missing:
         # This Streamlit has no such chunk: the page has requested plotly's own copy.
-        _chart(key=f"{key}_plotly", data=packed({"library": True}, get_plotlyjs()))
+        draw(key=f"{key}_plotly", data=packed({"library": True}, get_plotlyjs()))
 
 
 def _height(figure: go.Figure | Drawing) -> Any:

@@ -10,6 +10,7 @@ import { library } from "./library.js";
 import { SETTLED_MS } from "./live_updates.js";
 import { page, settle, writeAddress } from "./pending.js";
 import { CONNECTION_STATE, isAway, runs, watchAttribute } from "./server.js";
+import { applyStyles } from "./styles.js";
 
 /** @type {number | undefined} */
 let run;
@@ -19,6 +20,7 @@ let exit;
 /** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
+  applyStyles(parentElement);
   exit ??= new Exit();
   exit.trigger = (message) => setTriggerValue("leaving", message);
   exit.courier.answer(data.answered);

@@ -5,26 +5,16 @@ live updates do not arrive.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2 import component
 
-from rnnviz.instrument.modules import join_modules
 from rnnviz.ui.components.chart import CHUNK
 from rnnviz.ui.components.courier import answered, take
+from rnnviz.ui.components.script import served
 
 KEY = "connection"
 LEAVING = "rnnviz.leaving"
-
-HERE = Path(__file__).parent
-
-_connection = component(
-    "rnnviz_connection",
-    css=(HERE / "connection.css").read_text(encoding="utf-8"),
-    js=join_modules(HERE / "connection.js"),
-)
 
 
 def connect(run: int, names: Sequence[str], unavailable: str) -> None:
@@ -35,7 +25,7 @@ def connect(run: int, names: Sequence[str], unavailable: str) -> None:
     """
     data = {"run": run, "names": list(names), "chunk": CHUNK, "answered": answered(KEY)}
     data |= {"unavailable": unavailable}
-    _connection(key=KEY, data=data, on_leaving_change=_leave)
+    served("connection")(key=KEY, data=data, on_leaving_change=_leave)
 
 
 def take_leaving() -> Mapping[str, str] | None:

@@ -18,6 +18,7 @@ import {
   written,
 } from "./numbers.js";
 import { page, setPending, setting, settle } from "./pending.js";
+import { applyStyles } from "./styles.js";
 
 const instances = new WeakMap();
 /** @type {Map<string, Change>} by place, of a grid that went while the server was away */
@@ -51,6 +52,7 @@ const CLICK_WITHIN_PX = 4; // within which a press is a click
 /** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
+  applyStyles(parentElement);
   /** @type {Grid} */
   const grid = instances.get(parentElement) ?? new Grid(parentElement);
   instances.set(parentElement, grid);

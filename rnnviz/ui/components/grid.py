@@ -3,22 +3,18 @@
 import math
 from collections.abc import Callable, Collection
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.components.v2 import component
 
-from rnnviz.instrument.modules import join_modules
 from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.components import courier
 from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.packing import packed
-
-HERE = Path(__file__).parent
+from rnnviz.ui.components.script import served
 
 Changed = Callable[[str, int, int, float | None], None]
 
@@ -35,13 +31,6 @@ class Numbers(NamedTuple):
     of: str
     changed: Collection[tuple[int, int]]
     template: str = ""
-
-
-_grid = component(
-    "rnnviz_grid",
-    css=(HERE / "grid.css").read_text(encoding="utf-8"),
-    js=join_modules(HERE / "grid.js"),
-)
 
 
 def input_grid(
@@ -78,7 +67,7 @@ def input_grid(
         "emptied": words["grid.emptied"],
     }
     with st.container(key=key):
-        _grid(
+        served("grid")(
             key=_place(key),
             data=packed(header),
             on_changed_change=partial(_take, key, numbers.values.shape, on_change),

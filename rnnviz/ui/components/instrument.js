@@ -5,6 +5,7 @@
 import { Instrument } from "../../instrument/static/instrument.js";
 import { Courier } from "./courier.js";
 import { page, setPending, settle } from "./pending.js";
+import { applyStyles } from "./styles.js";
 
 /** @import { PartName } from "../../instrument/static/instrument.js" */
 /** @import { Position } from "../../instrument/static/types.d.ts" */
@@ -196,6 +197,7 @@ const triggers = new WeakMap();
 /** @param {ComponentArguments<Uint8Array | PositionData>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
+  applyStyles(parentElement);
   onPage ??= new InstrumentOnPage();
   const shown = onPage;
   if (data instanceof Uint8Array) draw(shown, data, parentElement);

@@ -8,30 +8,19 @@ shows the drawing, and ``show_rows`` the heatmaps of the gates or of the states.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from streamlit.components.v2 import component
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FASTEST
 from rnnviz.inputs.vocabulary import Vocabulary
-from rnnviz.instrument import STYLES
-from rnnviz.instrument.modules import join_modules
 from rnnviz.instrument.payload import Kind, pack_compared_cells, pack_signal, pack_trace
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components import courier
-
-# Not in a shadow root, because it highlights gates and draws cursors anywhere on the page.
-_instrument = component(
-    "rnnviz_instrument",
-    css=STYLES,
-    js=join_modules(Path(__file__).with_name("instrument.js")),
-    isolate_styles=False,
-)
+from rnnviz.ui.components.script import served
 
 
 class Position(NamedTuple):
@@ -58,7 +47,7 @@ def show_text(
     record: a trace of the text, of one layer. units: the rows of the heatmaps, from the top.
     """
     message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
-    _instrument(key=key, data=message)
+    served("instrument")(key=key, data=message)
 
 
 def input_position(
@@ -75,7 +64,7 @@ def input_position(
     ``on_change`` gets only positions of this record.
     """
     data = {"part": "drawing", **now._asdict(), "first": first._asdict()}
-    _instrument(
+    served("instrument")(
         key=key,
         data={**data, "answered": courier.answered(key)},
         on_position_change=partial(_take, key, now, record, on_change),
@@ -84,7 +73,7 @@ def input_position(
 
 def show_rows(kind: Kind, *, key: str) -> None:
     """Shows the heatmaps of the gates or of the states, with their values at the current step."""
-    _instrument(key=key, data={"part": kind})
+    served("instrument")(key=key, data={"part": kind})
 
 
 def show_strip(
@@ -115,7 +104,7 @@ def show_strip(
         words=words,
         dark=dark,
     )
-    _instrument(key=key, data=message)
+    served("instrument")(key=key, data=message)
 
 
 def input_step(
@@ -139,7 +128,7 @@ def input_step(
     now, left_out = Position(t, 0, "", speed), Position(first[0], 0, "", first[1])
     data = {"part": "step", **now._asdict(), "first": left_out._asdict()}
     data["answered"] = courier.answered(key)
-    _instrument(key=key, data=data, on_position_change=take)
+    served("instrument")(key=key, data=data, on_position_change=take)
 
 
 def show_compared_cells(
@@ -159,7 +148,7 @@ def show_compared_cells(
     message = pack_compared_cells(
         records, characters=characters, layer=layer, words=words, dark=dark
     )
-    _instrument(key=key, data=message)
+    served("instrument")(key=key, data=message)
 
 
 def read_position(message: Any, now: Position, record: Trace) -> Position:

@@ -9,20 +9,23 @@
 import { element } from "../../instrument/static/elements.js";
 import { Courier, REST_MS, RUN_PATIENCE_MS } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
+import { unfold } from "./notches.js";
 import { page, settle, writeAddress } from "./pending.js";
+import { applyStyles } from "./styles.js";
 
 const instances = new WeakMap();
 const SEND_ALONE_AFTER_MS = 1500; // further delay of a value for which the page need not run
 
 /** @import { Reader } from "./live_updates.js" */
+/** @import { Folded } from "./notches.js" */
 
 /**
  * @typedef {object} SliderData from Python
  * @property {string} key
  * @property {string} label
  * @property {string} help
- * @property {string} texts a line per notch
- * @property {string} [values] their texts in the address
+ * @property {Folded} texts of the notches
+ * @property {Folded} [values] their texts in the address
  * @property {Reader} [live] of a page with live updates
  * @property {boolean} [alone] whether the page need not run once all live updates are shown
  * @property {number} [run] of the page
@@ -34,6 +37,7 @@ const SEND_ALONE_AFTER_MS = 1500; // further delay of a value for which the page
 /** @param {import("./types.d.ts").ComponentArguments<any>} component */
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
+  applyStyles(parentElement);
   /** @type {Slider} */
   const slider = instances.get(parentElement) ?? new Slider(parentElement);
   instances.set(parentElement, slider);
@@ -105,8 +109,8 @@ class Slider {
 
   /** @param {SliderData} data */
   update(data) {
-    if (this.data?.texts !== data.texts) this.texts = data.texts.split("\n");
-    if (this.data?.values !== data.values) this.values = data.values?.split("\n") ?? [];
+    this.texts = unfold(data.texts);
+    this.values = data.values ? unfold(data.values) : [];
     const hasRun = data.run !== this.data?.run; // the page, not this slider alone
     if (hasRun) this.ranWith = data.answered;
     this.data = data;

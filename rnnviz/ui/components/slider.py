@@ -3,26 +3,18 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from streamlit.components.v2 import component
+from streamlit.components.v2.types import ComponentRenderer
 
-from rnnviz.instrument.modules import join_modules
 from rnnviz.ui.components import courier
 from rnnviz.ui.components.live_updates import Live, draw_live, take_updated
+from rnnviz.ui.components.notches import fold
 from rnnviz.ui.components.packing import packed
-
-HERE = Path(__file__).parent
-
-_slider = component(
-    "rnnviz_slider",
-    css=(HERE / "slider.css").read_text(encoding="utf-8"),
-    js=join_modules(HERE / "slider.js"),
-)
+from rnnviz.ui.components.script import served
 
 
 def input_slider(
@@ -49,13 +41,13 @@ def input_slider(
     """
     notches = tick(low, high, step) if options is None else options
     st.session_state.setdefault(key, notches[0])
-    texts = _with_minus("\n".join(map(format, notches)))
+    texts = _texts(tuple(notches), format)
     look = {"key": key, "label": label, "help": help or "", "texts": texts}
     if live is not None:
-        values = "\n".join(live.write(key, value) for value in notches)
-        look |= {"live": live.reader(), "alone": key in live.alone}
-        look |= {"run": live.run, "values": values}
-    draw = partial(_draw, key, notches, format, look)
+        look |= {"live": live.reader(), "alone": key in live.alone, "run": live.run}
+        look["values"] = _values(tuple(notches), key, live.write)
+    mount = served("slider")  # not in the fragment, which would let no error out
+    draw = partial(_draw, mount, key, notches, format, look)
     with st.container(key=key):
         if live is None:
             draw()
@@ -64,7 +56,11 @@ def input_slider(
 
 
 def _draw(
-    key: str, notches: Sequence[Any], format: Callable[[Any], str], look: Mapping[str, object]
+    mount: ComponentRenderer,
+    key: str,
+    notches: Sequence[Any],
+    format: Callable[[Any], str],
+    look: Mapping[str, object],
 ) -> None:
     value = st.session_state[key]
     header = {
@@ -73,11 +69,23 @@ def _draw(
         "text": _with_minus(format(value)),
         "answered": courier.answered(_place(key)),
     }
-    _slider(
+    mount(
         key=_place(key),
         data=packed(header),
         on_moved_change=partial(_take, key, notches),
     )
+
+
+@lru_cache(maxsize=64)
+def _texts(notches: tuple[Any, ...], format: Callable[[Any], str]) -> Mapping[str, object]:
+    return fold([_with_minus(format(value)) for value in notches])
+
+
+@lru_cache(maxsize=64)
+def _values(
+    notches: tuple[Any, ...], key: str, write: Callable[[str, Any], str]
+) -> Mapping[str, object]:
+    return fold([write(key, value) for value in notches])
 
 
 def tick(low: float, high: float, step: float) -> Sequence[float]:

@@ -27,6 +27,8 @@ export interface LibraryHeader {
 export type LiveEvent = CustomEvent<Record<string, string> | null>;
 
 declare global {
+  // the style sheets of a component, as text, in front of its script (script.py)
+  const STYLES: string;
   interface Window {
     rnnvizPage?: import("./pending.js").PageState;
   }

@@ -1,6 +1,6 @@
 """The controls of the gradients page: the networks, their input, and whose weights are shown."""
 
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import streamlit as st
 
@@ -13,6 +13,16 @@ from rnnviz.ui.components.live_updates import Live
 from rnnviz.ui.components.slider import input_slider, tick
 from rnnviz.ui.controls import input_gate, input_seed, input_switch
 from rnnviz.ui.scales import round_numbers
+
+
+class OrNone(NamedTuple):
+    """Writes a slider's values, the first of which is None."""
+
+    none: str
+    form: str
+
+    def __call__(self, value: float | None) -> str:
+        return self.none if value is None else self.form.format(value)
 
 
 def input_network(words: Labels, live: Live) -> GradientsPage:
@@ -96,7 +106,7 @@ def _slide_or_none(
         words[f"control.{key}"],
         key=key,
         options=[None, *numbers],
-        format=lambda value: none if value is None else form.format(value),
+        format=OrNone(none, form),
         help=words[f"control.{key}_help"],
         live=live,
     )

@@ -23,6 +23,7 @@ from rnnviz.ui.cards import heading, note, note_unknown
 from rnnviz.ui.components.chart import show_chart
 from rnnviz.ui.components.instrument import Position, input_position, show_rows, show_text
 from rnnviz.ui.controls import input_gate
+from rnnviz.ui.frame import as_fragment
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
 
@@ -47,7 +48,7 @@ def show_reading(settings: StepPage, words: Labels) -> None:
         note_unknown((c for c in settings.text if c not in vocabulary), words)
 
 
-@st.fragment
+@as_fragment
 def step_through(words: Labels) -> None:
     """Draws the cell and the cards of its time step; a move to another step reruns only these."""
     state = st.session_state
@@ -135,7 +136,7 @@ def _show_terms(settings: StepPage, trace: Trace, words: Labels) -> None:
     note(words("instrument.row_heading", unit=terms.unit, t=settings.t))
     reads = picture(settings.text[settings.t - 1])
     look = {"height": 28 * (MOST_TERMS + 3), "language": words.language, "dark": is_dark()}
-    figure = plot_terms(terms, reads=reads, maximum=MOST_TERMS, **look)
+    figure = plot_terms.drawn(terms, reads=reads, maximum=MOST_TERMS, **look)
     show_chart(figure, key="figure_terms", alt=words[f"question.{gate}"])
     note(words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−"))
     if st.toggle(words["card.all_terms"], key="all_terms"):
@@ -182,7 +183,7 @@ def _show_next_character(settings: StepPage, words: Labels) -> None:
     heading(words["card.next"])
     after = words("strip.step", t=settings.t, character=picture(settings.text[settings.t - 1]))
     note(f"{after}. {_surprisal(probabilities, actual, words)}")
-    figure = plot_next_character(
+    figure = plot_next_character.drawn(
         probabilities,
         _code_names(model.vocabulary, words),
         actual=actual,
