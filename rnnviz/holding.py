@@ -116,8 +116,9 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
             raise RnnvizError(
                 "error.hold_name", came=name, cell=network.cell, expected=", ".join(names)
             )
-        width = network.widths[name]
-        values = np.full((len(network.layers), network.directions, steps, width), np.nan)
+        widths = [network.widths(layer)[name] for layer in range(len(network.layers))]
+        width = max(widths)
+        values = np.full((len(widths), network.directions, steps, width), np.nan)
         for part in given if isinstance(given, Sequence) else (given,):
             one = part if isinstance(part, Hold) else Hold(part)
             _check(name, one, values.shape)
@@ -125,6 +126,8 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
             ends = {None: slice(None), "forward": slice(0, 1), "backward": slice(1, 2)}
             units = np.arange(width) if one.units is None else np.array(one.units, int)
             values[layer, ends[one.direction], one.start :, units] = one.value
+        for own, units in zip(values, widths, strict=True):
+            own[..., units:] = np.nan  # a narrower layer lacks these units
         found[name] = values
     return found
 

@@ -24,13 +24,12 @@ OPTIONS = fields(Form)[1:]
 
 
 class Sizes(NamedTuple):
-    """Sizes of a network: hidden is the width of gates, output that of one direction's h."""
+    """Sizes of a network. By layer: hidden, the width of gates; output, of one direction's h."""
 
-    layers: int
     directions: int
     features: int
-    hidden: int
-    output: int
+    hidden: tuple[int, ...]
+    output: tuple[int, ...]
 
 
 def check_form(form: Form) -> None:
@@ -44,23 +43,48 @@ def check_form(form: Form) -> None:
 def parameter_shapes(form: Form, sizes: Sizes) -> dict[str, Shape]:
     """The shape of every parameter by torch's name, in torch's order; biases are optional.
 
-    >>> parameter_shapes(Form("gru"), Sizes(1, 1, 2, 3, 3))["weight_ih_l0"]
+    >>> parameter_shapes(Form("gru"), Sizes(1, 2, (3,), (3,)))["weight_ih_l0"]
     (9, 2)
     """
-    rows = len(form.gates) * sizes.hidden
     found: dict[str, Shape] = {}
-    for layer in range(sizes.layers):
-        reads = sizes.directions * sizes.output if layer else sizes.features
+    reads = sizes.features
+    for layer, (hidden, output) in enumerate(zip(sizes.hidden, sizes.output, strict=True)):
+        rows = len(form.gates) * hidden
         for direction in range(sizes.directions):
             end = parameter_suffix(layer, direction)
             found[f"weight_ih{end}"] = rows, reads
-            found[f"weight_hh{end}"] = rows, sizes.output
+            found[f"weight_hh{end}"] = rows, output
             found[f"bias_ih{end}"] = found[f"bias_hh{end}"] = (rows,)
-            if sizes.output != sizes.hidden:
-                found[f"weight_hr{end}"] = sizes.output, sizes.hidden
+            if output != hidden:
+                found[f"weight_hr{end}"] = output, hidden
             if form.peepholes:
-                found[f"weight_peephole{end}"] = len(form.peepholes), sizes.hidden
+                found[f"weight_peephole{end}"] = len(form.peepholes), hidden
+        reads = sizes.directions * output
     return found
+
+
+def layer_widths(
+    form: Form, layers: int, hidden: int, output: int, shapes: Mapping[str, Shape]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The hidden and output widths by layer, read off the shapes of the recurrent weights.
+
+    hidden, output: widths of the widest layer. Where these shapes do not fit them, all layers get
+    the widest layer's widths, and ``check_parameters`` refuses the parameters.
+
+    >>> layer_widths(Form("gru"), 2, 4, 4, {"weight_hh_l0": (12, 4), "weight_hh_l1": (6, 2)})
+    ((4, 2), (4, 2))
+    """
+    found: list[Shape] = []
+    for layer in range(layers):
+        shape = tuple(shapes.get(f"weight_hh{parameter_suffix(layer, 0)}", ()))
+        rows, columns = shape if len(shape) == 2 else (0, 0)
+        own = rows // len(form.gates), columns
+        fits = 1 <= columns <= own[0] if form.cell == "lstm" else 1 <= columns == own[0]
+        found.append(own if fits else (hidden, output))
+    by_layer = tuple(zip(*found, strict=True))
+    if tuple(map(max, by_layer)) != (hidden, output):
+        return (hidden,) * layers, (output,) * layers
+    return by_layer[0], by_layer[1]
 
 
 def check_parameters(form: Form, sizes: Sizes, shapes: Mapping[str, Shape]) -> None:
@@ -78,7 +102,7 @@ def check_parameters(form: Form, sizes: Sizes, shapes: Mapping[str, Shape]) -> N
                 name=name,
                 came=tuple(shape),
                 cell=form.cell,
-                hidden=sizes.hidden,
+                hidden=", ".join(map(str, dict.fromkeys(sizes.hidden))),
                 expected=expected[name],
             )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import Form
+from rnnviz.engine.state_layout import StateLayout
 from rnnviz.errors import RnnvizError
 from rnnviz.shapes import check_form, recorded_names
 from rnnviz.storage import Stored
@@ -30,8 +31,11 @@ class Contents(TypedDict):
     loss: float | None
     replay_error: float
     lengths: Array | None
+    mask: Array | None
+    layout: StateLayout
     parameters: dict[str, Array]
     output_grad: Array | None
+    final_grad: dict[str, Array]
     held: dict[str, Array]
     arrays: dict[str, Array]
     initial: dict[str, Array]
@@ -63,8 +67,11 @@ def read_contents(stored: Stored, path: str) -> Contents:
         loss=None if loss is None else float(_read(attributes, "loss", NUMBER)),
         replay_error=float(_read(attributes, "replay_error", NUMBER)),
         lengths=arrays.pop("lengths", None),
+        mask=_read_mask(arrays.pop("mask", None)),
+        layout=_read_layout(attributes, arrays["hidden_state"]),
         parameters=take("parameter_"),
         output_grad=arrays.pop("output_grad", None),
+        final_grad=take("final_grad_"),
         held=take("held_"),
         initial=take("initial_"),
         arrays=arrays,
@@ -76,7 +83,10 @@ def read_contents(stored: Stored, path: str) -> Contents:
         contents["initial"],
         contents["parameters"],
         contents["lengths"],
+        contents["mask"],
+        contents["layout"],
         contents["output_grad"],
+        contents["final_grad"],
         contents["held"],
     )
     _check_types(contents)
@@ -86,18 +96,36 @@ def read_contents(stored: Stored, path: str) -> Contents:
 
 def _read_form(attributes: Mapping[str, Any]) -> Form:
     """As ``Trace.to_xarray`` wrote it; what the file does not name is as in torch."""
+    form = Form(**_read_fields(attributes, Form))
+    check_form(form)
+    return form
+
+
+def _read_layout(attributes: Mapping[str, Any], hidden: Array) -> StateLayout:
+    """Files up to version 1 do not have it; their traces count as those of a batched stack."""
+    given: dict[str, Any] = {"dtype": str(hidden.dtype)}
+    return StateLayout(**given | _read_fields(attributes, StateLayout))
+
+
+def _read_fields(attributes: Mapping[str, Any], kind: type[Form | StateLayout]) -> dict[str, Any]:
+    """The fields of a description that the attributes name; a bool is stored as 0 or 1."""
     given: dict[str, Any] = {}
-    for field in fields(Form):
+    for field in fields(kind):
         if field.name not in attributes:
             continue
         if isinstance(field.default, bool):
             number = _read(attributes, field.name, WHOLE)
-            given[field.name] = bool(number) if number in (0, 1) else number  # refused below
+            given[field.name] = bool(number) if number in (0, 1) else number  # refused later
         else:
             given[field.name] = _read(attributes, field.name, TEXT)
-    form = Form(**given)
-    check_form(form)
-    return form
+    return given
+
+
+def _read_mask(stored: Array | None) -> Array | None:
+    """From 0 and 1; anything else is refused later, by its type."""
+    if stored is None or stored.dtype != np.int8 or ((stored != 0) & (stored != 1)).any():
+        return stored
+    return stored.astype(np.bool_)
 
 
 def _read(attributes: Mapping[str, Any], name: str, kind: str) -> Any:
@@ -119,8 +147,11 @@ def _check_names(contents: Contents, names: tuple[str, ...]) -> None:
     if missing:
         raise RnnvizError("error.trace_lacks", names=", ".join(missing), cell=cell)
     extra = [name for name in arrays if name not in names]
-    if contents["loss"] is None and contents["output_grad"] is not None:
-        extra.append("output_grad")
+    if contents["loss"] is None:
+        extra += ["output_grad"] if contents["output_grad"] is not None else []
+        extra += [f"final_grad_{name}" for name in contents["final_grad"]]
+    if contents["mask"] is not None and contents["lengths"] is not None:
+        extra.append("lengths")
     if extra:
         raise RnnvizError("error.trace_extra", names=", ".join(extra), cell=cell)
 
@@ -134,19 +165,23 @@ def _check_types(contents: Contents) -> None:
             check_array(name, values, values.shape, DOUBLE if doubled else own)
     for name, values in contents["held"].items():
         check_array(f"held_{name}", values, values.shape, DOUBLE)
+    for name, values in contents["final_grad"].items():
+        check_array(f"final_grad_{name}", values, values.shape, DOUBLE)
     if contents["output_grad"] is not None:
         check_array("output_grad", contents["output_grad"], contents["output_grad"].shape, DOUBLE)
 
 
 def _check_padding(contents: Contents) -> None:
-    """Padded steps are NaN, and ∂ℓ/∂output is 0 there."""
+    """Padded and masked steps are NaN, and ∂ℓ/∂output is 0 there."""
     lengths, output_grad = contents["lengths"], contents["output_grad"]
-    if lengths is None:
+    if contents["mask"] is not None:
+        padded = ~contents["mask"]
+    elif lengths is not None:
+        padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
+    else:
         return
-    padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
     for name, values in contents["arrays"].items():
-        there = values[padded] if name == "input" else values[:, :, padded]
-        if not np.isnan(there).all():
+        if not np.isnan(values[..., padded, :]).all():
             raise RnnvizError("error.trace_padding", name=name, expected="NaN")
     if output_grad is not None and output_grad[padded].any():
         raise RnnvizError("error.trace_padding", name="output_grad", expected=0)

@@ -62,12 +62,14 @@ class Size:
 
 
 def read_size(module: nn.Module) -> Size:
-    """The size of any module that can be traced.
+    """The size of any module that can be traced; RnnvizError for layers of unequal size.
 
     >>> read_size(nn.GRU(2, 3, num_layers=2, bias=False)).biases
     0
     """
     network = read_module(module)
+    if len(set(zip(network.hidden_sizes, network.output_sizes, strict=True))) > 1:
+        raise RnnvizError("error.size_widths", came=", ".join(map(str, network.hidden_sizes)))
     first = network.layers[0][0]
     return Size(
         network.form,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rnnviz.cells import Cell, HeldStep
 from rnnviz.engine.device import on_cpu
-from rnnviz.engine.steps import Gradients, RNNStates, Steps
+from rnnviz.engine.steps import EndGradients, Gradients, RNNStates, Steps
 from rnnviz.holding import Held
 
 
@@ -58,10 +58,12 @@ def differentiate(
     steps: Steps,
     output_grad: Tensor,
     held: Held | None,
+    end: EndGradients | None,
 ) -> Gradients:
     """Total derivatives of the loss through one layer in one direction, in float64.
 
     output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
+    end: ∂ℓ/∂(h_n, c_n), or None.
     """
     # A parametrised module's weights are plain tensors, which deepcopy refuses.
     plain = [value for value in vars(cell).values() if isinstance(value, Tensor)]
@@ -78,6 +80,10 @@ def differentiate(
         before = [hidden[t - 1] if t else h_0]
         if cells is not None and c_0 is not None:
             before.append(cells[t - 1] if t else c_0)
+        if end is not None:  # what is carried to the last step of a sequence is 0
+            ending = torch.from_numpy(end.last == t)[:, None]
+            ends = (torch.from_numpy(part) for part in (end.h, end.c))
+            carried = [torch.where(ending, e, d) for e, d in zip(ends, carried, strict=False)]
         carried[0] = carried[0] + output_grad[t].double()
         found, by_x_t, carried = _step_back(exact, x[t], before, carried, held, t)
         by_x.append(by_x_t)

@@ -1,41 +1,29 @@
-"""The module's own forward pass, and ∂loss/∂output."""
+"""The module's own forward pass."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnnviz.engine.sequences import Sequence
-from rnnviz.errors import RnnvizError
-from rnnviz.recurrent import Network, Weights, packed_like
+from rnnviz.recurrent import Network, Weights
 from rnnviz.torch_names import parameter_suffix
 
-Loss = str | Callable[[Any], Tensor] | None
-LOSSES = ("last", "all")
 STACKS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
-class ModuleRun(NamedTuple):
-    """output: the output sequence as the module returns it, a tensor in its layout, or packed.
+def run_module(network: Network, sequence: Sequence) -> tuple[list[Tensor | None], Tensor]:
+    """Runs the module: the outputs of all layers but the last, and that of the last.
 
-    layers: what each layer computed, (time, batch, directions · unit), padded with 0; None where
-    a layer's steps have to be taken again to know.
+    Each is (time, batch, directions · unit), padded with 0; None where a layer's steps have to be
+    taken again to know. Dropout is off, hooks are not called, and the module is left in the mode it
+    was in.
     """
-
-    output: Any
-    layers: list[Tensor | None]
-
-
-def run_module(network: Network, sequence: Sequence) -> ModuleRun:
-    """Runs the module and collects the output of every layer.
-
-    Dropout is off, hooks are not called, and the module is left in the mode it was in.
-    """
-    output = _run(network, sequence)
-    return ModuleRun(output, [*_run_layers_below(network, sequence), time_first(output, sequence)])
+    output = _time_first(_run(network, sequence), sequence)
+    return _run_layers_below(network, sequence), output
 
 
 def _run(network: Network, sequence: Sequence) -> Any:
@@ -100,8 +88,8 @@ def _one_layer(network: Network, layer: tuple[Weights, ...]) -> nn.RNNBase:
 
 
 def _run_cell(module: nn.Module, sequence: Sequence) -> Tensor:
-    h = sequence.h[0, 0]
-    state = h if sequence.c is None else (h, sequence.c[0, 0])
+    h = sequence.h[0][0]
+    state = h if sequence.c is None else (h, sequence.c[0][0])
     hidden: list[Tensor] = []
     for x_t in sequence.x:
         state = module.forward(x_t, state)
@@ -112,70 +100,8 @@ def _run_cell(module: nn.Module, sequence: Sequence) -> Tensor:
     return sequence.laid_out(output)
 
 
-def time_first(output: Any, sequence: Sequence) -> Tensor:
+def _time_first(output: Any, sequence: Sequence) -> Tensor:
     """An output as the module returns it → (time, batch, directions · unit), padded with 0."""
     if isinstance(output, PackedSequence):
         return pad_packed_sequence(output)[0]
     return sequence.time_first(output)
-
-
-def as_given(output: Tensor, sequence: Sequence) -> Any:
-    """(time, batch, directions · unit) → an output as the module returns it, 0 where padded."""
-    valid = sequence.valid
-    if valid is not None:
-        output = output.where(valid[:, :, None].to(output.device), 0.0)
-    if sequence.packed is not None and valid is not None:
-        return packed_like(sequence.packed, output, valid)
-    return sequence.laid_out(output)
-
-
-def differentiate_loss(loss: Loss, output: Any, sequence: Sequence) -> tuple[float, Tensor]:
-    """The loss, and ∂ℓ/∂output as (time, batch, directions · unit) in float64, 0 where padded.
-
-    loss: "last", "all", or a callable from the output sequence to a scalar tensor.
-    """
-    if callable(loss):
-        return _differentiate_callable(loss, output, sequence)
-    y = time_first(output, sequence).detach().double()
-    weight = torch.zeros(y.shape[:2], dtype=torch.float64)
-    valid = sequence.valid
-    if loss == "all":
-        weight[:] = 1 if valid is None else valid
-    elif loss == "last":
-        last = -1 if sequence.lengths is None else sequence.lengths - 1
-        weight[last, torch.arange(y.shape[1])] = 1
-    else:
-        raise RnnvizError("error.loss_name", came=repr(loss), expected=", ".join(LOSSES))
-    weight = weight[:, :, None].to(y.device)
-    value = y.where(weight > 0, 0.0).sum()  # no product: 0 · inf is NaN
-    return float(value), weight.expand_as(y).contiguous().cpu()
-
-
-def _differentiate_callable(
-    loss: Callable[[Any], Tensor], output: Any, sequence: Sequence
-) -> tuple[float, Tensor]:
-    packed = isinstance(output, PackedSequence)
-    # A copy: the callable may keep or change it.
-    leaf = (output.data if packed else output).detach().clone().requires_grad_()
-    with torch.enable_grad():
-        value: Any = loss(output._replace(data=leaf) if packed else leaf)
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        came = type(value).__name__
-        if isinstance(value, Tensor):
-            came += f" {tuple(value.shape)}"
-        raise RnnvizError("error.loss_shape", came=came)
-    gradient = None
-    if value.requires_grad:
-        (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True)
-    if gradient is None:
-        raise RnnvizError("error.loss_independent")
-    g = time_first(output._replace(data=gradient) if packed else gradient, sequence)
-    g = g.detach().double().cpu()
-    if sequence.valid is not None:
-        # No product: the derivative at a padded step may be infinite, and 0 · inf is NaN.
-        g = g.where(sequence.valid[:, :, None], 0.0)
-    bad = int((~g.isfinite()).sum())
-    if bad:
-        of = g.numel() if sequence.valid is None else int(sequence.valid.sum()) * g.shape[2]
-        raise RnnvizError("error.loss_derivative", bad=bad, of=of)
-    return float(value.detach()), g.contiguous()

@@ -13,13 +13,17 @@ from rnnviz.engine.device import few_threads, full_precision, network_on_cpu
 from rnnviz.engine.layers import (
     LayerRun,
     differentiate_layers,
+    final_states,
     layer_output,
     record_layers,
     stack_directions,
+    stack_layers,
 )
-from rnnviz.engine.module_run import Loss, as_given, differentiate_loss, run_module
+from rnnviz.engine.loss import Loss, LossGradients, differentiate_loss
+from rnnviz.engine.module_run import run_module
 from rnnviz.engine.replay_check import replay_error
 from rnnviz.engine.sequences import Sequence
+from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.recurrent import Network
 
 Array = NDArray[Any]
@@ -30,10 +34,11 @@ class Run:
     """Everything that a trace records.
 
     arrays: by name, input (time, batch, feature), others (layer, direction, time, batch, unit),
-    NaN where padded. initial: the initial state and its gradients, (layer, direction, batch, unit).
-    parameters: copies by torch's names. replay_error: largest |h recomputed from the gates − h|.
-    loss: its value; output_grad: ∂ℓ/∂output, (time, batch, directions · unit) in float64; both
-    None without a loss.
+    NaN where padded or masked. initial: the initial state and its gradients, (layer, direction,
+    batch, unit). parameters: copies by torch's names. replay_error: largest |h recomputed from the
+    gates − h|. loss: its value; output_grad: ∂ℓ/∂output, (time, batch, directions · unit) in
+    float64; both None without a loss. final_grad: ∂ℓ/∂(h_n, c_n) by state, (layer, direction,
+    batch, unit) in float64; empty where the loss does not read the final state.
     """
 
     arrays: dict[str, Array]
@@ -42,6 +47,7 @@ class Run:
     replay_error: float
     loss: float | None
     output_grad: Array | None
+    final_grad: dict[str, Array]
 
 
 def record_run(
@@ -61,29 +67,35 @@ def record_run(
     with full_precision(network.device), few_threads(multiplications):
         on_cpu = network_on_cpu(network)
         if by_module and not held:
-            output, outputs = run_module(network, sequence)
-            layers = record_layers(on_cpu, sequence, outputs, held)
+            below, output = run_module(network, sequence)
+            layers = record_layers(on_cpu, sequence, [*below, output], held)
         else:
             layers = record_layers(on_cpu, sequence, None, held)
-            hidden = layer_output(layers[-1], sequence.lengths)
-            output = as_given(hidden.to(network.device, network.dtype), sequence)
-        value, output_grad = None, None
+            output = layer_output(layers[-1], sequence.lengths).to(network.device, network.dtype)
+        gradients = None
         if loss is not None:
-            value, output_grad = differentiate_loss(loss, output, sequence)
+            gradients = differentiate_loss(
+                loss, output, lambda: final_states(layers, sequence), sequence
+            )
         error = max(replay_error(run, sequence) for layer in layers for run in layer)
-        arrays, initial = _arrays(on_cpu, sequence, layers, output_grad)
+        arrays, initial = _arrays(on_cpu, sequence, layers, gradients)
+    final_grad = None if gradients is None else gradients.final
     return Run(
         arrays,
         initial,
         {name: _copied(values) for name, values in network.parameters().items()},
         error,
-        value,
-        None if output_grad is None else output_grad.numpy(),
+        None if gradients is None else gradients.value,
+        None if gradients is None else sequence.spread(gradients.output.numpy(), 0.0),
+        _by_state(final_grad or []),
     )
 
 
 def _arrays(
-    network: Network, sequence: Sequence, layers: list[LayerRun], output_grad: Tensor | None
+    network: Network,
+    sequence: Sequence,
+    layers: list[LayerRun],
+    loss: LossGradients | None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Arrays over time, and those of the initial state; with their gradients if there is a loss."""
     lengths = sequence.lengths
@@ -92,23 +104,34 @@ def _arrays(
         for layer in layers
     ]
     arrays = stack_directions(computed, lengths)
-    initial = {"hidden_state": _copied(sequence.h)}
-    if sequence.c is not None:
-        initial["cell_state"] = _copied(sequence.c)
-    if output_grad is not None:
-        gradients = differentiate_layers(network, layers, lengths, output_grad)
+    initial = _by_state([part for part in (sequence.h, sequence.c) if part is not None])
+    if loss is not None:
+        gradients = differentiate_layers(network, layers, sequence, loss.output, loss.final)
         found = stack_directions([[g.arrays for g in layer] for layer in gradients], lengths)
         arrays |= {f"grad_{name}": values for name, values in found.items()}
         for name in gradients[0][0].initial:
-            rows = [[g.initial[name] for g in layer] for layer in gradients]
-            initial[f"grad_{name}"] = np.array(rows, np.float64)
-    x = _copied(sequence.x)
+            rows = [np.array([g.initial[name] for g in layer], np.float64) for layer in gradients]
+            initial[f"grad_{name}"] = stack_layers(rows)
+        by_x = [
+            flip_valid_time(g.x, d, lengths) for d, g in enumerate(gradients[0]) if g.x is not None
+        ]
+        if by_x:  # of a cell that may read its input otherwise than by W
+            arrays["grad_input"] = torch.stack(by_x).sum(0).double().numpy()
+    arrays = {"input": _copied(sequence.x), **arrays}
     if sequence.valid is not None:
         padded = ~sequence.valid.numpy()
-        x[padded] = np.nan
         for values in arrays.values():
-            values[:, :, padded] = np.nan
-    return {"input": x, **arrays}, initial
+            values[..., padded, :] = np.nan
+    return {name: sequence.spread(values, np.nan) for name, values in arrays.items()}, initial
+
+
+def _by_state(states: list[tuple[Tensor, ...]] | list[list[Tensor]]) -> dict[str, Array]:
+    """h, and c of an LSTM, by name, (layer, direction, batch, unit)."""
+    names = ("hidden_state", "cell_state")
+    return {
+        name: stack_layers([_copied(values) for values in by_layer])
+        for name, by_layer in zip(names, states, strict=False)
+    }
 
 
 def _copied(values: Tensor) -> Array:

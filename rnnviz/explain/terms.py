@@ -77,7 +77,7 @@ def gate_terms(
 
     gate: a gate's name ("forget_gate"; an RNN has the one gate "hidden").
     RnnvizError for a gate that the cell lacks, a layer, direction or sequence that the trace
-    lacks, and a unit or time step out of range.
+    lacks, a unit or time step out of range, and a masked step.
 
     >>> module = torch.nn.RNN(1, 1)
     >>> for p in module.parameters(): _ = torch.nn.init.ones_(p)
@@ -88,11 +88,13 @@ def gate_terms(
     names, part = trace.form.gates, TracePart(trace, layer, direction, batch)
     if gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
-    unit = whole_number("unit", unit, trace.units)
+    unit = whole_number("unit", unit, part.units)
     time = whole_number("time", time, trace.steps)
-    if not (0 <= unit < trace.units and 0 <= time < trace.steps):
-        raise RnnvizError("error.step", time=time, unit=unit, times=trace.steps, units=trace.units)
-    row = names.index(gate) * trace.units + unit
+    if not (0 <= unit < part.units and 0 <= time < trace.steps):
+        raise RnnvizError("error.step", time=time, unit=unit, times=trace.steps, units=part.units)
+    if trace.mask is not None and not trace.mask[time, part.batch]:
+        raise RnnvizError("error.step_masked", time=time, batch=part.batch)
+    row = names.index(gate) * part.units + unit
     x, h = part.inputs(time).astype(np.float64), _before(part, "hidden_state", time)
     reset = 1.0
     if gate == "hidden_candidate":
@@ -136,7 +138,7 @@ def _peephole(part: TracePart, gate: str, unit: int, time: int) -> tuple[float, 
 
 def _before(part: TracePart, name: str, time: int) -> NDArray[np.float64]:
     """A state before this step, (unit,)."""
-    before = time + 1 if part.is_backward else time - 1
-    if 0 <= before < part.length:
-        return part.array(name)[before].astype(np.float64)
+    earlier = part.times[part.times > time] if part.is_backward else part.times[part.times < time]
+    if len(earlier):
+        return part.array(name)[earlier[-1]].astype(np.float64)
     return part.initial(name).astype(np.float64)

@@ -145,10 +145,10 @@ def _not_finite(part: TracePart) -> NotFinite | None:
     first: NotFinite | None = None
     place = len(times)
     for name in names:
-        finite = np.isfinite(part.array(name)[: len(times)])
+        finite = np.isfinite(part.read(name))
         if finite.all():
             continue
-        bad = ~finite[times]
+        bad = ~finite
         step = int(np.argmax(bad.any(-1)))
         if step < place:
             place = step
@@ -157,11 +157,11 @@ def _not_finite(part: TracePart) -> NotFinite | None:
 
 
 def _saturated(part: TracePart) -> dict[str, NDArray[np.float64]]:
-    trace, length = part.trace, part.length
+    trace = part.trace
     found: dict[str, NDArray[np.float64]] = {}
     for gate in GATE_NAMES[trace.cell]:
         name = gate if gate in trace else "hidden_state"  # an RNN's one gate is its state
-        y = part.array(name)[:length].astype(np.float64)
+        y = part.read(name).astype(np.float64)
         form = trace.nonlinearity if trace.cell == "rnn" else "sigmoid"
         form = "tanh" if gate.endswith("_candidate") else form
         if form == "relu":

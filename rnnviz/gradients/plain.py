@@ -74,7 +74,7 @@ def plain_pass(
     steps = part.times[::-1]
     off = steps[~alike[steps]]
     gone = off[~np.isfinite(plain[off])]
-    plain[len(steps) :] = np.nan
+    plain[~trace.valid[:, part.batch]] = np.nan
     return PlainPass(
         plain,
         int(off[0]) if len(off) else None,
@@ -97,7 +97,7 @@ def _hidden_gradients(wanted: TracePart, dtype: np.dtype[Any]) -> Array:
         by_x: list[Array] = []
         for part in parts:
             d_a = recurse(part, output_grad[..., output_slice(part)], dtype)["preactivation"]
-            by_x.append(part.reorder(d_a, dtype) @ part.weight_ih.astype(dtype))
+            by_x.append(part.restore(d_a, dtype) @ part.weight_ih.astype(dtype))
         output_grad = np.sum(by_x, axis=0, dtype=dtype)
     found = recurse(wanted.of_all, output_grad[..., output_slice(wanted)], dtype)
-    return wanted.reorder(found["hidden_state"], dtype)
+    return wanted.restore(found["hidden_state"], dtype)

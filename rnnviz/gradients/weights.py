@@ -87,8 +87,7 @@ def _of_part(gradients: PartGradients) -> tuple[Array, float]:
         total = _joined_log_norm([np.log10(_norm_of_sum(d, x)) for d, x in products])
     else:
         total = _log_norm_of_sum(products, scale)
-    padded = np.arange(len(logs))[:, None] >= part.trace.valid_lengths
-    return np.where(padded, np.nan, part.reorder(logs)), float(total)
+    return np.where(part.trace.valid, part.restore(logs), np.nan), float(total)
 
 
 def _row_norms(rows: Array, scale: NDArray[np.int64]) -> Array:

@@ -51,7 +51,7 @@ def plot_gradient_norms(
         found = (norms or {}).get(label)
         found = gradient_norms(trace) if found is None else found
         trace.array(f"grad_{name}")  # an error where there is none
-        values = found[name].values[part.layer, part.direction_number, : part.length, part.batch]
+        values = found[name].values[part.layer, part.direction_number, : part.end, part.batch]
         values = values.astype(np.float64)
         plain = None if float32 is None else float32.get(label)
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values, plain)

@@ -40,12 +40,15 @@ def plot_jacobian_norms(
     words = labels(language)
     lines: dict[str, Line] = {}
     for label, trace in traces.items():
-        TracePart(trace, layer, direction, batch)  # an error where there is none
+        part = TracePart(trace, layer, direction, batch)  # an error where there is none
         values = None if norms is None else norms.get(label)
         if values is None:
             blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
             values = backward_norms(blocks)
-        lines[label] = Line(trace.cell, np.arange(len(values)), values)
+        steps = np.arange(len(values))
+        if trace.mask is not None:  # masked steps leave gaps
+            steps[1:] = part.end - part.times if part.is_backward else part.times + 1
+        lines[label] = Line(trace.cell, steps, values)
     return draw_lines(
         lines,
         x_title=words["plot.time"],

@@ -47,7 +47,7 @@ def plot_weight_gradients(
         found = (norms or {}).get(label)
         found = weight_gradient_norms(trace) if found is None else found
         values = found["log10_contribution"].values[part.layer, part.direction_number]
-        values = values[: part.length, part.batch].astype(np.float64)
+        values = values[: part.end, part.batch].astype(np.float64)
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
     return draw_lines(
         lines,

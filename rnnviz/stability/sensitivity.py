@@ -41,7 +41,8 @@ def sensitivity_norms(
     """log₁₀ ‖∂h_t/∂x_k‖_F for every time step t and every source k, over ("time", "source").
 
     h_t: the output of the layer, both directions together; layer None is the last. x_k: all
-    features of the input at step k. sources: the steps k, counted from 0, sorted; None for all.
+    features of the input at step k. sources: the steps k, counted from 0, sorted; None for all up
+    to the last that is read. NaN at padded and masked t.
     Total derivatives through all layers below, exact beyond the float range; −inf where h_t does
     not depend on x_k, as before step k in a forward network. Computed in the dtype of the trace by
     forward-mode differentiation. RnnvizError for a layer, sequence or source that the trace lacks.
@@ -56,19 +57,20 @@ def sensitivity_norms(
     import xarray
 
     part = TracePart(trace, trace.layers - 1 if layer is None else layer, batch=batch)
-    length = part.length
-    chosen = range(length) if sources is None else sources
-    steps = sorted({whole_number("source", k, length) for k in chosen})
-    if not steps or not set(steps) <= set(range(length)):
-        raise RnnvizError("error.sources", came=steps[:8], last=length - 1)
+    end = part.end
+    chosen = range(end) if sources is None else sources
+    steps = sorted({whole_number("source", k, end) for k in chosen})
+    if not steps or not set(steps) <= set(range(end)):
+        raise RnnvizError("error.sources", came=steps[:8], last=end - 1)
     # Tangents of lower layers are stored for every step, those of the last one only as norms.
-    stored = length * trace.output_units if part.layer else trace.output_units
+    stored = end * trace.output_units if part.layer else trace.output_units
     at_once = max(1, ROOM // (trace.features * stored))
     found = np.full((trace.steps, len(steps)), np.nan)
     for first in range(0, len(steps), at_once):
         some = slice(first, first + at_once)
         with single_thread():  # many small products: more threads would mostly wait
-            found[:length, some] = _norms(part, steps[some])
+            found[:end, some] = _norms(part, steps[some])
+    found[~trace.valid[:, part.batch]] = np.nan
     return xarray.DataArray(
         found, {"time": np.arange(len(found)), "source": steps}, ("time", "source")
     )
@@ -118,7 +120,7 @@ class _ForwardTangents:
             u, w = (np.concatenate((np.zeros((n, m.shape[1])), m)) for m in (u, w))
         self.u, self.w = u.astype(dtype), w.astype(dtype)
         self.v = None if v is None else v.astype(dtype)
-        self.order = range(len(slopes.carry))
+        self.order, self.end = range(len(slopes.carry)), part.end
         self.times = part.times.tolist()
         width, features = u.shape[1], trace.features
         self.is_backward = part.is_backward
@@ -128,8 +130,8 @@ class _ForwardTangents:
 
     def all(self) -> Tangents:
         """∂h_t/∂x_k at every step, in the order of the input."""
-        values = np.empty((len(self.order), *self.h.shape), self.h.dtype)
-        scale = np.empty((len(self.order), len(self.sources)), np.int64)
+        values = np.zeros((self.end, *self.h.shape), self.h.dtype)
+        scale = np.zeros((self.end, len(self.sources)), np.int64)
         for t in self.order:
             self._step(t)
             values[self.times[t]], scale[self.times[t]] = self.h, self.scale
@@ -137,7 +139,7 @@ class _ForwardTangents:
 
     def log_norms(self) -> NDArray[np.float64]:
         """log₂ of the norms, (time, source), in the order of the input."""
-        logs = np.empty((len(self.order), len(self.sources)))
+        logs = np.full((self.end, len(self.sources)), -np.inf)
         for t in self.order:
             self._step(t)
             with np.errstate(divide="ignore"):
