@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import rnnviz
-from rnnviz.cells import ElmanCell, GRUCell, LSTMCell
+from rnnviz.cells import ElmanCell, GRUCell, HeldStep, LSTMCell, as_computed
 from rnnviz.counting import read_size
 from rnnviz.errors import RnnvizError
 from rnnviz.explain.terms import gate_terms
@@ -239,6 +239,31 @@ def _root(y: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
 def test_what_cannot_be_traced_is_refused(name: str):
     call, text = REFUSED[name]
     assert str(error_of(call)) == text
+
+
+class Squared(GRUCell):
+    """Reads the squares of its inputs."""
+
+    def step(self, x: torch.Tensor, state: torch.Tensor, held: HeldStep = as_computed) -> Any:
+        return super().step(x * x, state, held)
+
+
+def test_a_cell_of_ones_own_has_the_gradient_of_its_own_step():
+    """Also where it does not read its input by W alone, and where it ends."""
+    cells = [[Squared(3, 4), Squared(3, 4)], [Squared(8, 2), Squared(8, 2)]]
+    module, x = rnnviz.Recurrent(cells).double(), torch.randn(6, 2, 3).double().requires_grad_()
+    lengths = torch.tensor([6, 4])
+
+    def loss(y: torch.Tensor, state: Any) -> torch.Tensor:
+        return (y**2).sum() + sum((h**3).sum() for h in state)
+
+    trace = rnnviz.trace(module, x.detach(), lengths=lengths, loss=loss)
+    output, final = module(nn.utils.rnn.pack_padded_sequence(x, lengths))
+    (by_x,) = torch.autograd.grad(loss(output.data, final), x)
+    expected = np.where(trace.valid[:, :, None], by_x.numpy(), np.nan)
+    assert_close("grad_input", trace["grad_input"].values, expected)
+    for found, wanted in zip(trace.final_state, final, strict=True):
+        assert_close("final state", found.numpy(), wanted.detach().numpy())
 
 
 def test_masked_values_may_be_anything():
