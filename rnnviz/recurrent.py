@@ -103,8 +103,8 @@ class Recurrent(nn.Module):
             rows = [_each(row, lambda s: s[None]) for row in self._rows(state)]
             output, finals = self._run(x[:, None], rows, None)
             return output[:, 0], self._stacked([_each(row, itemgetter(0)) for row in finals])
-        turned = x.transpose(0, 1) if self.batch_first else x
-        output, finals = self._run(turned, self._rows(state), None)
+        time_first = x.transpose(0, 1) if self.batch_first else x
+        output, finals = self._run(time_first, self._rows(state), None)
         return output.transpose(0, 1) if self.batch_first else output, self._stacked(finals)
 
     def _rows(self, state: Any) -> list[Any]:

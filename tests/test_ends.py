@@ -13,6 +13,7 @@ from torch import Tensor
 
 import rnnviz
 from rnnviz.gradients import backpropagation
+from rnnviz.trace import trace_equations
 from tests import reference
 from tests.ends import EndCase, compacted, end_cases
 
@@ -146,9 +147,14 @@ def test_the_rescaled_recursion_enters_at_the_end_state(form: str, monkeypatch: 
     trace = case.trace()
     expected = rnnviz.gradient_norms(trace)
     assert_close("float64", np.array(expected.hidden_state), _norms(trace["grad_hidden_state"]))
+    plain = rnnviz.plain_pass(trace, dtype="float64", layer=0, direction="backward", batch=1)
+    assert_close("plain", plain.log10_norms, expected.hidden_state.values[0, 1, :, 1])
+    weights = rnnviz.parameter_gradients(trace)
     monkeypatch.setattr(backpropagation, "SAFE", (1e200, 1e-200))  # nothing counts as safe
     for name, values in rnnviz.gradient_norms(trace).items():
         assert_close(str(name), values.values, expected[name].values)
+    for name, values in rnnviz.parameter_gradients(trace).items():
+        assert_close(name, values, weights[name])
 
 
 def _norms(gradient: Any) -> Array:
@@ -185,6 +191,20 @@ def test_chunks_that_pass_the_state_on_equal_the_whole(form: str, way: str):
             assert_close(name, found[name].values, whole[name].values[:, :, chunk])
     for found, wanted in zip(parts_of(state), parts_of(whole.final_state), strict=True):
         assert_close("final state", found.numpy(), wanted.numpy())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_equations_alone_give_the_same(form: str):
+    case = EndCase(form, mask="wholly", padded=True)
+    state, given = case.state_of(case.initial), {"mask": case.read, "lengths": case.lengths}
+    found = trace_equations(case.module, case.x.detach(), state, loss=case.of_both, **given)
+    expected = case.trace()
+    for name in expected:
+        assert_close(name, found.array(name), expected.array(name))
+    for own, wanted in zip(
+        parts_of(found.final_state), parts_of(expected.final_state), strict=True
+    ):
+        assert_close("final state", own.numpy(), wanted.numpy())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])

@@ -11,6 +11,7 @@ import rnnviz
 from rnnviz.cells import ElmanCell, GRUCell, HeldStep, LSTMCell, as_computed
 from rnnviz.counting import read_size
 from rnnviz.errors import RnnvizError
+from rnnviz.explain.keras_outputs import write_keras
 from rnnviz.explain.terms import gate_terms
 from rnnviz.explain.unit_order import order_units
 from rnnviz.recurrent import read_module
@@ -114,6 +115,11 @@ def test_figures_have_gaps_at_masked_steps():
     rnnviz.plot_sensitivity({"LSTM": rnnviz.sensitivity_norms(trace)})
     rnnviz.plot_weight_gradients(trace)
     rnnviz.plot_comparison({"LSTM": trace, "again": trace})
+
+
+def test_keras_code_names_the_units_of_the_last_layer():
+    trace = EndCase("gru", mask="none").trace()
+    assert write_keras(trace).startswith("layer = keras.layers.Bidirectional(keras.layers.GRU(2))")
 
 
 def test_a_recurrent_of_unequal_widths_runs_as_its_layers_do():

@@ -78,7 +78,7 @@ def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: b
     (KERAS if form.reset_after else KERAS_RESET_BEFORE).check(form)
     if any("weight_hr" in name for name in trace.parameters):
         raise RnnvizError("error.no_projection", convention="Keras")
-    given = [str(trace.units)]
+    given = [str(parts_by_layer(trace)[-1][0].units)]
     if form.nonlinearity != "tanh":
         given.append(f'activation="{ACTIVATIONS.get(form.nonlinearity, form.nonlinearity)}"')
     switches = {"reset_after=False": not form.reset_after, "use_bias=False": not _biased(trace)}
