@@ -128,14 +128,16 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
             raise RnnvizError(
                 "error.hold_name", came=name, cell=network.cell, expected=", ".join(names)
             )
-        width = network.widths[name]
-        values = np.full((len(network.layers), network.directions, steps, width), np.nan)
+        widths = [network.widths(layer)[name] for layer in range(len(network.layers))]
+        values = np.full((len(widths), network.directions, steps, max(widths)), np.nan)
         for one in _holds(name, given):
             value = _value(name, one.value, network)
-            layers = _layers(name, one.layer, len(network.layers))
+            layers = _layers(name, one.layer, len(widths))
             directions = _directions(one.direction, network.directions)
-            times, units = _times(name, one, steps), _units(name, one.units, width)
+            times, units = _times(name, one, steps), _units(name, one.units, max(widths[layers]))
             values[layers, directions, times, units] = value
+        for own, width in zip(values, widths, strict=True):
+            own[..., width:] = np.nan  # a narrower layer lacks these units
         found[name] = values
     return found
 

@@ -30,8 +30,8 @@ def torch_default(module: nn.Module, *, seed: int) -> None:
     (0.4701, True)
     """
     network, generator = _writable(module), _generator(seed)
-    bound = 1 / math.sqrt(network.hidden_size)
     for weights in _all_weights(network):
+        bound = 1 / math.sqrt(_units(network, weights))
         for tensor in weights:
             if tensor is not None:
                 _put(tensor, _uniform(tensor.shape, bound, generator))
@@ -128,7 +128,7 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
         )
     network, generator = _with_memory_gate(module), _generator(seed)
     for weights in _all_weights(network):
-        steps = _draw((network.hidden_size,), generator)
+        steps = _draw((_units(network, weights),), generator)
         bias = (1 + steps * (float(longest) - 2)).log()
         _put_bias(network, weights, MEMORY_GATE[network.cell], bias)
         if "input_gate" in network.form.gates:
@@ -148,9 +148,10 @@ def forget_bias(module: nn.Module, value: float) -> None:
     """
     _check_finite("value", value)
     network = _with_memory_gate(module)
-    bias = torch.full((network.hidden_size,), value, dtype=torch.float64, device="cpu")
-    _check_fits(bias, network.dtype, "b", "value", value)
+    number = torch.tensor(value, dtype=torch.float64, device="cpu")
+    _check_fits(number, network.dtype, "b", "value", value)
     for weights in _all_weights(network):
+        bias = number.repeat(_units(network, weights))
         _put_bias(network, weights, MEMORY_GATE[network.cell], bias)
 
 
@@ -218,6 +219,10 @@ def _all_weights(network: Network) -> Iterator[Weights]:
     return (weights for layer in network.layers for weights in layer)
 
 
+def _units(network: Network, weights: Weights) -> int:
+    return len(weights.hh) // len(network.form.gates)
+
+
 def _draw(shape: Sequence[int], generator: torch.Generator) -> Tensor:
     """From U(0, 1), on the CPU whatever torch's default device is."""
     return torch.rand(shape, generator=generator, dtype=torch.float64, device="cpu")
@@ -281,7 +286,8 @@ def _with_memory_gate(module: nn.Module) -> Network:
 
 def _put_bias(network: Network, weights: Weights, gate: str, bias: Tensor) -> None:
     place = network.form.gates.index(gate)
-    rows = slice(place * network.hidden_size, (place + 1) * network.hidden_size)
+    units = _units(network, weights)
+    rows = slice(place * units, (place + 1) * units)
     assert weights.bias_ih is not None
     assert weights.bias_hh is not None
     _put(weights.bias_ih[rows], torch.zeros_like(bias))

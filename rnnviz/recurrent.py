@@ -46,7 +46,8 @@ class Recurrent(nn.Module):
     """Layers and directions of this project's cells, called as torch.nn's stacks are.
 
     cells: one list per layer: the forward cell, then a backward cell if bidirectional. Every layer
-    after the first reads the concatenated outputs of both directions of the layer below.
+    after the first reads the concatenated outputs of both directions of the layer below. All cells
+    are of one kind and form; hidden and projection sizes are those of their layer.
 
     >>> import torch
     >>> from rnnviz.cells import GRUCell
@@ -86,39 +87,62 @@ class Recurrent(nn.Module):
         width = first.input_size
         for layer in cells:
             for cell in layer:
-                alike = _description(cell) == _description(first) and len(layer) == len(cells[0])
+                # Not its class: a module imported under two names has two classes of one name.
+                alike = cell.form == first.form and _sizes(cell) == _sizes(layer[0])
+                alike = alike and len(layer) == len(cells[0])
                 if not alike or cell.input_size != width:
                     raise RnnvizError(
                         "error.layers", cell=repr(cell), first=repr(first), expected=width
                     )
-            width = len(layer) * first.output_size
+            width = sum(cell.output_size for cell in layer)
 
     def forward(self, x: Tensor | PackedSequence, state: Any = None) -> tuple[Any, Any]:
         """(output, final state), in the layouts of torch.nn.LSTM, GRU and RNN.
 
         x: (time, input), (time, batch, input), (batch, time, input) with batch_first, or packed.
-        state: None for zeros; h of (layers · directions, batch, hidden), for an LSTM (h, c).
+        state: None for zeros; h of (layers · directions, batch, hidden), for an LSTM (h, c); of
+        layers of unequal width h and c are lists of (batch, hidden), one per layer and direction.
+        The final state is returned likewise.
         """
         if isinstance(x, PackedSequence):
             padded, lengths = pad_packed_sequence(x)
             valid = torch.arange(len(padded), device="cpu")[:, None] < lengths
-            output, final = self._run(padded, state, valid.to(padded.device))
-            return packed_like(x, output, valid), final
+            output, finals = self._run(padded, self._rows(state), valid.to(padded.device))
+            return packed_like(x, output, valid), self._stacked(finals)
         if x.dim() == 2:
-            output, final = self._run(x[:, None], _each(state, lambda s: s[:, None]), None)
-            return output[:, 0], _each(final, lambda s: s[:, 0])
-        if not self.batch_first:
-            return self._run(x, state, None)
-        output, final = self._run(x.transpose(0, 1), state, None)
-        return output.transpose(0, 1), final
+            rows = [_each(row, lambda s: s[None]) for row in self._rows(state)]
+            output, finals = self._run(x[:, None], rows, None)
+            return output[:, 0], self._stacked([_each(row, itemgetter(0)) for row in finals])
+        time_first = x.transpose(0, 1) if self.batch_first else x
+        output, finals = self._run(time_first, self._rows(state), None)
+        return output.transpose(0, 1) if self.batch_first else output, self._stacked(finals)
 
-    def _run(self, x: Tensor, state: Any, valid: Tensor | None) -> tuple[Tensor, Any]:
+    def _rows(self, state: Any) -> list[Any]:
+        """The state of every layer and direction: None, h, or of an LSTM (h, c)."""
+        places = range(len(self.layers) * len(self.cells[0]))
+        if state is None:
+            return [None for _ in places]
+        if self.cells[0][0].form.cell != "lstm":
+            return [state[k] for k in places]
+        h, c = state
+        return [(h[k], c[k]) for k in places]
+
+    def _stacked(self, finals: list[Any]) -> Any:
+        """The inverse of ``_rows``: each state as one tensor if all layers have the same width."""
+        pair = isinstance(finals[0], tuple)
+        parts = [tuple(rows) for rows in zip(*finals, strict=True)] if pair else [tuple(finals)]
+        found = [
+            torch.stack(rows) if len({row.shape for row in rows}) == 1 else rows for rows in parts
+        ]
+        return tuple(found) if pair else found[0]
+
+    def _run(self, x: Tensor, state: list[Any], valid: Tensor | None) -> tuple[Tensor, list[Any]]:
         """Time first. valid: (time, batch), false where padded; the state is carried over there."""
         finals: list[Any] = []
         for layer in self.cells:
             outputs: list[Tensor] = []
             for direction, cell in enumerate(layer):
-                given = _each(state, itemgetter(len(finals)))
+                given = state[len(finals)]
                 s = cell.initial_state(x[0]) if given is None else given
                 times = range(len(x)) if direction == 0 else reversed(range(len(x)))
                 hidden: list[Tensor] = [x] * len(x)
@@ -132,9 +156,7 @@ class Recurrent(nn.Module):
                 finals.append(s)
                 outputs.append(torch.stack(hidden))
             x = torch.cat(outputs, dim=-1)
-        if isinstance(finals[0], tuple):
-            return x, tuple(torch.stack(s) for s in zip(*finals, strict=True))
-        return x, torch.stack(finals)
+        return x, finals
 
 
 def _checked(cells: Any) -> list[list[Cell[Any]]]:
@@ -162,9 +184,8 @@ def packed_like(packed: PackedSequence, values: Tensor, valid: Tensor) -> Packed
     return packed._replace(data=values[valid.to(values.device)][order.to(values.device)])
 
 
-def _description(cell: Cell[Any]) -> tuple[object, ...]:
-    # Not its class: a module imported under two names has two classes of one name.
-    return cell.form, cell.hidden_size, cell.proj_size
+def _sizes(cell: Cell[Any]) -> tuple[int, int]:
+    return cell.hidden_size, cell.proj_size
 
 
 def _each(state: Any, function: Callable[[Tensor], Tensor]) -> Any:
@@ -181,8 +202,8 @@ class Network:
     module: nn.Module
     form: Form
     input_size: int
-    hidden_size: int
-    output_size: int  # of one direction: proj_size or hidden_size
+    hidden_sizes: tuple[int, ...]  # by layer
+    output_sizes: tuple[int, ...]  # of one direction: proj_size or hidden_size, by layer
     layers: tuple[tuple[Weights, ...], ...]
     batch_first: bool
     is_cell: bool  # takes one time step per call
@@ -210,10 +231,20 @@ class Network:
         return self.form.has_kernels and not self.has_own_step
 
     @property
-    def widths(self) -> dict[str, int]:
-        """The number of units of every gate and state, by name."""
+    def hidden_size(self) -> int:
+        """Units of a layer in one direction, of the widest layer."""
+        return max(self.hidden_sizes)
+
+    @property
+    def output_size(self) -> int:
+        """Width of the hidden state of one direction, of the widest layer."""
+        return max(self.output_sizes)
+
+    def widths(self, layer: int) -> dict[str, int]:
+        """The number of units of every gate and state of a layer, by name."""
         names = (*GATE_NAMES[self.cell], *self.form.states)
-        return dict.fromkeys(names, self.hidden_size) | {"hidden_state": self.output_size}
+        units = dict.fromkeys(names, self.hidden_sizes[layer])
+        return units | {"hidden_state": self.output_sizes[layer]}
 
     @property
     def is_stepwise(self) -> bool:
@@ -307,8 +338,8 @@ def _read_stack(module: nn.RNN | nn.LSTM | nn.GRU) -> Network:
             nonlinearity=module.nonlinearity if isinstance(module, nn.RNN) else "tanh",
         ),
         input_size=module.input_size,
-        hidden_size=module.hidden_size,
-        output_size=module.proj_size or module.hidden_size,
+        hidden_sizes=(module.hidden_size,) * module.num_layers,
+        output_sizes=(module.proj_size or module.hidden_size,) * module.num_layers,
         layers=tuple(
             tuple(
                 weights(parameter_suffix(layer, direction))
@@ -339,8 +370,10 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
         module=module,
         form=Form(stock, getattr(first, "nonlinearity", "tanh")) if stock else cells[0][0].form,
         input_size=first.input_size,
-        hidden_size=first.hidden_size,
-        output_size=getattr(first, "output_size", first.hidden_size),
+        hidden_sizes=tuple(layer[0].hidden_size for layer in cells),
+        output_sizes=tuple(
+            getattr(layer[0], "output_size", layer[0].hidden_size) for layer in cells
+        ),
         layers=tuple(tuple(map(weights, layer)) for layer in cells),
         batch_first=batch_first,
         is_cell=module is first,
@@ -357,11 +390,7 @@ def _weight(module: nn.Module, name: str) -> Tensor:
 def _check_shapes(network: Network) -> None:
     """RnnvizError for weights whose shape does not fit the module's sizes."""
     sizes = Sizes(
-        len(network.layers),
-        network.directions,
-        network.input_size,
-        network.hidden_size,
-        network.output_size,
+        network.directions, network.input_size, network.hidden_sizes, network.output_sizes
     )
     shapes = {name: tuple(tensor.shape) for name, tensor in network.parameters().items()}
     check_parameters(network.form, sizes, shapes)
@@ -404,13 +433,14 @@ def _check_alike(network: Network, name: str, parameter: Tensor) -> None:
 
 
 def _cell(network: Network, weights: Weights) -> Cell[Any]:
+    output, hidden = weights.hh.shape[1], len(weights.hh) // len(network.form.gates)
     with torch.device("meta"):  # draws no random numbers
         cell = make_cell(
             network.form,
             weights.ih.shape[1],
-            network.hidden_size,
+            hidden,
             bias=weights.bias_ih is not None,
-            proj_size=0 if weights.hr is None else network.output_size,
+            proj_size=0 if weights.hr is None else output,
         )
     for name, tensor in weights.named("").items():
         delattr(cell, name)  # a parametrised module holds plain tensors, not parameters

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnviz.activations import ACTIVATIONS, find_activation
 from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.errors import RnnvizError
@@ -23,16 +26,16 @@ CHOSEN = {
     "gru": ("gate_activation", "activation"),
 }
 OPTIONS = fields(Form)[1:]
+GRAD_INPUT = "grad_input"  # recorded, or computed from the gradients of the first layer
 
 
 class Sizes(NamedTuple):
-    """Sizes of a network: hidden is the width of gates, output that of one direction's h."""
+    """Sizes of a network. By layer: hidden, the width of gates; output, of one direction's h."""
 
-    layers: int
     directions: int
     features: int
-    hidden: int
-    output: int
+    hidden: tuple[int, ...]
+    output: tuple[int, ...]
 
 
 def check_form(form: Form) -> None:
@@ -51,23 +54,46 @@ def check_form(form: Form) -> None:
 def parameter_shapes(form: Form, sizes: Sizes) -> dict[str, Shape]:
     """The shape of every parameter by torch's name, in torch's order; biases are optional.
 
-    >>> parameter_shapes(Form("gru"), Sizes(1, 1, 2, 3, 3))["weight_ih_l0"]
+    >>> parameter_shapes(Form("gru"), Sizes(1, 2, (3,), (3,)))["weight_ih_l0"]
     (9, 2)
     """
-    rows = len(form.gates) * sizes.hidden
     found: dict[str, Shape] = {}
-    for layer in range(sizes.layers):
-        reads = sizes.directions * sizes.output if layer else sizes.features
+    reads = sizes.features
+    for layer, (hidden, output) in enumerate(zip(sizes.hidden, sizes.output, strict=True)):
+        rows = len(form.gates) * hidden
         for direction in range(sizes.directions):
             end = parameter_suffix(layer, direction)
             found[f"weight_ih{end}"] = rows, reads
-            found[f"weight_hh{end}"] = rows, sizes.output
+            found[f"weight_hh{end}"] = rows, output
             found[f"bias_ih{end}"] = found[f"bias_hh{end}"] = (rows,)
-            if sizes.output != sizes.hidden:
-                found[f"weight_hr{end}"] = sizes.output, sizes.hidden
+            if output != hidden:
+                found[f"weight_hr{end}"] = output, hidden
             if form.peepholes:
-                found[f"weight_peephole{end}"] = len(form.peepholes), sizes.hidden
+                found[f"weight_peephole{end}"] = len(form.peepholes), hidden
+        reads = sizes.directions * output
     return found
+
+
+def layer_widths(
+    initial: Mapping[str, NDArray[Any]],
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The hidden and output widths by layer, read off the initial states.
+
+    initial: (layer, direction, batch, unit); with several layers NaN in the units that one lacks.
+
+    >>> layer_widths({"hidden_state": np.array([[[[0.0, 0.0]]], [[[0.0, np.nan]]]])})
+    ((2, 1), (2, 1))
+    """
+    output, hidden = (
+        tuple((~np.isnan(first)).sum(-1).tolist()) if len(first) > 1 else first.shape[1:]
+        for first in (initial[name][:, 0, 0] for name in ("hidden_state", _widest(initial)))
+    )
+    return hidden, output
+
+
+def _widest(states: Mapping[str, Any]) -> str:
+    """The state that is as wide as the gates."""
+    return "cell_state" if "cell_state" in states else "hidden_state"
 
 
 def check_parameters(form: Form, sizes: Sizes, shapes: Mapping[str, Shape]) -> None:
@@ -85,7 +111,7 @@ def check_parameters(form: Form, sizes: Sizes, shapes: Mapping[str, Shape]) -> N
                 name=name,
                 came=tuple(shape),
                 cell=form.cell,
-                hidden=sizes.hidden,
+                hidden=", ".join(map(str, dict.fromkeys(sizes.hidden))),
                 expected=expected[name],
             )
 

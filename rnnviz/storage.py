@@ -29,7 +29,7 @@ Array = NDArray[Any]
 WRITABLE = (".nc", ".npz", ".csv")
 READABLE = (".nc", ".npz")
 # Written as the attribute "format_version"; files of version 0 have none, and no checksum.
-FORMAT_VERSION = 2  # 2: the activations, and whether a cell has a step of its own
+FORMAT_VERSION = 2  # 2: activations, own steps, masks, gradients of the final state
 VERSION, CHECKSUM = "format_version", "checksum"
 COORDINATES = {"layer", "direction", "time", "batch", "unit", "projection", "feature"}
 SEAL = b"\0rnnviz\0"  # appended to a .nc file, followed by the SHA-256 of all bytes before it

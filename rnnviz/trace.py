@@ -10,19 +10,23 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from rnnviz.cells import Form
 from rnnviz.engine.hooks import turn
-from rnnviz.engine.module_run import Loss
+from rnnviz.engine.loss import Loss
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
+from rnnviz.engine.state_layout import StateLayout, lay_out_state
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Holds, held_values
 from rnnviz.own_cells import OwnCells
 from rnnviz.recurrent import read_module
+from rnnviz.shapes import GRAD_INPUT, layer_widths
 from rnnviz.storage import read_stored, write_dataset
+from rnnviz.torch_names import dtype_name, parameter_suffix
 from rnnviz.trace_check import check_record
 from rnnviz.trace_file import read_contents
 
@@ -37,16 +41,21 @@ class Trace:
     """What a module computed at every time step, as labelled read-only arrays.
 
     ``trace[name]`` is an xarray.DataArray over (layer, direction, time, batch, unit); the names
-    are in ``trace.names``. ``time`` is the position in the input, for both directions; padded
-    steps are NaN. Gradients (``grad_…``) are total derivatives of the loss, in float64.
+    are in ``trace.names``. ``time`` is the position in the input, for both directions; padded and
+    masked steps are NaN, and so are the units that a layer lacks beside a wider one. ``input`` and
+    ``grad_input`` are over (time, batch, feature). Gradients (``grad_…``) are total derivatives of
+    the loss, in float64.
 
     form: cell and variant. module_repr: repr of the module. loss: its value, or None.
     replay_error: largest |output computed from these gates − the module's own output|.
-    lengths: (batch,) valid time steps, or None. parameters: copies, by torch's names; those that
-    the module shares are one array (``tied``).
+    lengths: (batch,) valid time steps, or None. mask: (time, batch), true at the steps that were
+    read, or None; includes the lengths given beside it. parameters: copies, by torch's names; those
+    that the module shares are one array (``tied``).
     output_grad: ∂ℓ/∂output, the upstream gradient of the last layer at each step, (time, batch,
-    directions · unit), in float64, 0 where padded; None without a loss. held: the held values by
-    the name of their gate or state, (layer, direction, time, unit), NaN where nothing is held.
+    directions · unit), in float64, 0 where padded; None without a loss. final_grad: ∂ℓ/∂h_n and
+    ∂ℓ/∂c_n by state, (layer, direction, batch, unit), in float64; empty if the loss does not read
+    the final state. held: the held values by the name of their gate or state, (layer, direction,
+    time, unit), NaN where nothing is held. layout: how the module takes and returns its state.
     own_step: whether a cell has a step of its own, which ``form`` does not describe. What needs the
     step then follows it; a trace that was loaded from a file lacks it, and raises RnnvizError.
     """
@@ -56,8 +65,11 @@ class Trace:
     loss: float | None
     replay_error: float
     lengths: Array | None
+    mask: Array | None = field(repr=False)
+    layout: StateLayout
     parameters: Mapping[str, Array] = field(repr=False)
     output_grad: Array | None = field(repr=False)
+    final_grad: Mapping[str, Array] = field(repr=False)
     held: Mapping[str, Array] = field(repr=False)
     _arrays: Mapping[str, Array] = field(repr=False)
     _initial: Mapping[str, Array] = field(repr=False)
@@ -71,7 +83,10 @@ class Trace:
             self._initial,
             self.parameters,
             self.lengths,
+            self.mask,
+            self.layout,
             self.output_grad,
+            self.final_grad,
             self.held,
             own_step=self.own_step,
         )
@@ -108,7 +123,7 @@ class Trace:
 
     @property
     def units(self) -> int:
-        """Units of a layer in one direction: the width of gates and of the cell state."""
+        """Units of a layer in one direction, of the widest: the width of gates and cell state."""
         return self._arrays.get("cell_state", self._arrays["hidden_state"]).shape[-1]
 
     @property
@@ -117,21 +132,46 @@ class Trace:
         return self._arrays["hidden_state"].shape[-1]
 
     @property
+    def widths(self) -> tuple[tuple[int, int], ...]:
+        """``units`` and ``output_units`` of every layer."""
+        return tuple(zip(*layer_widths(self._initial), strict=True))
+
+    @property
     def features(self) -> int:
         """Width of the input."""
         return self._arrays["input"].shape[-1]
 
     @property
     def valid_lengths(self) -> NDArray[np.int64]:
-        """Valid time steps of every sequence, (batch,)."""
+        """The number of time steps read of every sequence, (batch,)."""
+        if self.mask is not None:
+            return self.mask.sum(0)
         if self.lengths is None:
             return np.full(self.batch, self.steps)
         return self.lengths.astype(np.int64)
 
     @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(time, batch), false at padded and masked steps."""
+        if self.mask is not None:
+            return self.mask
+        return np.arange(self.steps)[:, None] < self.valid_lengths
+
+    @property
+    def last_steps(self) -> NDArray[np.int64]:
+        """Where in the input each direction reads last, (direction, batch); −1 if nowhere."""
+        counts = self.valid_lengths
+        last, first = counts - 1, np.minimum(counts - 1, 0)
+        if self.mask is not None:
+            last = np.where(counts > 0, self.steps - 1 - self.mask[::-1].argmax(0), -1)
+            first = np.where(counts > 0, self.mask.argmax(0), -1)
+        return np.array([last, first][: self.directions])
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names that ``trace[name]`` takes."""
-        return tuple(self._arrays)
+        computed = self.output_grad is not None and GRAD_INPUT not in self._arrays
+        return (*self._arrays, GRAD_INPUT) if computed else tuple(self._arrays)
 
     @property
     def preactivations(self) -> tuple[str, ...]:
@@ -161,15 +201,15 @@ class Trace:
 
     @property
     def differentiated(self) -> tuple[str, ...]:
-        """The names with a gradient: those for which ``grad_<name>`` exists."""
-        prefix = "grad_"
-        return tuple(n.removeprefix(prefix) for n in self._arrays if n.startswith(prefix))
+        """The states and pre-activations with a gradient, ``grad_<name>``."""
+        prefix, own = "grad_", [name for name in self._arrays if name != GRAD_INPUT]
+        return tuple(n.removeprefix(prefix) for n in own if n.startswith(prefix))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._arrays
+        return name in self.names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+        return iter(self.names)
 
     def __getitem__(self, name: str) -> xarray.DataArray:
         import xarray
@@ -181,7 +221,7 @@ class Trace:
         return xarray.DataArray(values, self._coords(dims, values), dims, name=name)
 
     def _dims(self, name: str) -> tuple[str, ...]:
-        if name == "input":
+        if name in ("input", GRAD_INPUT):
             return ("time", "batch", "feature")
         projected = name.endswith("hidden_state") and any("weight_hr" in p for p in self.parameters)
         return ("layer", "direction", "time", "batch", "projection" if projected else "unit")
@@ -196,9 +236,23 @@ class Trace:
 
     def array(self, name: str) -> Array:
         """The NumPy array of ``trace[name]``, in its recorded dtype; read-only."""
-        if name not in self._arrays:
-            raise RnnvizError("error.trace_name", came=name, expected=", ".join(self._arrays))
-        return self._arrays[name]
+        if name not in self.names:
+            raise RnnvizError("error.trace_name", came=name, expected=", ".join(self.names))
+        return self._arrays[name] if name in self._arrays else _frozen(self._input_gradient())
+
+    @np.errstate(invalid="ignore", over="ignore")  # states that overflowed
+    def _input_gradient(self) -> Array:
+        """Σ over directions of Wᵀ δa in the first layer: not recorded, as this is fast."""
+        total = np.zeros((self.steps * self.batch, self.features))
+        units = self.widths[0][0]
+        for direction in range(self.directions):
+            by_gate = [
+                self._arrays[f"grad_{gate}_preactivation"][0, direction, :, :, :units]
+                for gate in self.form.gates
+            ]
+            d_a = np.concatenate(by_gate, -1, dtype=np.float64).reshape(len(total), -1)
+            total += d_a @ self.parameters[f"weight_ih{parameter_suffix(0, direction)}"]
+        return total.reshape(self.steps, self.batch, self.features)
 
     def initial_array(self, name: str) -> Array:
         """The NumPy array of ``trace.initial_state[name]``; read-only."""
@@ -214,7 +268,7 @@ class Trace:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays: recorded quantities, initial state and parameters."""
-        parts = (self._arrays, self._initial, self.parameters)
+        parts = (self._arrays, self._initial, self.parameters, self.final_grad)
         distinct = {id(values): values for arrays in parts for values in arrays.values()}
         own = sum(values.nbytes for values in distinct.values())
         return own + (0 if self.output_grad is None else self.output_grad.nbytes)
@@ -233,6 +287,31 @@ class Trace:
             found[name] = xarray.DataArray(values, self._coords(dims, values), dims, name=name)
         return xarray.Dataset(found)
 
+    @property
+    def final_state(self) -> Any:
+        """h_n, of an LSTM (h_n, c_n), as the module returns it; to be passed on as ``state``.
+
+        Tensors on the CPU in the module's dtype: the state after the last step that each layer and
+        direction reads of each sequence. Layers of unequal width give a tuple of tensors, one per
+        layer and direction, for h_n and c_n each.
+
+        >>> module, x = torch.nn.GRU(1, 2), torch.ones(6, 1)
+        >>> first = rnnviz.trace(module, x[:4])
+        >>> second = rnnviz.trace(module, x[4:], first.final_state)
+        >>> torch.allclose(second.final_state, module(x)[1])
+        True
+        """
+        dtype, last = getattr(torch, self.layout.dtype), self.last_steps
+        rows, batch = np.arange(self.directions)[:, None], np.arange(self.batch)
+        states: list[list[torch.Tensor]] = []
+        for name in self.form.states:
+            ends = self._arrays[name][:, rows, last, batch]
+            ends = np.where(last[:, :, None] < 0, self._initial[name], ends)
+            column = name == "hidden_state"
+            own = zip(ends, self.widths, strict=True)
+            states.append([torch.tensor(h[..., : w[column]]).to(dtype) for h, w in own])
+        return lay_out_state(states, batched=self.layout.batched, is_cell=self.layout.is_cell)
+
     def to_xarray(self) -> xarray.Dataset:
         """Everything in one xarray.Dataset; initial states and parameters have prefixed names."""
         import xarray
@@ -240,6 +319,8 @@ class Trace:
         dataset = xarray.Dataset({name: self[name] for name in self})
         initial = self.initial_state
         dataset = dataset.assign({f"initial_{name}": initial[name] for name in initial})
+        for name, values in self.final_grad.items():
+            dataset[f"final_grad_{name}"] = (initial[name].dims, values)
         for name, values in self.parameters.items():
             axes = ("row", "column", *(f"axis_{k}" for k in range(2, values.ndim)))
             dims = [f"{name}_{axis}" for axis in axes[: values.ndim]]
@@ -252,9 +333,16 @@ class Trace:
             dataset[f"held_{name}"] = (dims, values)
         if self.lengths is not None:
             dataset["lengths"] = ("batch", self.lengths)
+        if self.mask is not None:  # netCDF has no booleans
+            dataset["mask"] = (("time", "batch"), self.mask.astype(np.int8))
         # The attributes of a file can only be texts and numbers.
-        form = {n: int(v) if isinstance(v, bool) else v for n, v in asdict(self.form).items()}
-        attributes = {**form, "module_repr": self.module_repr, "replay_error": self.replay_error}
+        described = asdict(self.form) | asdict(self.layout)
+        described = {n: int(v) if isinstance(v, bool) else v for n, v in described.items()}
+        attributes = {
+            **described,
+            "module_repr": self.module_repr,
+            "replay_error": self.replay_error,
+        }
         attributes["names"] = ",".join(self)
         if self.own_step:
             attributes["own_step"] = 1
@@ -293,8 +381,9 @@ class Trace:
         for name, value in state.items():
             value = _all_frozen(value) if isinstance(value, dict) else value
             object.__setattr__(self, name, value)
-        if self.lengths is not None:
-            _frozen(self.lengths)
+        for values in (self.lengths, self.mask):
+            if values is not None:
+                _frozen(values)
 
     __hash__ = None  # pyright: ignore[reportAssignmentType]  # compared by its arrays, like an array
 
@@ -311,6 +400,7 @@ def trace(
     state: Any = None,
     *,
     lengths: Any = None,
+    mask: Any = None,
     loss: Loss = None,
     hold: Holds | None = None,
 ) -> Trace:
@@ -322,9 +412,15 @@ def trace(
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.
-    loss: None (no gradients), "last" (sum of each sequence's last valid output), "all" (sum of
-    all valid outputs), or a callable from the output sequence, laid out as the module returns
-    it, to a scalar tensor.
+    mask: booleans, laid out as the inputs without features; false at a step that no layer and
+    direction reads, as in Keras: states are carried over it, gradients pass it unchanged, and its
+    values are NaN. With lengths, a step is read if both say so.
+    loss: None (no gradients); "last" (sum of each sequence's last valid output), "all" (sum of
+    all valid outputs), "final" (sum of h_n: every layer and direction after its last step); or a
+    callable to a scalar tensor: of the output sequence or, if it has two positional parameters
+    without a default, of the output sequence and the final state, both laid out as the module
+    returns them. A masked step has the output that Keras gives it: that of the step read before
+    it, or 0 before the first and in two directions.
     hold: gates and states by name, with the values that replace what the network computes for them:
     a number for all units at every step, a Hold, or a list of Holds, of which later ones override
     earlier ones. A network with a hold is run by its equations, and no gradient flows through held
@@ -341,11 +437,19 @@ def trace(
     >>> trace["grad_cell_state"].dims
     ('layer', 'direction', 'time', 'batch', 'unit')
     """
-    return _run(module, inputs, state, lengths=lengths, loss=loss, hold=hold, by_module=True)
+    return _run(
+        module, inputs, state, lengths=lengths, mask=mask, loss=loss, hold=hold, by_module=True
+    )
 
 
 def trace_equations(
-    module: nn.Module, inputs: Any, state: Any = None, *, lengths: Any = None, loss: Loss = None
+    module: nn.Module,
+    inputs: Any,
+    state: Any = None,
+    *,
+    lengths: Any = None,
+    mask: Any = None,
+    loss: Loss = None,
 ) -> Trace:
     """A trace of the network's equations in compiled code, without running the module.
 
@@ -359,7 +463,9 @@ def trace_equations(
     ...                  rnnviz.trace(module, x).array("hidden_state"), atol=1e-14))
     True
     """
-    return _run(module, inputs, state, lengths=lengths, loss=loss, hold=None, by_module=False)
+    return _run(
+        module, inputs, state, lengths=lengths, mask=mask, loss=loss, hold=None, by_module=False
+    )
 
 
 def _run(
@@ -368,23 +474,29 @@ def _run(
     state: Any,
     *,
     lengths: Any,
+    mask: Any,
     loss: Loss,
     hold: Holds | None,
     by_module: bool,
 ) -> Trace:
     with turn(module):
         network = read_module(module, of_replica=True)
-        sequence = read_sequence(network, inputs, state, lengths)
-        held = held_values({} if hold is None else hold, network, len(sequence.x))
+        sequence = read_sequence(network, inputs, state, lengths, mask)
+        held = held_values({} if hold is None else hold, network, sequence.steps)
         run = record_run(module, network, sequence, held, loss, by_module=by_module)
+    read = sequence.mask
+    valid = sequence.lengths if read is None else None
     return Trace(
         form=network.form,
         module_repr=repr(module),
         loss=run.loss,
         replay_error=run.replay_error,
-        lengths=None if sequence.lengths is None else _frozen(sequence.lengths.numpy()),
+        lengths=None if valid is None else _frozen(valid.numpy()),
+        mask=None if read is None else _frozen(np.array(read.numpy())),
+        layout=StateLayout(sequence.batched, sequence.is_cell, dtype_name(network.dtype)),
         parameters=_all_frozen(run.parameters),
         output_grad=None if run.output_grad is None else _frozen(run.output_grad),
+        final_grad=_all_frozen(run.final_grad),
         held=_all_frozen(held),
         _arrays=_all_frozen(run.arrays),
         _initial=_all_frozen(run.initial),
@@ -404,14 +516,18 @@ def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
     """
     contents = read_contents(read_stored(path, max_bytes), Path(path).name)
     lengths, output_grad = contents["lengths"], contents["output_grad"]
+    mask = contents["mask"]
     return Trace(
         form=contents["form"],
         module_repr=contents["module_repr"],
         loss=contents["loss"],
         replay_error=contents["replay_error"],
         lengths=None if lengths is None else _frozen(lengths),
+        mask=None if mask is None else _frozen(mask),
+        layout=contents["layout"],
         parameters=_all_frozen(contents["parameters"]),
         output_grad=None if output_grad is None else _frozen(output_grad),
+        final_grad=_all_frozen(contents["final_grad"]),
         held=_all_frozen(contents["held"]),
         _arrays=_all_frozen(contents["arrays"]),
         _initial=_all_frozen(contents["initial"]),

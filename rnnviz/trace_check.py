@@ -10,20 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES, Form
+from rnnviz.engine.state_layout import StateLayout
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import holdable, range_of
 from rnnviz.shapes import (
+    GRAD_INPUT,
     Shape,
     Sizes,
     check_choice,
     check_form,
     check_parameters,
+    layer_widths,
     recorded_names,
 )
 
 Array = NDArray[Any]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+# By the dtype of recorded states, the dtypes of modules.
+DTYPES = {FLOATS[0]: ("float32", "bfloat16", "float16"), FLOATS[1]: ("float64",)}
 RECORDED = {cell: frozenset(recorded_names(Form(cell), loss=True)) for cell in GATE_NAMES}
 
 
@@ -33,7 +38,10 @@ def check_record(
     initial: Mapping[str, Array],
     parameters: Mapping[str, Array],
     lengths: Array | None,
+    mask: Array | None,
+    layout: StateLayout,
     output_grad: Array | None,
+    final_grad: Mapping[str, Array],
     held: Mapping[str, Array],
     *,
     own_step: bool = False,
@@ -44,12 +52,12 @@ def check_record(
     only the first four axes are checked, and have any parameters.
     """
     check_form(form)
-    sizes, steps, batch = _sizes(form, arrays)
-    layers, directions, features, hidden, output = sizes
+    layers, directions, steps, batch, hidden, output = _sizes(form, arrays)
+    features = np.shape(arrays["input"])[-1]
     widths = {"hidden_state": output, "grad_hidden_state": output}
     for name, values in arrays.items():
         shape: Shape = (layers, directions, steps, batch, widths.get(name, hidden))
-        if name == "input":
+        if name in ("input", GRAD_INPUT):
             shape = steps, batch, features
         elif name.removeprefix("grad_") not in form.states and (
             own_step or name not in RECORDED[form.cell]
@@ -65,12 +73,21 @@ def check_record(
         )
     for name, values in parameters.items():
         check_array(name, values, np.shape(values))
+    by_layer = layer_widths(initial)
     if not own_step:
-        check_parameters(form, sizes, {name: values.shape for name, values in parameters.items()})
+        shapes = {name: values.shape for name, values in parameters.items()}
+        check_parameters(form, Sizes(directions, features, *by_layer), shapes)
     if output_grad is not None:
-        check_array("output_grad", output_grad, (steps, batch, directions * output))
+        check_array("output_grad", output_grad, (steps, batch, directions * by_layer[1][-1]))
+    _check_there(form, final_grad, form.states if final_grad else (), prefix="final_grad_")
+    for name, values in final_grad.items():
+        shape = layers, directions, batch, widths.get(name, hidden)
+        check_array(f"final_grad_{name}", values, shape)
     if lengths is not None:
         _check_lengths(lengths, steps, batch)
+    if mask is not None:
+        check_array("mask", mask, (steps, batch), (np.dtype(np.bool_),))
+    _check_layout(layout, arrays["hidden_state"].dtype, layers * directions, batch)
     for name, values in held.items():
         check_choice("held", name, holdable(form))
         check_array(f"held_{name}", values, (layers, directions, steps, widths.get(name, hidden)))
@@ -93,8 +110,14 @@ def check_array(
         raise RnnvizError("error.trace_dtype", name=name, came=values.dtype, expected=expected)
 
 
-def _sizes(form: Form, arrays: Mapping[str, Array]) -> tuple[Sizes, int, int]:
-    """Sizes of the network, time steps and sequences, read off the input and the states."""
+def _check_layout(layout: StateLayout, dtype: np.dtype[Any], parts: int, batch: int) -> None:
+    check_choice("batched", layout.batched, (True,) if batch > 1 else (True, False))
+    check_choice("is_cell", layout.is_cell, (False,) if parts > 1 else (True, False))
+    check_choice("dtype", layout.dtype, DTYPES[dtype])
+
+
+def _sizes(form: Form, arrays: Mapping[str, Array]) -> tuple[int, int, int, int, int, int]:
+    """Layers, directions, time steps, sequences, and the widest layer's units and output."""
     _check_there(form, arrays, ("input", *form.states))
     widest = "cell_state" if form.cell == "lstm" else "hidden_state"
     for name, axes in (("input", 3), ("hidden_state", 5), (widest, 5)):
@@ -112,8 +135,7 @@ def _sizes(form: Form, arrays: Mapping[str, Array]) -> tuple[Sizes, int, int]:
             came=np.shape(arrays["hidden_state"]),
             expected=expected,
         )
-    features = np.shape(arrays["input"])[-1]
-    return Sizes(layers, directions, features, hidden, output), steps, batch
+    return layers, directions, steps, batch, hidden, output
 
 
 def _check_there(

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells import Form
+from rnnviz.engine.state_layout import StateLayout
 from rnnviz.errors import RnnvizError
-from rnnviz.shapes import check_choice, check_form, recorded_names
+from rnnviz.shapes import GRAD_INPUT, check_choice, check_form, recorded_names
 from rnnviz.storage import Stored
 from rnnviz.trace_check import check_array, check_record
 
@@ -32,8 +33,11 @@ class Contents(TypedDict):
     loss: float | None
     replay_error: float
     lengths: Array | None
+    mask: Array | None
+    layout: StateLayout
     parameters: dict[str, Array]
     output_grad: Array | None
+    final_grad: dict[str, Array]
     held: dict[str, Array]
     own_step: bool
     arrays: dict[str, Array]
@@ -66,8 +70,11 @@ def read_contents(stored: Stored, path: str) -> Contents:
         loss=None if loss is None else float(_read(attributes, "loss", NUMBER)),
         replay_error=float(_read(attributes, "replay_error", NUMBER)),
         lengths=arrays.pop("lengths", None),
+        mask=_read_mask(arrays.pop("mask", None)),
+        layout=_read_layout(attributes, arrays["hidden_state"]),
         parameters=take("parameter_"),
         output_grad=arrays.pop("output_grad", None),
+        final_grad=take("final_grad_"),
         held=take("held_"),
         own_step=_read_own_step(attributes, names, form),
         initial=take("initial_"),
@@ -80,7 +87,10 @@ def read_contents(stored: Stored, path: str) -> Contents:
         contents["initial"],
         contents["parameters"],
         contents["lengths"],
+        contents["mask"],
+        contents["layout"],
         contents["output_grad"],
+        contents["final_grad"],
         contents["held"],
         own_step=contents["own_step"],
     )
@@ -93,24 +103,42 @@ def read_contents(stored: Stored, path: str) -> Contents:
 
 def _read_form(attributes: Mapping[str, Any]) -> Form:
     """As ``Trace.to_xarray`` wrote it; what the file does not name is as in torch."""
+    form = Form(**_read_fields(attributes, Form))
+    check_form(form)
+    return form
+
+
+def _read_layout(attributes: Mapping[str, Any], hidden: Array) -> StateLayout:
+    """Files up to version 1 do not have it; their traces count as those of a batched stack."""
+    given: dict[str, Any] = {"dtype": str(hidden.dtype)}
+    return StateLayout(**given | _read_fields(attributes, StateLayout))
+
+
+def _read_fields(attributes: Mapping[str, Any], kind: type[Form | StateLayout]) -> dict[str, Any]:
+    """The fields of a description that the attributes name; a bool is stored as 0 or 1."""
     given: dict[str, Any] = {}
-    for field in fields(Form):
+    for field in fields(kind):
         if field.name not in attributes:
             continue
         if isinstance(field.default, bool):
             number = _read(attributes, field.name, WHOLE)
-            given[field.name] = bool(number) if number in (0, 1) else number  # refused below
+            given[field.name] = bool(number) if number in (0, 1) else number  # refused later
         else:
             given[field.name] = _read(attributes, field.name, TEXT)
-    form = Form(**given)
-    check_form(form)
-    return form
+    return given
+
+
+def _read_mask(stored: Array | None) -> Array | None:
+    """From 0 and 1; anything else is refused later, by its type."""
+    if stored is None or stored.dtype != np.int8 or ((stored != 0) & (stored != 1)).any():
+        return stored
+    return stored.astype(np.bool_)
 
 
 def _read_own_step(attributes: Mapping[str, Any], names: tuple[str, ...], form: Form) -> bool:
     """Whether a cell has a step of its own; before version 2 only its further gates show that."""
     if OWN_STEP not in attributes:
-        return not set(names) <= set(recorded_names(form, loss=True))
+        return not set(names) <= {*recorded_names(form, loss=True), GRAD_INPUT}
     number = _read(attributes, OWN_STEP, WHOLE)
     check_choice(OWN_STEP, number, (0, 1))
     return bool(number)
@@ -148,8 +176,11 @@ def _check_names(contents: Contents, names: tuple[str, ...]) -> None:
     if missing:
         raise RnnvizError("error.trace_lacks", names=", ".join(missing), cell=cell)
     extra = [name for name in arrays if name not in names]
-    if contents["loss"] is None and contents["output_grad"] is not None:
-        extra.append("output_grad")
+    if contents["loss"] is None:
+        extra += ["output_grad"] if contents["output_grad"] is not None else []
+        extra += [f"final_grad_{name}" for name in contents["final_grad"]]
+    if contents["mask"] is not None and contents["lengths"] is not None:
+        extra.append("lengths")
     if extra:
         raise RnnvizError("error.trace_extra", names=", ".join(extra), cell=cell)
 
@@ -163,19 +194,23 @@ def _check_types(contents: Contents) -> None:
             check_array(name, values, values.shape, DOUBLE if doubled else own)
     for name, values in contents["held"].items():
         check_array(f"held_{name}", values, values.shape, DOUBLE)
+    for name, values in contents["final_grad"].items():
+        check_array(f"final_grad_{name}", values, values.shape, DOUBLE)
     if contents["output_grad"] is not None:
         check_array("output_grad", contents["output_grad"], contents["output_grad"].shape, DOUBLE)
 
 
 def _check_padding(contents: Contents) -> None:
-    """Padded steps are NaN, and ∂ℓ/∂output is 0 there."""
+    """Padded and masked steps are NaN, and ∂ℓ/∂output is 0 there."""
     lengths, output_grad = contents["lengths"], contents["output_grad"]
-    if lengths is None:
+    if contents["mask"] is not None:
+        padded = ~contents["mask"]
+    elif lengths is not None:
+        padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
+    else:
         return
-    padded = np.arange(len(contents["arrays"]["input"]))[:, None] >= lengths
     for name, values in contents["arrays"].items():
-        there = values[padded] if name == "input" else values[:, :, padded]
-        if not np.isnan(there).all():
+        if not np.isnan(values[..., padded, :]).all():
             raise RnnvizError("error.trace_padding", name=name, expected="NaN")
     if output_grad is not None and output_grad[padded].any():
         raise RnnvizError("error.trace_padding", name="output_grad", expected=0)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.cells import Cell, make_cell
+from rnnviz.cells import GATE_NAMES, Cell, make_cell
 from rnnviz.engine.step_points import StepPoints
-from rnnviz.engine.time_order import flip_valid_time
+from rnnviz.engine.time_order import flip_valid_time, valid_first
 from rnnviz.errors import RnnvizError, index
 from rnnviz.holding import Held, held_for_kernels, holdable
 from rnnviz.own_cells import STANDARD, copy_cell
@@ -30,10 +30,12 @@ class TracePart:
     layer, batch: Python or NumPy integers counted from 0. Negative numbers, bools and floats are
     refused, here and so in every function that takes a layer or a sequence. Unless named, a part
     is the first layer, forward.
-    RnnvizError if the trace has no such layer, direction or sequence.
+    RnnvizError if the trace has no such layer, direction or sequence, or if the sequence is wholly
+    masked.
 
-    Arrays are (time, unit) for one sequence and (time, batch, unit) for ALL. "In order" means the
-    order in which the direction reads: reversed in time for the backward one.
+    Arrays are (time, unit) for one sequence and (time, batch, unit) for ALL; units are those of
+    this layer. "In order" means the order in which the direction reads: reversed in time for the
+    backward one, and without masked steps.
 
     >>> trace = rnnviz.trace(torch.nn.GRU(1, 2, bidirectional=True), torch.ones(3, 1))
     >>> part = TracePart(trace, direction="backward", batch=0)
@@ -53,6 +55,8 @@ class TracePart:
         batch = self.batch if self.batch is ALL else index("batch", self.batch, trace.batch)
         object.__setattr__(self, "layer", index("layer", self.layer, trace.layers))
         object.__setattr__(self, "batch", batch)
+        if self.batch is not ALL and not self.length:
+            raise RnnvizError("error.part_masked", batch=batch)
 
     @property
     def direction_number(self) -> int:
@@ -71,29 +75,87 @@ class TracePart:
 
     @property
     def length(self) -> int:
-        """Valid time steps of the one sequence."""
+        """Steps that are read of the one sequence."""
         return int(self.trace.valid_lengths[self.batch])
 
     @property
+    def end(self) -> int:
+        """One past the last step of the input that is read of the one sequence."""
+        return int(self.times.max()) + 1
+
+    @property
     def times(self) -> NDArray[np.intp]:
-        """Positions in the input of the one sequence's valid steps, in order, (length,)."""
-        times = np.arange(self.length)
+        """Positions in the input of the one sequence's steps that are read, in order, (length,)."""
+        mask = self.trace.mask
+        times = np.arange(self.length) if mask is None else np.flatnonzero(mask[:, self.batch])
         return times[::-1] if self.is_backward else times
+
+    @property
+    def units(self) -> int:
+        """Width of this layer's gates and cell state."""
+        return self.trace.widths[self.layer][0]
+
+    @property
+    def output_units(self) -> int:
+        """Width of this layer's hidden state in one direction."""
+        return self.trace.widths[self.layer][1]
 
     def array(self, name: str) -> Array:
         """``trace.array(name)`` of this part, over all time steps as the input has them."""
-        return self.trace.array(name)[self.layer, self.direction_number][:, self.batch]
+        own = self.trace.array(name)[self.layer, self.direction_number][:, self.batch]
+        return own[..., self._own_units(name)]
 
     def initial(self, name: str) -> Array:
         """h₀ or c₀ of this part, (unit,) or (batch, unit)."""
-        return self.trace.initial_array(name)[self.layer, self.direction_number, self.batch]
+        own = self.trace.initial_array(name)[self.layer, self.direction_number, self.batch]
+        return own[..., self._own_units(name)]
+
+    def final_grad(self, name: str) -> Floats | None:
+        """∂ℓ/∂h_n or ∂ℓ/∂c_n, (unit,) or (batch, unit); None if the loss does not read them."""
+        found = self.trace.final_grad.get(name)
+        if found is None:
+            return None
+        own = found[self.layer, self.direction_number, self.batch]
+        return own[..., self._own_units(name)]
+
+    def grad_at_end(self, name: str) -> Floats:
+        """``final_grad`` at the last step of each sequence, else 0; for ALL, in order."""
+        final, last = self.final_grad(name), self.trace.valid_lengths - 1
+        found = np.zeros(self.array(name).shape)
+        read = np.flatnonzero(last >= 0)
+        if final is not None:
+            found[last[read], read] = final[read]
+        return found
+
+    def _own_units(self, name: str) -> slice:
+        """The units of this layer, where a wider one is recorded beside it."""
+        if name.endswith("hidden_state"):
+            return slice(self.output_units)
+        recorded = name.removeprefix("grad_").removesuffix("_preactivation")
+        known = recorded in ("cell_state", *GATE_NAMES[self.trace.cell])
+        return slice(self.units) if known or self._lacks(name) else slice(None)
+
+    def _lacks(self, name: str) -> bool:
+        """Whether a gate that only a cell with its own step has is as wide as each layer."""
+        trace = self.trace
+        if self.units == trace.units or name not in trace:
+            return False
+        values = trace.array(name)[self.layer]
+        return values.shape[-1] == trace.units and bool(np.isnan(values[..., self.units :]).all())
+
+    def read(self, name: str) -> Array:
+        """``array(name)`` of the one sequence in order: the steps that are read alone."""
+        values = self.array(name)
+        if self.trace.mask is not None:
+            return values[self.times]
+        values = values[: self.length]
+        return values[::-1] if self.is_backward else values
 
     def in_order(self, name: str) -> Floats:
-        """``array(name)`` in order, in float64: valid steps alone; for ALL, 0 where padded."""
+        """``array(name)`` in order, in float64: steps read alone; for ALL, 0 after them."""
         if isinstance(self.batch, slice):
             return self.reorder(self.array(name))
-        values = self.array(name)[: self.length]
-        return np.array(values[::-1] if self.is_backward else values, np.float64, order="C")
+        return np.array(self.read(name), np.float64, order="C")
 
     def before(self, name: str) -> Floats:
         """The state before each step, h_{t−1} or c_{t−1}, in order; laid out as ``in_order``."""
@@ -101,26 +163,51 @@ class TracePart:
         return np.concatenate((first, self.in_order(name)[:-1]))
 
     def reorder(self, values: Array, dtype: Any = np.float64) -> Array:
-        """(time, batch, …) from the input's order to this direction's, or back; 0 where padded."""
+        """(time, batch, …) from the input's order to this direction's; 0 after the steps read."""
         flipped = np.asarray(self.flip(values), dtype)
-        lengths = self.trace.lengths
-        if lengths is not None:
+        if self.trace.lengths is not None or self.trace.mask is not None:
             flipped = flipped.copy()
-            flipped[np.arange(len(flipped))[:, None] >= lengths] = 0
+            flipped[np.arange(len(flipped))[:, None] >= self.trace.valid_lengths] = 0
         return flipped
+
+    def restore(self, values: Array, dtype: Any = np.float64) -> Array:
+        """The inverse of ``reorder``; 0 where padded or masked."""
+        back = np.asarray(self.flip_back(values), dtype)
+        if self.trace.lengths is not None or self.trace.mask is not None:
+            back = back.copy()
+            back[~self.trace.valid] = 0
+        return back
 
     def flip(self, values: Array) -> Array:
         """``reorder`` without a copy or a change of padded steps: a view where that is possible."""
-        lengths = self.trace.lengths
-        tensor = None if lengths is None else torch.tensor(lengths, device="cpu")
-        return flip_valid_time(values, self.direction_number, tensor)
+        mask = self.trace.mask
+        if mask is None:
+            return flip_valid_time(values, self.direction_number, self._lengths())
+        order = valid_first(mask)
+        read = values[order, np.arange(order.shape[1])]
+        return flip_valid_time(read, self.direction_number, self._lengths())
+
+    def flip_back(self, values: Array) -> Array:
+        """The inverse of ``flip``."""
+        read = flip_valid_time(values, self.direction_number, self._lengths())
+        mask = self.trace.mask
+        if mask is None:
+            return read
+        place = valid_first(mask).argsort(0)
+        return read[place, np.arange(place.shape[1])]
+
+    def _lengths(self) -> torch.Tensor | None:
+        trace = self.trace
+        whole = trace.lengths is None and trace.mask is None
+        return None if whole else torch.tensor(trace.valid_lengths, device="cpu")
 
     def inputs(self, time: int | slice = slice(None)) -> Array:
         """What the layer reads at a time or at all, (…, feature), in the input's order."""
         if self.layer == 0:
             return self.trace.array("input")[time, self.batch]
         below = self.trace.array("hidden_state")[self.layer - 1]
-        return np.concatenate([h[time, self.batch] for h in below], -1)
+        width = self.trace.widths[self.layer - 1][1]
+        return np.concatenate([h[time, self.batch][..., :width] for h in below], -1)
 
     def recorded_parameter(self, name: str) -> Array | None:
         """A parameter by torch's name without its suffix; None if there is none."""
@@ -145,7 +232,7 @@ class TracePart:
     def recurrent_weights(self) -> Floats:
         """``weight_hh``; RnnvizError for a cell with its own step if it is not that of its form."""
         u, trace = self.parameter("weight_hh"), self.trace
-        expected = len(trace.form.gates) * trace.units, trace.output_units
+        expected = len(trace.form.gates) * self.units, self.output_units
         if u is None or u.shape != expected:
             module = trace.module_repr.partition("(")[0]
             came = None if u is None else u.shape
@@ -162,16 +249,16 @@ class TracePart:
         trace = self.trace
         rows: dict[str, Array] = {}
         for name, values in trace.held.items():
-            own = values[self.layer, self.direction_number][:, None]
+            own = values[self.layer, self.direction_number][:, None, self._own_units(name)]
             rows[name] = self.reorder(np.repeat(own, trace.batch, axis=1))
-        widths = dict.fromkeys(holdable(trace.form), trace.units)
-        widths["hidden_state"] = trace.output_units
+        widths = dict.fromkeys(holdable(trace.form), self.units)
+        widths["hidden_state"] = self.output_units
         return held_for_kernels(rows, trace.form, (trace.steps, trace.batch), widths)
 
     def candidate_recurrence(self) -> Floats:
         """U_n h_{t−1} + b_hn of a reset-after GRU, (time, batch, unit), in order, for ALL."""
         before = self.of_all.before("hidden_state")
-        n = self.trace.units
+        n = self.units
         b = self.parameter("bias_hh")
         return before @ self.weight_hh[2 * n :].T + (0.0 if b is None else b[2 * n :])
 
@@ -198,13 +285,13 @@ class TracePart:
         x = np.array(x[self.times][:, None] if one else self.reorder(x))
         states = [self.before(name) for name in self.trace.form.states]
         states = [state[:, None] if one else state for state in states]
-        held, lengths = self.held(), self.trace.lengths
-        valid = None
+        held, valid = self.held(), None
         if one and held is not None:
             rows = slice(self.length), np.array([self.batch])
             held = type(held)(*(h[rows] for h in held))
-        elif not one and lengths is not None:
-            valid = torch.arange(self.trace.steps)[:, None] < torch.tensor(lengths)
+        elif not one:
+            lengths, steps = self._lengths(), torch.arange(self.trace.steps, device="cpu")
+            valid = None if lengths is None else steps[:, None] < lengths
         given = (torch.from_numpy(values).to(dtype) for values in (x, *states))
         return StepPoints(copy_cell(cell, dtype), next(given), tuple(given), held, valid)
 
@@ -218,9 +305,9 @@ class TracePart:
             cell = make_cell(
                 trace.form,
                 features,
-                trace.units,
+                self.units,
                 bias=self.recorded_parameter("bias_ih") is not None,
-                proj_size=trace.output_units if trace.output_units < trace.units else 0,
+                proj_size=self.output_units if self.output_units < self.units else 0,
             )
         for name in STANDARD:
             values = self.parameter(name)

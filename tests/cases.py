@@ -164,6 +164,11 @@ class Case:
         return torch.randn(*shape, generator=self._generator(2), dtype=self.dtype)
 
     @cached_property
+    def leaf(self) -> Tensor:
+        """X in float64, as ``written`` reads it."""
+        return self.x.double().clone().requires_grad_()
+
+    @cached_property
     def initial(self) -> dict[str, Tensor]:
         """(layer, direction, batch, unit)."""
         units = {"hidden_state": self.proj_size or self.hidden_size}
@@ -219,9 +224,8 @@ class Case:
     @cached_property
     def written(self) -> reference.Run:
         """The reference loop's run of the same network, in float64."""
-        return self.written_with(
-            {n: p.double() for n, p in self.parameters().items()}, self.x.double()
-        )
+        parameters = {n: p.double() for n, p in self.parameters().items()}
+        return self.written_with(parameters, self.leaf)
 
     def held_rows(self, name: str, holds: Any, layers: int, directions: int) -> Any:
         """The held values, (layer, direction, time, unit); NaN where nothing is held."""

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import rnnviz
-from rnnviz.cells import LSTMCell
+from rnnviz.cells import GRUCell, LSTMCell
 from rnnviz.storage import CHECKSUM, FORMAT_VERSION, VERSION, Stored, checksum
 
 Change = Callable[["Forged"], Any]
@@ -63,6 +63,10 @@ def honest(kind: str = "lstm") -> rnnviz.Trace:
     if kind == "peephole":
         cells = [[LSTMCell(2, 8, peephole=True).double()]]
         return rnnviz.trace(rnnviz.Recurrent(cells), x, **options)
+    if kind == "masked":
+        cells = [[GRUCell(2, 8).double()], [GRUCell(8, 5).double()]]
+        options = {"mask": torch.randn(6, 2) < 0.5, "loss": "final"}
+        return rnnviz.trace(rnnviz.Recurrent(cells), x, **options)
     if kind == "held":
         hold = {"update_gate": rnnviz.Hold(1.0, start=2)}
         return rnnviz.trace(nn.GRU(2, 8).double(), x, hold=hold, **options)
@@ -79,7 +83,9 @@ def opened(kind: str = "lstm", *, signed: bool = True) -> Forged:
     if signed:
         attributes[VERSION] = FORMAT_VERSION
     else:
-        del attributes["names"]
+        arrays.pop("grad_input")
+        for name in ("names", "batched", "is_cell", "dtype"):
+            del attributes[name]
     return Forged(arrays, attributes, signed)
 
 
@@ -108,6 +114,21 @@ def say(name: str, value: Any) -> Change:
 
 def unsay(name: str) -> Change:
     return lambda forged: forged.attributes.pop(name)
+
+
+def masked(mask: Any) -> Change:
+    """With a mask in place of the lengths."""
+
+    def change(forged: Forged) -> None:
+        del forged.arrays["lengths"]
+        forged.arrays["mask"] = mask
+
+    return change
+
+
+def final_grad(values: Any) -> Change:
+    names = ("final_grad_hidden_state", "final_grad_cell_state")
+    return lambda forged: forged.arrays.update(dict.fromkeys(names, values))
 
 
 ALL = slice(None)
@@ -160,6 +181,10 @@ CHANGES: dict[str, dict[str, Change]] = {
         "a short gradient of the initial state": cut("initial_grad_cell_state", ..., slice(1)),
         "a shorter gradient of the output": cut("output_grad", slice(2)),
         "a narrower gradient of the output": cut("output_grad", ..., slice(2)),
+        "a gradient of the final state, too narrow": final_grad(np.ones((1, 1, 2, 3))),
+        "a gradient of the final state of one sequence": final_grad(np.ones((1, 1, 1, 8))),
+        "a short mask": masked(np.ones((5, 2), np.int8)),
+        "a mask of one sequence": masked(np.ones((6, 1), np.int8)),
         "what is held, too short": put("held_cell_state", np.ones((1, 1, 2, 8))),
         "what is held, too narrow": put("held_cell_state", np.ones((1, 1, 6, 2))),
     },
@@ -172,6 +197,9 @@ CHANGES: dict[str, dict[str, Change]] = {
         "weights in float32": cast("parameter_weight_hh_l0", "f4"),
         "weights of whole numbers": cast("parameter_weight_hh_l0", "i4"),
         "a gradient of the output in float32": cast("output_grad", "f4"),
+        "a mask of floats": masked(np.ones((6, 2))),
+        "a mask of other numbers": masked(np.full((6, 2), 2, np.int8)),
+        "a gradient of the final state in float32": final_grad(np.ones((1, 1, 2, 8), "f4")),
         "what is held in float32": put("held_cell_state", np.ones((1, 1, 6, 8), "f4")),
     },
     "error.trace_lacks": {
@@ -181,12 +209,15 @@ CHANGES: dict[str, dict[str, Change]] = {
         "no initial state": drop("initial_cell_state"),
         "no gradient of the initial state": drop("initial_grad_hidden_state"),
         "no gradient of the output": drop("output_grad"),
+        "a gradient of another final state": put("final_grad_another", np.ones((1, 1, 2, 8))),
+        "a gradient of h_n alone": put("final_grad_hidden_state", np.ones((1, 1, 2, 8))),
     },
     "error.trace_extra": {
         "another array": put("another", np.zeros((1, 1, 6, 2, 8))),
         "another gradient": put("grad_another", np.zeros((1, 1, 6, 2, 8))),
         "another initial state": put("initial_another", np.zeros((1, 1, 2, 8))),
         "a gradient of the output without a loss": unsay("loss"),
+        "a mask beside lengths": put("mask", np.ones((6, 2), np.int8)),
     },
     "error.trace_attribute": {
         "a cell that is a number": say("cell", 5),
@@ -201,6 +232,10 @@ CHANGES: dict[str, dict[str, Change]] = {
         "a negative error": say("replay_error", -1.0),
         "an error that is no number": say("replay_error", float("nan")),
         "a module that is a number": say("module_repr", 3),
+        "two sequences without a batch": say("batched", 0),
+        "half a cell": say("is_cell", 0.5),
+        "another dtype": say("dtype", "float32"),
+        "a dtype that is no dtype": say("dtype", "nn"),
         "held by another name": put("held_another", np.ones((1, 1, 6, 8))),
     },
     "error.hold_value": {

@@ -21,12 +21,13 @@ Step = Callable[[Mapping[str, Tensor], Tensor, Nodes, Hold], Nodes]
 class Run(NamedTuple):
     """Every quantity as a node of autograd's graph, by name and (layer, direction, time, batch).
 
-    initial: by name and (layer, direction, batch). output: (time, batch, directions · unit),
-    0 where padded.
+    initial, final: by name and (layer, direction, batch). output: (time, batch, directions · unit),
+    0 where padded or masked.
     """
 
     nodes: dict[str, dict[tuple[int, int, int, int], Tensor]]
     initial: dict[str, dict[tuple[int, int, int], Tensor]]
+    final: dict[str, dict[tuple[int, int, int], Tensor]]
     output: Tensor
 
 
@@ -134,20 +135,23 @@ def run(
     form: str,
     parameters: Mapping[str, Tensor],
     x: Tensor,
-    initial: Mapping[str, Tensor],
+    initial: Mapping[str, Tensor | list[Tensor]],
     lengths: list[int],
     held: Mapping[str, Array] | None = None,
+    mask: NDArray[np.bool_] | None = None,
 ) -> Run:
     """Runs a network of ``form``, a name in STEPS, over padded inputs.
 
     parameters: by torch's names of a stack. x: (time, batch, feature). initial: hidden_state and
-    cell_state, (layer, direction, batch, unit). held: the held values by name,
-    (layer, direction, time, unit), NaN where nothing is held.
+    cell_state, by layer (direction, batch, unit). held: the held values by name,
+    (layer, direction, time, unit), NaN where nothing is held. mask: (time, batch), true at the
+    steps that are read.
     """
-    layers, directions, batch = initial["hidden_state"].shape[:3]
+    h_0 = initial["hidden_state"]
+    layers, (directions, batch) = len(h_0), h_0[0].shape[:2]
     starts = {
         name: {
-            (n, d, b): values[n, d, b].clone().requires_grad_()
+            (n, d, b): values[n][d, b].clone().requires_grad_()
             for n in range(layers)
             for d in range(directions)
             for b in range(batch)
@@ -155,25 +159,28 @@ def run(
         for name, values in initial.items()
     }
     nodes: dict[str, dict[tuple[int, int, int, int], Tensor]] = {}
-    below = {(t, b): x[t, b] for b in range(batch) for t in range(lengths[b])}
+    final: dict[str, dict[tuple[int, int, int], Tensor]] = {name: {} for name in starts}
+    reads = [[t for t in range(lengths[b]) if mask is None or mask[t, b]] for b in range(batch)]
+    below = {(t, b): x[t, b] for b in range(batch) for t in reads[b]}
     for n in range(layers):
         for d in range(directions):
             weights = weights_of(parameters, f"_l{n}" + "_reverse" * d)
             for b in range(batch):
                 state = {name: starts[name][n, d, b] for name in starts}
-                times = range(lengths[b])
-                for t in times if d == 0 else reversed(times):
+                for t in reads[b] if d == 0 else reversed(reads[b]):
                     hold = _hold({k: rows[n, d, t] for k, rows in (held or {}).items()})
                     state = STEPS[form](weights, below[t, b], state, hold)
                     for name, node in state.items():
                         nodes.setdefault(name, {})[n, d, t, b] = node
+                for name in starts:
+                    final[name][n, d, b] = state[name]
         hidden = nodes["hidden_state"]
         below = {
             (t, b): torch.cat([hidden[n, d, t, b] for d in range(directions)]) for t, b in below
         }
-    zero = torch.zeros_like(below[0, 0])
+    zero = torch.zeros_like(next(iter(below.values())))
     rows = [[below.get((t, b), zero) for b in range(batch)] for t in range(len(x))]
-    return Run(nodes, starts, torch.stack([torch.stack(row) for row in rows]))
+    return Run(nodes, starts, final, torch.stack([torch.stack(row) for row in rows]))
 
 
 def _hold(rows: Mapping[str, Array]) -> Hold:
@@ -187,7 +194,7 @@ def _hold(rows: Mapping[str, Array]) -> Hold:
 
 
 def arrays(written: Run) -> dict[str, Array]:
-    """Every quantity as (layer, direction, time, batch, unit), NaN where padded."""
+    """Every quantity as (layer, direction, time, batch, unit), NaN where there is none."""
     return {name: _array(nodes, written) for name, nodes in written.nodes.items()}
 
 
@@ -206,7 +213,7 @@ def gradients(written: Run, loss: Tensor) -> tuple[dict[str, Array], dict[str, A
         name: _array({key: next(found) for key in nodes}, written) for name, nodes in wanted.items()
     }
     by_initial = {
-        name: np.array([next(found).numpy() for _ in nodes])
+        name: padded([next(found).numpy() for _ in nodes])
         for name, nodes in written.initial.items()
     }
     return by_nodes, by_initial
@@ -245,8 +252,16 @@ def step_back(
 
 def _array(nodes: dict[tuple[int, int, int, int], Tensor], written: Run) -> Array:
     layers, directions = (1 + max(key[axis] for key in nodes) for axis in (0, 1))
-    units = len(next(iter(nodes.values())))
+    units = max(map(len, nodes.values()))
     values = np.full((layers, directions, *written.output.shape[:2], units), np.nan)
     for key, node in nodes.items():
-        values[key] = node.detach().numpy()
+        values[key][: len(node)] = node.detach().numpy()
     return values
+
+
+def padded(rows: list[Array]) -> Array:
+    """Rows of any width as one array, with NaN after the shorter ones."""
+    found = np.full((len(rows), max(map(len, rows))), np.nan)
+    for whole, row in zip(found, rows, strict=True):
+        whole[: len(row)] = row
+    return found

@@ -293,12 +293,14 @@ LENGTHS_GIVEN: dict[str, tuple[Callable[[], Any], str]] = {
 LOSSES: dict[str, tuple[Callable[[], Any], str]] = {
     "name": (
         trace(RNN, X, loss="first"),
-        "loss is 'first'; expected one of last, all, a function of the output, or None. Choose "
+        "loss is 'first'; expected one of last, all, final, a function of the output (or of the "
+        "output and the final state), or None. Choose "
         "one of these.",
     ),
     "number": (
         trace(RNN, X, loss=1),
-        "loss is 1; expected one of last, all, a function of the output, or None. Choose one of "
+        "loss is 1; expected one of last, all, final, a function of the output (or of the output "
+        "and the final state), or None. Choose one of "
         "these.",
     ),
     "shape": (trace(RNN, X, loss=lambda y: y[-1]), LOSS_SHAPE.format("Tensor (2, 4)")),
@@ -310,7 +312,8 @@ LOSSES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
 }
 DERIVATIVE = (
-    "{1} of the {0} derivatives of the loss with respect to the output are NaN or infinite; "
+    "{1} of the {0} derivatives of the loss with respect to the output or the final state are NaN "
+    "or infinite; "
     "expected finite ones, because every gradient starts from them. Check the loss for a root, a "
     'logarithm or a quotient, or trace with loss="last".'
 )

@@ -201,7 +201,7 @@ def test_layers_without_cells_raise(cells: list[list[Cell[Any]]]):
     ("cells", "wrong", "expected"),
     [
         ([[GRUCell(2, 3)], [GRUCell(2, 3)]], "GRUCell(2, 3)", 3),
-        ([[GRUCell(2, 3)], [GRUCell(3, 4)]], "GRUCell(3, 4)", 3),
+        ([[GRUCell(2, 3)], [GRUCell(4, 4)]], "GRUCell(4, 4)", 3),
         ([[GRUCell(2, 3)], [LSTMCell(3, 3)]], "LSTMCell(3, 3)", 3),
         ([[GRUCell(2, 3), GRUCell(2, 3)], [GRUCell(6, 3)]], "GRUCell(6, 3)", 6),
         ([[GRUCell(2, 3), GRUCell(4, 3)]], "GRUCell(4, 3)", 2),
@@ -212,6 +212,6 @@ def test_layers_of_incompatible_sizes_raise(
 ):
     assert refusal(lambda: rnnviz.Recurrent(cells)) == (
         f"The cell {wrong} does not fit with the first cell, GRUCell(2, 3); expected a cell of "
-        f"the same kind and hidden size with input size {expected}, in a layer with as many "
-        "directions. Change its sizes or leave it out."
+        f"the same kind with input size {expected}, in a layer with as many directions, all of "
+        "the same size. Change its sizes or leave it out."
     )

@@ -23,6 +23,7 @@ FIELDS = {
     steps.LSTMWeights: ("u", "v", "p"),
     steps.StateGradients: ("h", "a", "h_0"),
     steps.LSTMGradients: ("h", "c", "a", "h_0", "c_0"),
+    steps.EndGradients: ("last", "h", "c", "scale"),
     steps.Scaling: ("output_grad", "rows", "kept"),
     HELD["rnn"]: ("hidden_state",),
     HELD["gru"]: (*GATE_NAMES["gru"], "hidden_state"),

@@ -22,7 +22,7 @@ from rnnviz.counting import Size, count_parameters
 from rnnviz.explain.keras_outputs import select_outputs
 from rnnviz.recurrent import Recurrent
 from rnnviz.trace import trace
-from tests.frameworks import keras_layer, run_keras, run_onnx
+from tests.frameworks import in_float64, keras_layer, run_keras, run_onnx
 
 pytestmark = pytest.mark.slow  # Keras alone takes seconds to import
 
@@ -222,3 +222,71 @@ def test_keras_gives_the_last_valid_step_of_a_padded_sequence():
     for array, part in zip(came, own, strict=True):
         max_diff = np.abs(array - part.values).max()
         assert max_diff < 1e-12, f"{part.name}: {max_diff=:.1e}"
+
+
+# Gaps, left padding, right padding and a sequence without a step, (time, batch).
+MASK = np.array(
+    [[1, 0, 1, 0], [0, 0, 1, 0], [1, 1, 0, 0], [0, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 0]]
+)
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("form", [*RNNS[:1], *GRUS, LSTM], ids=named)
+def test_keras_masks_the_same_steps(form: Form, directions: int):
+    """Its last outputs, its states, and the output sequence that a loss receives."""
+    case, random = Case(form, 3, 4, directions), torch.Generator().manual_seed(2)
+    x = torch.randn(STEPS, 4, 3, generator=random).double()
+    state = torch.randn(len(form.states), directions, 4, 4, generator=random).double()
+    mask, seen = MASK.astype(bool), list[torch.Tensor]()
+
+    def loss(y: torch.Tensor) -> torch.Tensor:
+        seen.append(y.detach())
+        return y.sum()
+
+    given = tuple(state) if form.cell == "lstm" else state[0]
+    own = trace(case.module, x, given, mask=mask, loss=loss)
+    states = [s[d].numpy() for d in range(directions) for s in state]
+    arguments = case.parameters, x.numpy().swapaxes(0, 1), states
+    came = run_keras(form, *arguments, mask=mask.T, return_state=True)
+    for array, part in zip(came, select_outputs(own, return_state=True), strict=True):
+        max_diff = np.abs(array - part.values).max()
+        assert max_diff < 1e-12, f"{part.name}: {max_diff=:.1e}"
+    whole = run_keras(form, *arguments, mask=mask.T, return_sequences=True)[0]
+    max_diff = np.abs(whole.swapaxes(0, 1) - seen[0].numpy()).max()
+    assert max_diff < 1e-12, f"output sequence: {max_diff=:.1e}"
+
+
+@pytest.mark.parametrize("form", [GRUS[1], LSTM], ids=named)
+def test_layers_of_unequal_width_with_a_mask_in_keras(form: Form):
+    """States of a stack 5 → 3 → 4, and the gradient of its last outputs by the inputs."""
+    random = torch.Generator().manual_seed(3)
+    widths = ((3, 5), (10, 3), (6, 4))
+    cells = [[make_cell(form, d, n).double() for _ in "fb"] for d, n in widths]
+    x, mask = torch.randn(STEPS, 4, 3, generator=random).double(), MASK.astype(bool)
+
+    def loss(_y: torch.Tensor, state: Any) -> torch.Tensor:
+        h = state[0] if form.cell == "lstm" else state
+        return h[-2].sum() + h[-1].sum()
+
+    own = trace(Recurrent(cells), x, mask=mask, loss=loss)
+    leaf = x.transpose(0, 1).clone().requires_grad_()
+    came: Any = leaf
+    with in_float64():
+        for number, layer in enumerate(cells):
+            weights = [{n: p.detach().numpy() for n, p in c.named_parameters()} for c in layer]
+            last = number == len(cells) - 1
+            made = keras_layer(form, weights, return_sequences=not last, return_state=True)
+            came, *states = made(came, mask=torch.tensor(mask.T))
+            for k, state in enumerate(states):
+                name = form.states[k % len(form.states)]
+                array = own.final_state[k % 2] if form.cell == "lstm" else own.final_state
+                direction = k // len(form.states)
+                found = array[2 * number + direction].numpy()
+                max_diff = np.abs(found - state.detach().numpy()).max()
+                assert max_diff < 1e-12, f"{name} of layer {number}: {max_diff=:.1e}"
+        (gradient,) = torch.autograd.grad(came.sum(), leaf)
+    found, expected = own["grad_input"].values, gradient.numpy().swapaxes(0, 1)
+    assert np.isnan(found[~mask]).all()
+    max_diff = np.abs(found[mask] - expected[mask]).max()
+    assert max_diff < 1e-12, f"grad_input: {max_diff=:.1e}"
+    assert not expected[~mask].any()

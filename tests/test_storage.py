@@ -140,7 +140,7 @@ def test_a_table_contains_every_number_once_and_exactly(name: str, tmp_path: Pat
     found = {name: np.full(trace[name].shape, -1.0, trace[name].dtype) for name in trace}
     for key, layer, direction, time, batch, unit, value in lines:
         place: tuple[int, ...] = (int(time), int(batch), int(unit))
-        if key == "input":
+        if key in ("input", "grad_input"):
             assert (layer, direction) == ("", "")
         else:
             place = (int(layer), ["forward", "backward"].index(direction), *place)
@@ -149,22 +149,26 @@ def test_a_table_contains_every_number_once_and_exactly(name: str, tmp_path: Pat
         assert np.array_equal(values, trace[key].values, equal_nan=True), key
 
 
-def traces_of_version_0() -> dict[str, rnnviz.Trace]:
-    """The traces of the version-0 files in tests/data, recomputed."""
+def traces_of_earlier_versions() -> dict[str, rnnviz.Trace]:
+    """The traces of the files of version 0 and 1 in tests/data, recomputed."""
     torch.manual_seed(0)
     lstm = nn.LSTM(2, 3, num_layers=2, bidirectional=True, proj_size=2).double()
     x = torch.randn(5, 2, 2).double()
     gru = nn.GRU(2, 3).double()
     hold = {"update_gate": Hold(0.5, units=[1], start=2)}
     return {
-        "trace_0_lstm.nc": rnnviz.trace(lstm, x, lengths=[5, 3], loss="all"),
-        "trace_0_gru.npz": rnnviz.trace(gru, x, loss="last", hold=hold),
+        "lstm.nc": rnnviz.trace(lstm, x, lengths=[5, 3], loss="all"),
+        "gru.npz": rnnviz.trace(gru, x, loss="last", hold=hold),
     }
 
 
-@pytest.mark.parametrize("name", ["trace_0_lstm.nc", "trace_0_gru.npz"])
-def test_a_file_of_version_0_loads_with_its_values(name: str, tmp_path: Path):
-    loaded, expected = rnnviz.load_trace(DATA / name), traces_of_version_0()[name]
+@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("kind", ["lstm.nc", "gru.npz"])
+def test_a_file_of_an_earlier_version_loads_with_its_values(
+    kind: str, version: int, tmp_path: Path
+):
+    name = f"trace_{version}_{kind}"
+    loaded, expected = rnnviz.load_trace(DATA / name), traces_of_earlier_versions()[kind]
     assert (loaded.form, loaded.module_repr) == (expected.form, expected.module_repr)
     assert loaded.replay_error < 1e-15
     found, again = loaded.to_xarray(), expected.to_xarray()

@@ -1,6 +1,7 @@
 """A trace's file may come from anyone: what is not a trace is refused, and nothing crashes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 
 import rnnviz
 from rnnviz.cells import ElmanCell, Gates, HeldStep, as_computed
+from rnnviz.errors import RnnvizError
 from tests import children, forging
 
 EXPECTED = {name: key for key, changes in forging.CHANGES.items() for name in changes}
@@ -21,13 +23,30 @@ def test_a_changed_file_is_refused(files: str, tmp_path: Path):
     assert children.outcomes(f"tests.forging.{files}", tmp_path) == EXPECTED
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "projection", "peephole", "held"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn", "projection", "peephole", "held", "masked"])
 @pytest.mark.parametrize("ending", [".npz", ".nc"])
 def test_an_unchanged_file_is_read(kind: str, ending: str, tmp_path: Path):
     for signed in (True, False):
         path = tmp_path / f"{signed}{ending}"
         forging.opened(kind, signed=signed).write(path)
         assert rnnviz.load_trace(path) == forging.honest(kind)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        (np.ones((6, 2, 1)), "error.trace_shape"),
+        (np.ones((6, 2, 2), "f4"), "error.trace_dtype"),
+        (np.ones((6, 2, 2)), "error.trace_padding"),
+    ],
+)
+def test_a_changed_gradient_of_the_input_is_refused(values: Any, key: str, tmp_path: Path):
+    forged = forging.opened("masked")
+    forging.put("grad_input", values)(forged)
+    forged.write(tmp_path / "trace.npz")
+    with pytest.raises(RnnvizError) as caught:
+        rnnviz.load_trace(tmp_path / "trace.npz")
+    assert caught.value.key == key
 
 
 OUTSIDE, SIZE, FILE = "error.trace_outside", "error.trace_size", "error.trace_file"

@@ -64,7 +64,9 @@ class Size:
 
 
 def read_size(module: nn.Module) -> Size:
-    """The size of any module that can be traced. RnnvizError for a cell with its own step.
+    """The size of any module that can be traced.
+
+    RnnvizError for a cell with its own step and for layers of unequal size.
 
     >>> read_size(nn.GRU(2, 3, num_layers=2, bias=False)).biases
     0
@@ -73,6 +75,8 @@ def read_size(module: nn.Module) -> Size:
     if network.has_own_step:
         name = type(module).__name__
         raise RnnvizError("error.own_equations", what="read_size", module=name)
+    if len(set(zip(network.hidden_sizes, network.output_sizes, strict=True))) > 1:
+        raise RnnvizError("error.size_widths", came=", ".join(map(str, network.hidden_sizes)))
     first = network.layers[0][0]
     return Size(
         network.form,

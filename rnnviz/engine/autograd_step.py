@@ -7,6 +7,7 @@ step, and far below the range of float32.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,15 +15,15 @@ from rnnviz.cells import Cell
 from rnnviz.engine.device import on_cpu
 from rnnviz.engine.step_gradients import at_nodes, pass_back
 from rnnviz.engine.step_points import Evaluated, StepPoints, held_step, take_step
-from rnnviz.engine.steps import Gradients, RNNStates, Steps
+from rnnviz.engine.steps import EndGradients, Gradients, RNNStates, Steps
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Held
 from rnnviz.own_cells import copy_cell, takes_held
 
 STATES = ("hidden_state", "cell_state")
 # Names that a trace and its file use for other things.
-RESERVED = ("input", "lengths", "output_grad", "names")
-PREFIXES = ("grad_", "parameter_", "initial_", "held_")
+RESERVED = ("input", "lengths", "mask", "output_grad", "names")
+PREFIXES = ("grad_", "final_grad_", "parameter_", "initial_", "held_")
 
 
 def take_steps(
@@ -121,12 +122,13 @@ def differentiate(
     steps: Steps,
     output_grad: Tensor,
     held: Held | None,
+    end: EndGradients | None,
     valid: Tensor | None,
 ) -> Gradients:
     """Total derivatives of the loss through one layer in one direction, in float64.
 
     output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
-    valid: (time, batch), false where padded; None if all steps are valid.
+    end: ∂ℓ/∂(h_n, c_n), or None. valid: (time, batch), false where padded; None if all are valid.
     """
     after = [steps.hidden]
     if c_0 is not None:
@@ -140,6 +142,10 @@ def differentiate(
     points = StepPoints(exact, x.double(), tuple(before), held, valid)
     state_grad = torch.zeros(*output_grad.shape[:2], sum(points.widths), dtype=torch.float64)
     state_grad[..., : output_grad.shape[-1]] = output_grad
+    if end is not None:
+        read = np.flatnonzero(end.last >= 0)
+        ends = np.concatenate((end.h, end.c), -1)[read]
+        state_grad[end.last[read], read] += torch.from_numpy(ends)
     found = pass_back(points, state_grad)
     arrays, by_x = at_nodes(points, found.rows)
     hidden = found.rows[..., : points.widths[0]].numpy()

@@ -59,7 +59,7 @@ def _rnn(network: Network, weights: Weights, x: Tensor, h_0: Array, held: Held |
 def _gru(network: Network, weights: Weights, x: Tensor, h_0: Array, held: Held | None) -> Steps:
     from rnnviz.engine.kernels import gru_states
 
-    n = network.hidden_size
+    n = len(weights.hh) // 3
     bias, b_n = _summed_bias(weights), np.zeros(n, h_0.dtype)
     if bias is not None and weights.bias_ih is not None and weights.bias_hh is not None:
         bias[2 * n :] = weights.bias_ih[2 * n :]
@@ -77,7 +77,7 @@ def _lstm(
 ) -> Steps:
     from rnnviz.engine.kernels import lstm_states
 
-    form, n = network.form, network.hidden_size
+    form, n = network.form, len(weights.hh) // len(network.form.gates)
     a, u = linear(x, weights.ih, _summed_bias(weights)).numpy(), _transposed(weights.hh)
     v, p = (
         np.empty((0, 0), a.dtype) if w is None else w.contiguous().numpy()
@@ -87,7 +87,7 @@ def _lstm(
         a = np.concatenate((np.zeros((*a.shape[:2], n), a.dtype), a), -1)
         u = np.concatenate((np.zeros((len(u), n), a.dtype), u), -1)
         p = np.concatenate((np.zeros((1, n), a.dtype), p)) if len(p) else p
-    c, h = (np.empty((*a.shape[:2], size), a.dtype) for size in (n, network.output_size))
+    c, h = (np.empty((*a.shape[:2], size), a.dtype) for size in (n, weights.hh.shape[1]))
     out = LSTMStates(np.empty_like(a), c, np.empty_like(c), h)
     v = np.ascontiguousarray(v.T)
     lstm_states(a, LSTMWeights(u, v, p), form.coupled, h_0, c_0, held, out)

@@ -49,7 +49,7 @@ def forward_pass(module: nn.Module, network: Network, sequence: Sequence, forwar
         return _run_cell(module, sequence, call)
     given = sequence.given()
     output = _first(call(given, sequence.given_state()))
-    width = network.directions * network.output_size
+    width = network.directions * network.output_sizes[-1]
     if isinstance(given, PackedSequence):
         values = output.data if isinstance(output, PackedSequence) else output
         _check(module, values, (*given.data.shape[:-1], width), output, PackedSequence)
@@ -62,8 +62,8 @@ def forward_pass(module: nn.Module, network: Network, sequence: Sequence, forwar
 
 
 def _run_cell(module: nn.Module, sequence: Sequence, call: Forward) -> Tensor:
-    h = sequence.h[0, 0]
-    state = h if sequence.c is None else (h, sequence.c[0, 0])
+    h = sequence.h[0][0]
+    state = h if sequence.c is None else (h, sequence.c[0][0])
     hidden: list[Tensor] = []
     for x_t in sequence.x:
         state = call(x_t, state)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rnnviz.cells import Form
 from rnnviz.engine.steps import (
+    EndGradients,
     Gradients,
     LSTMGradients,
     LSTMStates,
@@ -39,13 +40,15 @@ def backward_pass(
     c_0: Tensor | None,
     output_grad: Tensor,
     held: Held | None,
+    end: EndGradients | None,
     *,
     by_input: bool,
 ) -> Gradients:
     """Total derivatives of the loss through one layer in one direction.
 
     output_grad: ∂ℓ/∂output of this layer and direction, (time, batch, unit), 0 where padded.
-    by_input: also the derivative with respect to the layer's input.
+    end: ∂ℓ/∂(h_n, c_n) in float64, or None. by_input: also the derivative with respect to the
+    layer's input.
     """
 
     def run(dtype: torch.dtype) -> dict[str, Array]:
@@ -53,10 +56,10 @@ def backward_pass(
         given = (weights.hh, weights.hr, weights.peephole)
         u, v, p = (np.empty((0, 0), g.dtype) if w is None else _cast(w, dtype) for w in given)
         initial = h_0.numpy(), None if c_0 is None else c_0.numpy()
-        return pass_back(network.form, states, initial, g, LSTMWeights(u, v, p), held)
+        return pass_back(network.form, states, initial, g, LSTMWeights(u, v, p), held, end)
 
     float64 = weights.hh.dtype == torch.float64 or weights.hh.numel() <= FLOAT64_UP_TO
-    if not float64 and _fits_float32(output_grad):
+    if not float64 and end is None and _fits_float32(output_grad):
         found = run(torch.float32)
         if all(_in_float32_range(d) for d in found.values()):
             return _gradients(network, weights, found, by_input)
@@ -86,11 +89,12 @@ def pass_back(
     output_grad: Array,
     weights: LSTMWeights,
     held: Held | None,
+    end: EndGradients | None,
     scaling: Scaling | None = None,
 ) -> dict[str, Array]:
     """δh, δc, δa (all gates side by side, "preactivation") and those of the initial state.
 
-    All in the type of output_grad and weights. initial: h_0, and c_0 of an LSTM.
+    All in the type of output_grad, weights and end. initial: h_0, and c_0 of an LSTM.
     """
     from rnnviz.engine import kernels
 
@@ -103,19 +107,19 @@ def pass_back(
     d_c: dict[str, Array] = {}
     if isinstance(states, RNNStates):
         number = kernels.NONLINEARITIES.index(form.nonlinearity)
-        kernels.rnn_gradients(states, number, output_grad, u, d, held, scaling)
+        kernels.rnn_gradients(states, number, output_grad, u, d, held, end, scaling)
     elif isinstance(states, LSTMStates):
         c, c_0 = np.empty(states.c.shape, dtype), np.empty(states.c.shape[1:], dtype)
         d_c = {"cell_state": c, "initial_cell_state": c_0}
         out = LSTMGradients(d.h, c, d.a, d.h_0, c_0)
         given = states, initial[1], output_grad, weights, form.coupled
-        kernels.lstm_gradients(*given, out, held, scaling)
+        kernels.lstm_gradients(*given, out, held, end, scaling)
     elif form.reset_after:
-        kernels.gru_gradients(states, initial[0], output_grad, u, d, held, scaling)
+        kernels.gru_gradients(states, initial[0], output_grad, u, d, held, end, scaling)
     else:
         u, u_n = u[: 2 * hidden], u[2 * hidden :]
         given = states, initial[0], output_grad, u, u_n
-        kernels.gru_reset_before_gradients(*given, d, held, scaling)
+        kernels.gru_reset_before_gradients(*given, d, held, end, scaling)
     a = d.a[..., hidden:] if form.coupled else d.a
     return {"hidden_state": d.h, "preactivation": a, "initial_hidden_state": d.h_0, **d_c}
 
@@ -132,7 +136,7 @@ def _gradients(
     network: Network, weights: Weights, found: dict[str, Array], by_input: bool
 ) -> Gradients:
     d_a = found.pop("preactivation")
-    n = network.hidden_size
+    n = d_a.shape[-1] // len(network.form.gates)
     arrays = {name: found[name] for name in ("hidden_state", "cell_state") if name in found}
     for k, name in enumerate(network.form.gates):
         arrays[f"{name}_preactivation"] = d_a[..., k * n : (k + 1) * n]

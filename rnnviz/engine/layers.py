@@ -15,7 +15,7 @@ from rnnviz.engine.equations_run import run_equations
 from rnnviz.engine.kernel_gradients import backward_pass
 from rnnviz.engine.replay import replay_gates, with_states
 from rnnviz.engine.sequences import Sequence
-from rnnviz.engine.steps import Gradients, Steps
+from rnnviz.engine.steps import EndGradients, Gradients, Steps
 from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Held, held_for_kernels
@@ -86,14 +86,14 @@ def _record(
     layer, direction = place
     weights, lengths = network.layers[layer][direction], sequence.lengths
     x = flip_valid_time(below, direction, lengths)
-    h_0 = on_cpu(sequence.h[place]).contiguous()
-    c_0 = None if sequence.c is None else on_cpu(sequence.c[place]).contiguous()
+    h_0 = on_cpu(sequence.h[layer][direction]).contiguous()
+    c_0 = None if sequence.c is None else on_cpu(sequence.c[layer][direction]).contiguous()
     hidden = None
     if output is not None:
-        width = network.output_size
+        width = network.output_sizes[layer]
         own = on_cpu(output[..., direction * width : (direction + 1) * width])
         hidden = flip_valid_time(own, direction, lengths)
-    own_held = _held(network, held, place, x, lengths)
+    own_held = _held(network, held, place, sequence)
     cell = None if cells is None else cells[layer][direction]
     stepped = cell is not None
     if cell is not None:
@@ -111,16 +111,17 @@ def _held(
     network: Network,
     held: Mapping[str, Array],
     place: tuple[int, int],
-    x: Tensor,
-    lengths: Tensor | None,
+    sequence: Sequence,
 ) -> Held | None:
     if not held:
         return None
     arrays: dict[str, Array] = {}
+    widths, shape = network.widths(place[0]), sequence.x.shape[:2]
     for name, values in held.items():
-        whole = torch.from_numpy(values[place])[:, None].expand(-1, x.shape[1], -1)
-        arrays[name] = flip_valid_time(whole, place[1], lengths).numpy()
-    return held_for_kernels(arrays, network.form, x.shape[:2], network.widths)
+        own = torch.from_numpy(values[place][:, None, : widths[name]])
+        whole = sequence.at_places(own.expand(-1, shape[1], -1))
+        arrays[name] = flip_valid_time(whole, place[1], sequence.lengths).numpy()
+    return held_for_kernels(arrays, network.form, shape, widths)
 
 
 def layer_output(layer: LayerRun, lengths: Tensor | None) -> Tensor:
@@ -129,21 +130,53 @@ def layer_output(layer: LayerRun, lengths: Tensor | None) -> Tensor:
     return torch.cat(outputs, dim=-1)
 
 
+def final_states(layers: list[LayerRun], sequence: Sequence) -> list[list[Tensor]]:
+    """h_n, and c_n of an LSTM, each by layer (direction, batch, unit).
+
+    After the last step that each direction reads; the initial state of a sequence without any.
+    """
+    last, batch = sequence.counts - 1, torch.arange(sequence.x.shape[1], device="cpu")
+
+    def at_end(values: Tensor, initial: Tensor) -> Tensor:
+        return values[last, batch].where(last[:, None] >= 0, initial)
+
+    found = [[torch.stack([at_end(r.steps.hidden, r.h_0) for r in row]) for row in layers]]
+    if layers[0][0].c_0 is not None:
+        cells: list[Tensor] = []
+        for row in layers:
+            ends = [
+                at_end(torch.from_numpy(run.steps.arrays["cell_state"]), run.c_0)
+                for run in row
+                if run.c_0 is not None
+            ]
+            cells.append(torch.stack(ends))
+        found.append(cells)
+    return found
+
+
 def differentiate_layers(
-    network: Network, layers: list[LayerRun], lengths: Tensor | None, output_grad: Tensor
+    network: Network,
+    layers: list[LayerRun],
+    sequence: Sequence,
+    output_grad: Tensor,
+    final_grad: list[list[Tensor]] | None,
 ) -> list[list[Gradients]]:
     """Gradients by layer and direction, computed from the last layer down.
 
-    output_grad: ∂ℓ/∂output of the last layer.
+    output_grad: ∂ℓ/∂output of the last layer. final_grad: ∂ℓ/∂(h_n, c_n) by state and layer, or
+    None.
     """
-    width = network.output_size
+    lengths = sequence.lengths
     found: list[list[Gradients]] = []
     for number, layer in reversed(list(enumerate(layers))):
         row: list[Gradients] = []
+        width = network.output_sizes[number]
         for direction, run in enumerate(layer):
             g = output_grad[..., direction * width : (direction + 1) * width]
             g = flip_valid_time(g, direction, lengths).contiguous()
-            row.append(_differentiate(network, run, g, lengths, by_input=number > 0))
+            end = _end_gradients(final_grad, (number, direction), sequence)
+            valid = sequence.valid
+            row.append(_differentiate(network, run, g, end, valid, by_input=number > 0))
         found.insert(0, row)
         by_input = [flip_valid_time(g.x, d, lengths) for d, g in enumerate(row) if g.x is not None]
         if by_input:
@@ -151,22 +184,39 @@ def differentiate_layers(
     return found
 
 
+def _end_gradients(
+    final_grad: list[list[Tensor]] | None, place: tuple[int, int], sequence: Sequence
+) -> EndGradients | None:
+    if final_grad is None:
+        return None
+    layer, direction = place
+    h, *c = (by_layer[layer][direction].contiguous().numpy() for by_layer in final_grad)
+    last = sequence.counts.numpy() - 1
+    return EndGradients(last, h, c[0] if c else h[:, :0], np.zeros(len(last), np.int64))
+
+
 def _differentiate(
     network: Network,
     run: DirectionRun,
     output_grad: Tensor,
-    lengths: Tensor | None,
+    end: EndGradients | None,
+    valid: Tensor | None,
     *,
     by_input: bool,
 ) -> Gradients:
     if run.cell is None:
         states = run.steps.states
-        given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.held
-        return backward_pass(*given, by_input=by_input)
-    valid = None if lengths is None else torch.arange(len(run.x))[:, None] < lengths
-    return autograd_step.differentiate(
-        run.cell, run.x, run.h_0, run.c_0, run.steps, output_grad, run.held, valid
-    )
+        given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.held, end
+        found = backward_pass(*given, by_input=by_input)
+    else:
+        found = autograd_step.differentiate(
+            run.cell, run.x, run.h_0, run.c_0, run.steps, output_grad, run.held, end, valid
+        )
+    if end is not None:  # h_n is h_0 in a sequence without a step
+        unread = end.last < 0
+        for values, own in zip(found.initial.values(), (end.h, end.c), strict=False):
+            values[unread] = own[unread]
+    return found
 
 
 def stack_directions(
@@ -174,17 +224,44 @@ def stack_directions(
 ) -> dict[str, Array]:
     """Arrays by name, (layer, direction, time, batch, unit), in the order of the input.
 
-    RnnvizError unless all layers and directions have the same names, each of one width.
+    Layers narrower than the widest have NaN in the units that they lack. RnnvizError unless all
+    layers and directions have the same names, each of one width or of the layer's.
     """
     if len(layers) == 1 and len(layers[0]) == 1:
         return {name: values[None, None] for name, values in layers[0][0].items()}
 
-    own_names = [{n: v.shape[-1] for n, v in own.items()} for row in layers for own in row]
-    apart = {name for names in own_names for name, _ in names.items() ^ own_names[0].items()}
-    if apart:
-        raise RnnvizError("error.own_layers_differ", names=", ".join(sorted(apart)))
+    _check_alike([own for row in layers for own in row])
 
     def stacked(layer: list[dict[str, Array]], name: str) -> Array:
         return np.stack([flip_valid_time(own[name], d, lengths) for d, own in enumerate(layer)])
 
-    return {name: np.stack([stacked(layer, name) for layer in layers]) for name in layers[0][0]}
+    return {name: stack_layers([stacked(layer, name) for layer in layers]) for name in layers[0][0]}
+
+
+def _check_alike(parts: list[dict[str, Array]]) -> None:
+    """RnnvizError unless all have the same names, each of one width or of each part's own."""
+    units = [own.get("cell_state", own["hidden_state"]).shape[-1] for own in parts]
+    apart: list[str] = []
+    for name in sorted({name for own in parts for name in own}):
+        widths = [own[name].shape[-1] if name in own else 0 for own in parts]
+        if len(set(widths)) > 1 and widths != units and name != "hidden_state":
+            apart.append(name)
+    if apart:
+        raise RnnvizError("error.own_layers_differ", names=", ".join(apart))
+
+
+def stack_layers(layers: list[Array]) -> Array:
+    """Arrays (…, unit) stacked, with NaN in the units that a narrower layer lacks.
+
+    >>> stack_layers([np.ones(2), np.zeros(1)]).tolist()
+    [[1.0, 1.0], [0.0, nan]]
+    """
+    if len(layers) == 1:
+        return layers[0][None]
+    widths = {values.shape[-1] for values in layers}
+    if len(widths) == 1:
+        return np.stack(layers)
+    found = np.full((len(layers), *layers[0].shape[:-1], max(widths)), np.nan, layers[0].dtype)
+    for whole, values in zip(found, layers, strict=True):
+        whole[..., : values.shape[-1]] = values
+    return found

@@ -1,4 +1,4 @@
-"""The module's own forward pass, and ∂loss/∂output."""
+"""The module's own forward pass."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,26 +10,22 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from rnnviz.engine.forward_pass import forward_pass
 from rnnviz.engine.hooks import call_with_hooks, is_called_with_hooks
 from rnnviz.engine.sequences import Sequence
-from rnnviz.errors import RnnvizError
-from rnnviz.recurrent import Network, Weights, packed_like
+from rnnviz.recurrent import Network, Weights
 from rnnviz.torch_names import parameter_suffix
 
-Loss = str | Callable[[Any], Tensor] | None
-LOSSES = ("last", "all")
 STACKS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class ModuleRun(NamedTuple):
     """network: with the weights that the run used.
 
-    output: the output sequence as the module returns it, a tensor in its layout, or packed.
-    layers: what each layer computed, (time, batch, directions · unit), padded with 0; None where
-    a layer's steps have to be taken again to know.
+    below, output: what all layers but the last and the last one computed, (time, batch,
+    directions · unit), padded with 0; None where a layer's steps have to be taken again to know.
     """
 
     network: Network
-    output: Any
-    layers: list[Tensor | None]
+    below: list[Tensor | None]
+    output: Tensor
 
 
 def run_module(module: nn.Module, network: Network, sequence: Sequence) -> ModuleRun:
@@ -44,9 +40,7 @@ def run_module(module: nn.Module, network: Network, sequence: Sequence) -> Modul
     else:
         with torch.inference_mode():
             output = forward_pass(module, network, sequence, network.module.forward)
-    return ModuleRun(
-        network, output, [*_run_layers_below(network, sequence), time_first(output, sequence)]
-    )
+    return ModuleRun(network, _run_layers_below(network, sequence), _time_first(output, sequence))
 
 
 def _run_layers_below(network: Network, sequence: Sequence) -> list[Tensor | None]:
@@ -87,70 +81,8 @@ def _one_layer(network: Network, layer: tuple[Weights, ...]) -> nn.RNNBase:
     return module
 
 
-def time_first(output: Any, sequence: Sequence) -> Tensor:
+def _time_first(output: Any, sequence: Sequence) -> Tensor:
     """An output as the module returns it → (time, batch, directions · unit), padded with 0."""
     if isinstance(output, PackedSequence):
         return pad_packed_sequence(output)[0]
     return sequence.time_first(output)
-
-
-def as_given(output: Tensor, sequence: Sequence) -> Any:
-    """(time, batch, directions · unit) → an output as the module returns it, 0 where padded."""
-    valid = sequence.valid
-    if valid is not None:
-        output = output.where(valid[:, :, None].to(output.device), 0.0)
-    if sequence.packed is not None and valid is not None:
-        return packed_like(sequence.packed, output, valid)
-    return sequence.laid_out(output)
-
-
-def differentiate_loss(loss: Loss, output: Any, sequence: Sequence) -> tuple[float, Tensor]:
-    """The loss, and ∂ℓ/∂output as (time, batch, directions · unit) in float64, 0 where padded.
-
-    loss: "last", "all", or a callable from the output sequence to a scalar tensor.
-    """
-    if callable(loss):
-        return _differentiate_callable(loss, output, sequence)
-    y = time_first(output, sequence).detach().double()
-    weight = torch.zeros(y.shape[:2], dtype=torch.float64, device="cpu")
-    valid = sequence.valid
-    if loss == "all":
-        weight[:] = 1 if valid is None else valid
-    elif loss == "last":
-        last = -1 if sequence.lengths is None else sequence.lengths - 1
-        weight[last, torch.arange(y.shape[1], device="cpu")] = 1
-    else:
-        raise RnnvizError("error.loss_name", came=repr(loss), expected=", ".join(LOSSES))
-    weight = weight[:, :, None].to(y.device)
-    value = y.where(weight > 0, 0.0).sum()  # no product: 0 · inf is NaN
-    return float(value), weight.expand_as(y).contiguous().cpu()
-
-
-def _differentiate_callable(
-    loss: Callable[[Any], Tensor], output: Any, sequence: Sequence
-) -> tuple[float, Tensor]:
-    packed = isinstance(output, PackedSequence)
-    # A copy: the callable may keep or change it.
-    leaf = (output.data if packed else output).detach().clone().requires_grad_()
-    with torch.enable_grad():
-        value: Any = loss(output._replace(data=leaf) if packed else leaf)
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        came = type(value).__name__
-        if isinstance(value, Tensor):
-            came += f" {tuple(value.shape)}"
-        raise RnnvizError("error.loss_shape", came=came)
-    gradient = None
-    if value.requires_grad:
-        (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True)
-    if gradient is None:
-        raise RnnvizError("error.loss_independent")
-    g = time_first(output._replace(data=gradient) if packed else gradient, sequence)
-    g = g.detach().double().cpu()
-    if sequence.valid is not None:
-        # No product: the derivative at a padded step may be infinite, and 0 · inf is NaN.
-        g = g.where(sequence.valid[:, :, None], 0.0)
-    bad = int((~g.isfinite()).sum())
-    if bad:
-        of = g.numel() if sequence.valid is None else int(sequence.valid.sum()) * g.shape[2]
-        raise RnnvizError("error.loss_derivative", bad=bad, of=of)
-    return float(value.detach()), g.contiguous()

@@ -50,7 +50,7 @@ def with_states(network: Network, weights: Weights, steps: Steps, h_0: Tensor) -
         return steps._replace(states=LSTMStates(s, c, np.tanh(c), h))
     m = np.empty((0, 0, 0), h.dtype)
     if form.reset_after:
-        n = network.hidden_size
+        n = len(weights.hh) // 3
         before = torch.cat((h_0[None], steps.hidden[:-1]))
         bias = None if weights.bias_hh is None else weights.bias_hh[2 * n :]
         m = linear(before, weights.hh[2 * n :], bias).numpy()

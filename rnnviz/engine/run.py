@@ -15,15 +15,20 @@ from rnnviz.engine.hooks import is_called_with_hooks
 from rnnviz.engine.layers import (
     LayerRun,
     differentiate_layers,
+    final_states,
     layer_output,
     record_layers,
     stack_directions,
+    stack_layers,
 )
-from rnnviz.engine.module_run import Loss, as_given, differentiate_loss, run_module
+from rnnviz.engine.loss import Loss, LossGradients, differentiate_loss
+from rnnviz.engine.module_run import run_module
 from rnnviz.engine.replay_check import replay_error
 from rnnviz.engine.sequences import Sequence
+from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.own_cells import OwnCells, copy_cell
 from rnnviz.recurrent import Network
+from rnnviz.shapes import GRAD_INPUT
 
 Array = NDArray[Any]
 
@@ -33,10 +38,12 @@ class Run:
     """Everything that a trace records.
 
     arrays: by name, input (time, batch, feature), others (layer, direction, time, batch, unit),
-    NaN where padded. initial: the initial state and its gradients, (layer, direction, batch, unit).
-    parameters: copies by torch's names. replay_error: largest |h recomputed from the gates − h|.
-    loss: its value; output_grad: ∂ℓ/∂output, (time, batch, directions · unit) in float64; both
-    None without a loss. own_cells: copies of cells with a step of their own; None without any.
+    NaN where padded or masked. initial: the initial state and its gradients, (layer, direction,
+    batch, unit). parameters: copies by torch's names. replay_error: largest |h recomputed from the
+    gates − h|. loss: its value; output_grad: ∂ℓ/∂output, (time, batch, directions · unit) in
+    float64; both None without a loss. final_grad: ∂ℓ/∂(h_n, c_n) by state, (layer, direction,
+    batch, unit) in float64; empty where the loss does not read the final state. own_cells: copies
+    of cells with a step of their own; None without any.
     """
 
     arrays: dict[str, Array]
@@ -45,6 +52,7 @@ class Run:
     replay_error: float
     loss: float | None
     output_grad: Array | None
+    final_grad: dict[str, Array]
     own_cells: OwnCells | None
 
 
@@ -66,28 +74,32 @@ def record_run(
     multiplications = sequence.x.shape[1] * network.layers[0][0].hh.numel()
     with full_precision(network.device), few_threads(multiplications):
         run = _record(module, network, sequence, held, by_module=by_module)
-        value, output_grad = None, None
+        gradients = None
         if loss is not None:
-            value, output_grad = differentiate_loss(loss, run.output, sequence)
-        arrays, initial = _arrays(run.on_cpu, sequence, run.layers, output_grad)
+            gradients = differentiate_loss(
+                loss, run.output, lambda: final_states(run.layers, sequence), sequence
+            )
+        arrays, initial = _arrays(run.on_cpu, sequence, run.layers, gradients)
         own = _own_cells(run.network, sequence)
+    final_grad = None if gradients is None else gradients.final
     return Run(
         arrays,
         initial,
         _parameters(run.network),
         run.replay_error,
-        value,
-        None if output_grad is None else output_grad.numpy(),
+        None if gradients is None else gradients.value,
+        None if gradients is None else sequence.spread(gradients.output.numpy(), 0.0),
+        _by_state(final_grad or []),
         own,
     )
 
 
 class _Record(NamedTuple):
-    """network: with the weights that were used. output: as the module returns it."""
+    """network: with the weights that were used. output: (time, batch, directions · unit)."""
 
     network: Network
     on_cpu: Network
-    output: Any
+    output: Tensor
     layers: list[LayerRun]
     replay_error: float
 
@@ -102,17 +114,16 @@ def _record(
 ) -> _Record:
     as_is, error = by_module and not held, 0.0
     if as_is or is_called_with_hooks(module) or not is_stock(module):
-        network, output, outputs = run_module(module, network, sequence)
+        network, below, output = run_module(module, network, sequence)
         on_cpu = network_on_cpu(network)
-        layers = record_layers(on_cpu, sequence, outputs, {})
+        layers = record_layers(on_cpu, sequence, [*below, output], {})
         parts = [run for layer in layers for run in layer]
         error = max(replay_error(network.form, part, sequence) for part in parts)
         if as_is:
             return _Record(network, on_cpu, output, layers, error)
     on_cpu = network_on_cpu(network)
     layers = record_layers(on_cpu, sequence, None, held)
-    hidden = layer_output(layers[-1], sequence.lengths)
-    output = as_given(hidden.to(network.device, network.dtype), sequence)
+    output = layer_output(layers[-1], sequence.lengths).to(network.device, network.dtype)
     return _Record(network, on_cpu, output, layers, error)
 
 
@@ -135,7 +146,10 @@ def _own_cells(network: Network, sequence: Sequence) -> OwnCells | None:
 
 
 def _arrays(
-    network: Network, sequence: Sequence, layers: list[LayerRun], output_grad: Tensor | None
+    network: Network,
+    sequence: Sequence,
+    layers: list[LayerRun],
+    loss: LossGradients | None,
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Arrays over time, and those of the initial state; with their gradients if there is a loss."""
     lengths = sequence.lengths
@@ -144,23 +158,34 @@ def _arrays(
         for layer in layers
     ]
     arrays = stack_directions(computed, lengths)
-    initial = {"hidden_state": _copied(sequence.h)}
-    if sequence.c is not None:
-        initial["cell_state"] = _copied(sequence.c)
-    if output_grad is not None:
-        gradients = differentiate_layers(network, layers, lengths, output_grad)
+    initial = _by_state([part for part in (sequence.h, sequence.c) if part is not None])
+    if loss is not None:
+        gradients = differentiate_layers(network, layers, sequence, loss.output, loss.final)
         found = stack_directions([[g.arrays for g in layer] for layer in gradients], lengths)
         arrays |= {f"grad_{name}": values for name, values in found.items()}
         for name in gradients[0][0].initial:
-            rows = [[g.initial[name] for g in layer] for layer in gradients]
-            initial[f"grad_{name}"] = np.array(rows, np.float64)
-    x = _copied(sequence.x)
+            rows = [np.array([g.initial[name] for g in layer], np.float64) for layer in gradients]
+            initial[f"grad_{name}"] = stack_layers(rows)
+        by_x = [
+            flip_valid_time(g.x, d, lengths) for d, g in enumerate(gradients[0]) if g.x is not None
+        ]
+        if by_x:  # of a cell that may read its input otherwise than by W
+            arrays[GRAD_INPUT] = torch.stack(by_x).sum(0).double().numpy()
+    arrays = {"input": _copied(sequence.x), **arrays}
     if sequence.valid is not None:
         padded = ~sequence.valid.numpy()
-        x[padded] = np.nan
         for values in arrays.values():
-            values[:, :, padded] = np.nan
-    return {"input": x, **arrays}, initial
+            values[..., padded, :] = np.nan
+    return {name: sequence.spread(values, np.nan) for name, values in arrays.items()}, initial
+
+
+def _by_state(states: list[tuple[Tensor, ...]] | list[list[Tensor]]) -> dict[str, Array]:
+    """h, and c of an LSTM, by name, (layer, direction, batch, unit)."""
+    names = ("hidden_state", "cell_state")
+    return {
+        name: stack_layers([_copied(values) for values in by_layer])
+        for name, by_layer in zip(names, states, strict=False)
+    }
 
 
 def _copied(values: Tensor) -> Array:

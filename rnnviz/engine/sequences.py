@@ -6,40 +6,78 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from rnnviz.array_likes import check_dense, read_array, unmasked
+from rnnviz.engine.state_layout import lay_out_state
+from rnnviz.engine.time_order import valid_first
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network
 from rnnviz.torch_names import dtype_name
+
+Layers = tuple[Tensor, ...]  # a state by layer, (direction, batch, unit)
 
 
 @dataclass(frozen=True)
 class Sequence:
     """Inputs and initial state of one run.
 
-    x: (time, batch, feature), zero where padded. h, c: (layer, direction, batch, unit); c for an
-    LSTM, else None. lengths: (batch,) valid time steps; None if all steps are valid.
+    x: (time, batch, feature), zero where padded. h, c: by layer (direction, batch, unit); c for an
+    LSTM, else None. lengths: (batch,) steps that the module runs over; None if all.
     packed: the inputs if they came packed, else None. batched: the inputs have a batch dimension.
-    batch_first: the inputs are (batch, time, feature). started: the initial state was not given.
+    batch_first: the inputs are (batch, time, feature). is_cell: the module takes one step per call.
+    started: the initial state was not given.
+    mask: (time of the input, batch), true at the steps that are read; else None. A step that is not
+    read changes no state and no gradient, so x has only the steps read, one after the other. A
+    sequence without any has one step of zeros in x, which counts as padding.
     """
 
     x: Tensor
-    h: Tensor
-    c: Tensor | None
+    h: Layers
+    c: Layers | None
     lengths: Tensor | None
     packed: PackedSequence | None
     batched: bool
     batch_first: bool
+    is_cell: bool
     started: bool
+    mask: Tensor | None = None
+
+    @property
+    def steps(self) -> int:
+        """Time steps of the input."""
+        return len(self.x if self.mask is None else self.mask)
+
+    @property
+    def counts(self) -> Tensor:
+        """(batch,) steps of each sequence that are neither padded nor masked."""
+        if self.mask is not None:
+            return self.mask.sum(0)
+        steps, batch = self.x.shape[:2]
+        return torch.full((batch,), steps, device="cpu") if self.lengths is None else self.lengths
 
     @property
     def valid(self) -> Tensor | None:
         """(time, batch), false where padded; None if all steps are valid."""
         if self.lengths is None:
             return None
-        return torch.arange(len(self.x), device="cpu")[:, None] < self.lengths[None, :]
+        return torch.arange(len(self.x), device="cpu")[:, None] < self.counts
+
+    def at_places(self, values: Tensor) -> Tensor:
+        """(time of the input, batch, …) → those at the steps of x."""
+        return values if self.mask is None else _at_places(values, self.mask, len(self.x))
+
+    def spread(self, values: NDArray[Any], fill: float) -> NDArray[Any]:
+        """(…, time, batch, unit) → over all steps of the input, with the fill where masked."""
+        if self.mask is None:
+            return values
+        shape = (*values.shape[:-3], *self.mask.shape, values.shape[-1])
+        found = np.full(shape, fill, values.dtype)
+        places = valid_first(self.mask.numpy())[: len(self.x)]
+        found[..., places, np.arange(places.shape[1]), :] = values
+        return found
 
     def given(self) -> Any:
         """The inputs as the module takes them: packed where lengths differ."""
@@ -51,12 +89,8 @@ class Sequence:
 
     def given_state(self) -> Any:
         """The initial state as the module takes it."""
-        h = self.h.flatten(0, 1)
-        states = [h if self.batched else h[:, 0]]
-        if self.c is not None:
-            c = self.c.flatten(0, 1)
-            states.append(c if self.batched else c[:, 0])
-        return states[0] if self.c is None else tuple(states)
+        states = [self.h] if self.c is None else [self.h, self.c]
+        return lay_out_state(states, batched=self.batched, is_cell=self.is_cell)
 
     def laid_out(self, values: Tensor) -> Tensor:
         """(time, batch, …) → the layout of the inputs."""
@@ -71,13 +105,18 @@ class Sequence:
         return values.transpose(0, 1) if self.batch_first else values
 
 
-def read_sequence(network: Network, inputs: Any, state: Any, lengths: Any) -> Sequence:
-    """Inputs, state and lengths as the module takes them → a Sequence.
+def read_sequence(
+    network: Network, inputs: Any, state: Any, lengths: Any, mask: Any = None
+) -> Sequence:
+    """Inputs, state, lengths and mask as the module takes them → a Sequence.
 
-    Float arrays are converted to the module's dtype and device; a tensor must have both.
-    RnnvizError for what does not fit: shape, dtype, device, lengths, values not finite.
+    Float arrays are converted to the module's dtype and device; a tensor must have both, except
+    that a state may be on the CPU. RnnvizError for what does not fit: shape, dtype, device,
+    lengths, mask, values not finite.
     """
     if isinstance(inputs, PackedSequence):
+        if mask is not None:
+            raise RnnvizError("error.packed_mask")
         return _read_packed(network, inputs, state, lengths)
     x = _tensor(network, inputs, "inputs")
     if x.dim() not in (2, 3) or x.shape[-1] != network.input_size:
@@ -89,13 +128,34 @@ def read_sequence(network: Network, inputs: Any, state: Any, lengths: Any) -> Se
     batched = x.dim() == 3
     batch_first = batched and network.batch_first
     x = x.transpose(0, 1) if batch_first else x if batched else x[:, None]
-    sizes = _lengths(lengths, x, batched)
+    sizes, read = _lengths(lengths, x, batched), _mask(mask, x, batched, batch_first)
+    valid = None
     if sizes is not None:
         valid = torch.arange(len(x), device="cpu")[:, None] < sizes[None, :]
+    if read is not None:
+        valid = read = read if valid is None else read & valid
+    if valid is not None:
         x = x.where(valid[:, :, None].to(x.device), x.new_zeros(()))
     _check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
     h, c = _read_state(network, state, x, batched)
-    return Sequence(x, h, c, sizes, None, batched, batch_first, state is None)
+    if read is not None:
+        x, sizes = _steps_read(x, read)
+    h, c = _read_state(network, state, x, batched)
+    layout = None, batched, batch_first, network.is_cell, state is None
+    return Sequence(x, h, c, sizes, *layout, read)
+
+
+def _steps_read(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    """The steps that a mask leaves, one after the other, and their number if it differs."""
+    counts = mask.sum(0)
+    longest = max(int(counts.max()), 1)
+    lengths = None if bool((counts == longest).all()) else counts.clamp(min=1)
+    return _at_places(x, mask, longest), lengths
+
+
+def _at_places(values: Tensor, mask: Tensor, steps: int) -> Tensor:
+    places = torch.from_numpy(valid_first(mask.numpy())[:steps])
+    return values[places.to(values.device), torch.arange(places.shape[1], device=values.device)]
 
 
 def _read_packed(network: Network, inputs: PackedSequence, state: Any, lengths: Any) -> Sequence:
@@ -111,7 +171,7 @@ def _read_packed(network: Network, inputs: PackedSequence, state: Any, lengths: 
         )
     _check_finite(x, "inputs")
     h, c = _read_state(network, state, x, True)
-    return Sequence(x, h, c, sizes, inputs, True, network.batch_first, state is None)
+    return Sequence(x, h, c, sizes, inputs, True, network.batch_first, False, state is None)
 
 
 def _expected_inputs(network: Network) -> str:
@@ -164,6 +224,21 @@ def _lengths(lengths: Any, x: Tensor, batched: bool) -> Tensor | None:
     return torch.from_numpy(given.astype(np.int64))
 
 
+def _mask(mask: Any, x: Tensor, batched: bool, batch_first: bool) -> Tensor | None:
+    """(time, batch), true at the steps that are read."""
+    if mask is None:
+        return None
+    given = read_array("mask", mask)
+    steps, batch = x.shape[:2]
+    expected = (batch, steps) if batch_first else (steps, batch) if batched else (steps,)
+    if given.dtype.kind != "b" or given.shape != expected:
+        raise RnnvizError(
+            "error.mask_shape", dtype=given.dtype, shape=given.shape, expected=expected
+        )
+    read = torch.from_numpy(given.copy())
+    return read.T if batch_first else read if batched else read[:, None]
+
+
 def _check_finite(values: Tensor, what: str) -> None:
     # Fast check: a sum is finite only if all terms are. It may overflow, so check each entry then.
     if math.isfinite(values.sum()):
@@ -180,45 +255,71 @@ def _check_finite(values: Tensor, what: str) -> None:
 
 def _read_state(
     network: Network, state: Any, x: Tensor, batched: bool
-) -> tuple[Tensor, Tensor | None]:
-    layers, directions, batch = len(network.layers), network.directions, x.shape[1]
-    sizes = [network.output_size] + [network.hidden_size] * (network.cell == "lstm")
+) -> tuple[Layers, Layers | None]:
     if state is None and network.has_own_step:
         return _own_start(network, x)
+    widths = [network.output_sizes] + [network.hidden_sizes] * (network.cell == "lstm")
     if state is None:
-        zeros = [x.new_zeros(layers, directions, batch, size) for size in sizes]
-        return zeros[0], zeros[1] if len(zeros) == 2 else None
+        shape = network.directions, x.shape[1]
+        h, *c = (tuple(x.new_zeros(*shape, size) for size in sizes) for sizes in widths)
+        return h, c[0] if c else None
     parts = state if network.cell == "lstm" else (state,)
-    if not isinstance(parts, tuple | list) or len(parts) != len(sizes):
+    if not isinstance(parts, tuple | list) or len(parts) != len(widths):
         count = f" ({len(parts)})" if isinstance(parts, tuple | list) else ""
         raise RnnvizError("error.state_pair", came=type(state).__name__ + count)
-    found: list[Tensor] = []
-    for part, size, name in zip(parts, sizes, ("h_0", "c_0"), strict=False):
-        tensor = _tensor(network, part, name)
-        shape = (batch, size) if batched else (size,)
+    h, *c = (
+        _read_layers(network, part, sizes, x.shape[1] if batched else None, name)
+        for part, sizes, name in zip(parts, widths, ("h_0", "c_0"), strict=False)
+    )
+    return h, c[0] if c else None
+
+
+def _read_layers(
+    network: Network, given: Any, sizes: tuple[int, ...], batch: int | None, name: str
+) -> Layers:
+    """One state by layer. sizes: its width in each layer. batch: None without a batch dimension."""
+    layers, directions = len(sizes), network.directions
+    lead = () if batch is None else (batch,)
+    if len(set(sizes)) == 1:
+        shape = (*lead, sizes[0])
         shape = shape if network.is_cell else (layers * directions, *shape)
-        if tuple(tensor.shape) != shape:
-            raise RnnvizError(
-                "error.state_shape", what=name, came=tuple(tensor.shape), expected=shape
-            )
-        _check_finite(tensor, name)
-        found.append(tensor.reshape(layers, directions, batch, size))
-    return found[0], found[1] if len(found) == 2 else None
-
-
-def _own_start(network: Network, x: Tensor) -> tuple[Tensor, Tensor | None]:
-    """The initial states that the cells themselves start from, (layer, direction, batch, unit)."""
-    below = x.new_zeros(x.shape[1], network.directions * network.output_size)
-    with torch.no_grad():
-        rows = [
-            [cell.initial_state(below if number else x[0]) for cell in layer]
-            for number, layer in enumerate(network.cells or ())
-        ]
-    pairs = [[s if isinstance(s, tuple | list) else (s,) for s in row] for row in rows]
-    found = [
-        torch.stack([torch.stack([s[k].expand(x.shape[1], -1) for s in row]) for row in pairs])
-        for k in range(1 + (network.cell == "lstm"))
+        whole = _state_tensor(network, given, name, shape)
+        return tuple(whole.reshape(layers, directions, batch or 1, sizes[0]))
+    if not isinstance(given, tuple | list) or len(given) != layers * directions:
+        count = f" ({len(given)})" if isinstance(given, tuple | list) else ""
+        came = type(given).__name__ + count
+        raise RnnvizError("error.state_list", what=name, came=came, expected=layers * directions)
+    rows = [
+        _state_tensor(network, row, f"{name}[{k}]", (*lead, sizes[k // directions]))
+        for k, row in enumerate(given)
     ]
-    for states, name in zip(found, ("h_0", "c_0"), strict=False):
-        _check_finite(states.detach(), name)
-    return found[0].detach(), found[1].detach() if len(found) == 2 else None
+    rows = [row.reshape(batch or 1, -1) for row in rows]
+    return tuple(torch.stack(rows[k : k + directions]) for k in range(0, len(rows), directions))
+
+
+def _state_tensor(network: Network, given: Any, name: str, shape: tuple[int, ...]) -> Tensor:
+    if isinstance(given, Tensor) and given.device.type == "cpu":  # as ``Trace.final_state`` is
+        given = given.to(network.device)
+    tensor = _tensor(network, given, name)
+    if tuple(tensor.shape) != shape:
+        raise RnnvizError("error.state_shape", what=name, came=tuple(tensor.shape), expected=shape)
+    _check_finite(tensor, name)
+    return tensor
+
+
+def _own_start(network: Network, x: Tensor) -> tuple[Layers, Layers | None]:
+    """The initial states that the cells themselves start from."""
+    below, rows = x[0], list[list[Any]]()
+    with torch.no_grad():
+        for layer, width in zip(network.cells or (), network.output_sizes, strict=True):
+            rows.append([cell.initial_state(below) for cell in layer])
+            below = x.new_zeros(x.shape[1], network.directions * width)
+    pairs = [[s if isinstance(s, tuple | list) else (s,) for s in row] for row in rows]
+    h, *c = (
+        tuple(torch.stack([s[k].expand(x.shape[1], -1) for s in row]).detach() for row in pairs)
+        for k in range(1 + (network.cell == "lstm"))
+    )
+    for states, name in zip((h, *c), ("h_0", "c_0"), strict=False):
+        for layer in states:
+            _check_finite(layer, name)
+    return h, c[0] if c else None

@@ -229,15 +229,18 @@ def by_parameters(points: StepPoints, total: Tensor) -> dict[str, Tensor]:
     return sums
 
 
-def by_initial_state(points: StepPoints, total: Tensor) -> dict[str, Tensor]:
+def by_initial_state(points: StepPoints, total: Tensor, unread: Tensor) -> dict[str, Tensor]:
     """The part of ∂L/∂(every parameter) that the cell's own initial state passes on.
 
-    total: as in ``by_parameters``, of the first step alone, (1, batch, unit).
+    total: as in ``by_parameters``, of the first step alone, (1, batch, unit). unread: (batch, unit)
+    of the initial state, of sequences without a step; 0 elsewhere.
     """
     named = {n: p for n, p in points.cell.named_parameters() if p.requires_grad}
     with full_precision(CPU):
         step = points.cut(slice(1)).evaluate()
         given = gradients(step.after, step.before, without_path(step, _split(points, total)))
+        direct = unread.split(points.widths, -1)
+        given = [by_step + own for by_step, own in zip(given, direct, strict=True)]
         with torch.enable_grad():
             state = points.cell.initial_state(points.x[0])
             states = [s.expand(points.batch, -1) for s in _as_list(state)]

@@ -77,6 +77,20 @@ class LSTMGradients(NamedTuple):
     c_0: Array
 
 
+class EndGradients(NamedTuple):
+    """∂ℓ/∂(h_n, c_n) of one layer in one direction, rows h, c · 2^scale.
+
+    last: (batch,), the last step of each sequence in the direction's order, −1 for one without any.
+    h, c: (batch, unit), c without columns where there is no cell state. scale: (batch,); 0 unless
+    the backward pass is scaled.
+    """
+
+    last: Array
+    h: Array
+    c: Array
+    scale: Array
+
+
 class Scaling(NamedTuple):
     """Exponents e of gradient rows x · 2^e.
 

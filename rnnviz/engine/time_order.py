@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -21,3 +23,14 @@ def flip_valid_time(values: Any, direction: int, lengths: Tensor | None) -> Any:
     if isinstance(values, Tensor):
         return values[index, batch]
     return values[index.numpy(), batch.numpy()]
+
+
+def valid_first(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The positions of each sequence's valid steps in turn, then of its other steps.
+
+    valid, result: (time, batch).
+
+    >>> valid_first(np.array([[False], [True], [False], [True]])).ravel()
+    array([1, 3, 0, 2])
+    """
+    return np.argsort(~valid, axis=0, kind="stable")

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from rnnviz import initialise
 from rnnviz.cells import Form, make_cell
-from rnnviz.engine.module_run import Loss
+from rnnviz.engine.loss import Loss
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment.characters import CharacterModel
 from rnnviz.experiment.comparison_limits import check_limits

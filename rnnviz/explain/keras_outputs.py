@@ -49,22 +49,24 @@ def select_outputs(
     state after the last step: h, for an LSTM h and c; for two directions those of forward first,
     as in keras.layers.Bidirectional. Outputs of two directions are concatenated along units; the
     last step of the backward direction is the first of the sequence. In a padded sequence the last
-    valid step is used; padded steps are NaN.
+    valid step is used; padded and masked steps are NaN. A wholly masked sequence has outputs of 0.
 
     >>> module = torch.nn.LSTM(1, 2)
     >>> found = select_outputs(rnnviz.trace(module, torch.ones(5, 1)), return_state=True)
     >>> [(part.name, part.values.shape, part.steps["forward"]) for part in found]
     [('outputs', (1, 2), (4,)), ('state_h', (1, 2), (4,)), ('state_c', (1, 2), (4,))]
     """
-    hidden = trace.array("hidden_state")[-1]
     parts = parts_by_layer(trace)[-1]
     if return_sequences:
+        hidden = [part.array("hidden_state") for part in parts]
         whole = np.concatenate([h.swapaxes(0, 1) for h in hidden], axis=-1)
-        every = {part.direction: tuple(range(trace.valid_lengths[0])) for part in parts}
+        read = tuple(np.flatnonzero(trace.valid[:, 0]).tolist())
+        every = {part.direction: read for part in parts}
         found = [Selected("outputs", whole, ("batch", "time", "unit"), every)]
     else:
         final = np.concatenate([_final(part, "hidden_state") for part in parts], axis=-1)
-        last = {part.direction: (int(_last(part)[0]),) for part in parts}
+        final = np.where(trace.valid_lengths[:, None] > 0, final, 0)
+        last = {part.direction: _last_step(part) for part in parts}
         found = [Selected("outputs", final, ("batch", "unit"), last)]
     if return_state:
         found += [_state(part, name) for part in parts for name in trace.form.states]
@@ -88,7 +90,7 @@ def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: b
     if trace.own_step:
         module = trace.module_repr.partition("(")[0]
         raise RnnvizError("error.own_equations", what="write_keras", module=module)
-    given = [str(trace.units)]
+    given = [str(parts_by_layer(trace)[-1][0].units)]
     activation = form.nonlinearity if form.cell == "rnn" else form.activation
     if activation != "tanh":
         given.append(f"activation={_keras_activation(activation)}")
@@ -120,16 +122,18 @@ def _biased(trace: Trace) -> bool:
 def _state(part: TracePart, name: str) -> Selected:
     letter = "c" if name == "cell_state" else "h"
     prefix = "state" if part.trace.directions == 1 else part.direction
-    steps = {part.direction: (int(_last(part)[0]),)}
+    steps = {part.direction: _last_step(part)}
     return Selected(f"{prefix}_{letter}", _final(part, name), ("batch", "unit"), steps)
 
 
 def _final(part: TracePart, name: str) -> NDArray[Any]:
-    """(batch, unit) after a direction's last valid step."""
-    return part.array(name)[_last(part), np.arange(part.trace.batch)]
+    """(batch, unit) after a direction's last step; the initial state if the mask leaves none."""
+    last = part.trace.last_steps[part.direction_number]
+    ends = part.array(name)[last, np.arange(part.trace.batch)]
+    return np.where(last[:, None] < 0, part.initial(name), ends)
 
 
-def _last(part: TracePart) -> NDArray[np.int64]:
-    """The position in the input of a direction's last valid step, (batch,)."""
-    lengths = part.trace.valid_lengths
-    return np.zeros_like(lengths) if part.is_backward else lengths - 1
+def _last_step(part: TracePart) -> tuple[int, ...]:
+    """The position in the input of the step that a direction reads last of the first sequence."""
+    last = int(part.trace.last_steps[part.direction_number][0])
+    return () if last < 0 else (last,)

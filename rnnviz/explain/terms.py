@@ -78,7 +78,7 @@ def gate_terms(
     gate: a gate's name ("forget_gate"; an RNN has the one gate "hidden").
     Of a cell with its own step, where the sum is what the step recorded.
     RnnvizError for a gate that the cell lacks, a layer, direction or sequence that the trace
-    lacks, and a unit or time step out of range.
+    lacks, a unit or time step out of range, and a masked step.
 
     >>> module = torch.nn.RNN(1, 1)
     >>> for p in module.parameters(): _ = torch.nn.init.ones_(p)
@@ -90,9 +90,11 @@ def gate_terms(
     if gate not in names or f"{gate}_preactivation" not in trace:
         names = tuple(name for name in names if f"{name}_preactivation" in trace)
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
-    unit, time = index("unit", unit, trace.units), index("time", time, trace.steps)
+    unit, time = index("unit", unit, part.units), index("time", time, trace.steps)
+    if trace.mask is not None and not trace.mask[time, part.batch]:
+        raise RnnvizError("error.step_masked", time=time, batch=part.batch)
     part.recurrent_weights()  # an error where they are not those of the form
-    row = names.index(gate) * trace.units + unit
+    row = names.index(gate) * part.units + unit
     x, h = part.inputs(time).astype(np.float64), _before(part, "hidden_state", time)
     reset = 1.0
     if gate == "hidden_candidate":
@@ -154,7 +156,7 @@ def _peephole(part: TracePart, gate: str, unit: int, time: int) -> tuple[float, 
 
 def _before(part: TracePart, name: str, time: int) -> NDArray[np.float64]:
     """A state before this step, (unit,)."""
-    before = time + 1 if part.is_backward else time - 1
-    if 0 <= before < part.length:
-        return part.array(name)[before].astype(np.float64)
+    earlier = part.times[part.times > time] if part.is_backward else part.times[part.times < time]
+    if len(earlier):
+        return part.array(name)[earlier[-1]].astype(np.float64)
     return part.initial(name).astype(np.float64)

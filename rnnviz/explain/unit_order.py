@@ -45,16 +45,17 @@ def order_units(trace: Trace, by: str, text: str = "", *, layer: int = 0) -> Ord
     >>> order_units(trace, "index").units.tolist()
     [0, 1, 2]
     """
-    h = TracePart(trace, layer, batch=0).array("hidden_state")
+    part = TracePart(trace, layer, batch=0)
+    h, read = part.array("hidden_state"), np.sort(part.times)
     if by not in ORDERS:
         raise RnnvizError("error.order", came=by, expected=", ".join(ORDERS))
     if by == "index":
         units = np.arange(h.shape[1])
         return Order(by, units, units.astype(np.float64))
     if by == "variance":
-        scores = h.var(0, dtype=np.float64)
+        scores = h[read].var(0, dtype=np.float64)
         return Order(by, np.argsort(-scores, kind="stable"), scores)
     if len(text) != len(h):
         raise RnnvizError("error.text_length", came=len(text), expected=len(h))
-    scores = correlation(h, text_properties(text)[by])
+    scores = correlation(h[read], text_properties(text)[by][read])
     return Order(by, np.argsort(-np.abs(np.nan_to_num(scores)), kind="stable"), scores)

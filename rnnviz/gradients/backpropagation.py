@@ -13,14 +13,22 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES
 from rnnviz.engine.kernel_gradients import pass_back
-from rnnviz.engine.steps import GRUStates, LSTMStates, LSTMWeights, RNNStates, Scaling, States
+from rnnviz.engine.steps import (
+    EndGradients,
+    GRUStates,
+    LSTMStates,
+    LSTMWeights,
+    RNNStates,
+    Scaling,
+    States,
+)
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.by_step import differentiate_steps
+from rnnviz.gradients.rows import Rows, add_rows, normalised, times
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
 
 Array = NDArray[Any]
-Rows = tuple[NDArray[np.float64], NDArray[np.int64]]  # values · 2^scale
 SAFE = (1e-200, 1e200)  # of a row's largest entry: 1e-108 of it is still a normal float64
 
 
@@ -67,25 +75,8 @@ def backpropagate(trace: Trace) -> list[list[PartGradients]]:
 
 def output_slice(part: TracePart) -> slice:
     """Where this direction's units are in a layer's output, both directions side by side."""
-    width = part.trace.output_units
+    width = part.output_units
     return slice(part.direction_number * width, (part.direction_number + 1) * width)
-
-
-def normalised(
-    values: Array, scale: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The same rows values · 2^scale, each with its largest entry in [0.5, 1)."""
-    _, exponent = np.frexp(np.abs(values).max(-1, initial=0.0))
-    return np.ldexp(values, -exponent[..., None]), scale + exponent
-
-
-def times(
-    values: Array, scale: NDArray[np.int64], w: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Rows values · 2^scale times the matrix w, scaled likewise; large weights do not overflow."""
-    rows, scale = normalised(values, scale)
-    _, exponent = np.frexp(np.abs(w).max(initial=0.0))
-    return normalised(rows @ np.ldexp(w, -exponent), scale + exponent)
 
 
 def _recorded(part: TracePart) -> PartGradients | None:
@@ -109,14 +100,18 @@ def _measured(
     """Gradients with their norms; None if a largest entry is not between the two sizes."""
     from rnnviz.engine.kernels import log_norms
 
-    lengths, backward = part.trace.valid_lengths, part.is_backward
+    lengths, backward, masked = part.trace.valid_lengths, part.is_backward, part.trace.mask
+    read, read_scale = arrays, scale
+    if masked is not None:  # the kernel takes steps that follow one another
+        read = {name: part.reorder(values) for name, values in arrays.items()}
+        read_scale, backward = part.reorder(scale, np.int64), False
     norms: dict[str, NDArray[np.float64]] = {}
-    for name, values in arrays.items():
-        norms[name] = np.empty(scale.shape)
-        zeros = name.endswith("_preactivation")
-        bounds = (zeros, smallest, largest)
-        if not log_norms(values, scale, lengths, backward, *bounds, norms[name]) and smallest > 0:
+    for name, values in read.items():
+        found = np.empty(scale.shape)
+        bounds = (name.endswith("_preactivation"), smallest, largest)
+        if not log_norms(values, read_scale, lengths, backward, *bounds, found) and smallest > 0:
             return None
+        norms[name] = found if masked is None else part.flip_back(found)
     return PartGradients(part, arrays, scale, norms)
 
 
@@ -143,20 +138,6 @@ def by_input(gradients: PartGradients) -> Rows:
     return times(gradients.preactivations(), gradients.scale, gradients.part.weight_ih)
 
 
-def add_rows(
-    terms: list[tuple[NDArray[np.float64], NDArray[np.int64]]],
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The sum of rows · 2^scale, as rows and scale."""
-    # A row of zeros fits any scale, so it must not set the common one.
-    scales = [np.where(x.any(-1), scale, -(1 << 40)) for x, scale in terms]
-    largest = np.maximum.reduce(scales)
-    largest = np.where(largest == -(1 << 40), 0, largest)
-    total = np.zeros_like(terms[0][0])
-    for x, scale in terms:
-        total += np.ldexp(x, np.clip(scale - largest, -5000, 5000)[..., None])
-    return total, largest
-
-
 def _differentiate(
     part: TracePart, output_grad: NDArray[np.float64], output_grad_scale: NDArray[np.int64]
 ) -> PartGradients:
@@ -176,8 +157,8 @@ def _differentiate(
     d_a, gates = found.pop("preactivation"), part.trace.form.gates
     for name, values in zip(gates, np.split(d_a, len(gates), -1), strict=True):
         found[f"{name}_preactivation"] = values
-    arrays = {name: part.reorder(values) for name, values in found.items()}
-    gradients = _measured(part, arrays, np.array(part.flip(scale[:-1])))
+    arrays = {name: part.restore(values) for name, values in found.items()}
+    gradients = _measured(part, arrays, np.array(part.flip_back(scale[:-1])))
     assert gradients is not None
     return gradients
 
@@ -226,5 +207,19 @@ def recurse(
     names = ("weight_hh", "weight_hr", "weight_peephole")
     weights = LSTMWeights(*(cast(part.parameter(name)) for name in names))
     g = cast(part.reorder(output_grad, dtype))
-    found = pass_back(form, states, initial, g, weights, part.held(), scaling)
+    end = _end_gradients(part, dtype, scaled=scaling is not None)
+    found = pass_back(form, states, initial, g, weights, part.held(), end, scaling)
     return {name: values for name, values in found.items() if not name.startswith("initial_")}
+
+
+def _end_gradients(part: TracePart, dtype: Any, *, scaled: bool) -> EndGradients | None:
+    """∂ℓ/∂(h_n, c_n) of the loss, for every sequence; None if it does not read the final state."""
+    h, c = part.final_grad("hidden_state"), part.final_grad("cell_state")
+    if h is None:
+        return None
+    c = h[:, :0] if c is None else c
+    rows, scale = np.concatenate((h, c), -1), np.zeros(len(h), np.int64)
+    if scaled:
+        rows, scale = normalised(rows, scale)
+    h, c = (np.require(r, dtype, ("C", "W")) for r in np.split(rows, [h.shape[1]], -1))
+    return EndGradients(part.trace.valid_lengths - 1, h, c, scale)

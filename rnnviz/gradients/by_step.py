@@ -15,6 +15,7 @@ from rnnviz.engine.step_gradients import (
 )
 from rnnviz.engine.step_points import StepPoints
 from rnnviz.errors import RnnvizError
+from rnnviz.gradients.rows import add_rows, normalised
 from rnnviz.trace_part import TracePart
 
 Array = NDArray[Any]
@@ -46,14 +47,27 @@ def differentiate_steps(
     given = torch.zeros(*output_grad.shape[:2], sum(points.widths), dtype=dtype)
     given[..., :width] = torch.from_numpy(np.array(part.reorder(output_grad))).to(dtype)
     ordered = None if scale is None else np.array(part.reorder(scale, np.int64))
+    if part.trace.final_grad:
+        given, ordered = _with_end(part, given, ordered)
     found = pass_back(points, given, ordered, as_trained=as_trained)
     arrays, by_x = at_nodes(points, found.rows)
     arrays = {"hidden_state": _numbers(found.rows[..., :width]), **arrays}
     return StepwiseGradients(
-        {name: part.reorder(values, values.dtype) for name, values in arrays.items()},
-        part.reorder(_numbers(by_x), _numbers(by_x).dtype),
-        np.array(part.flip(found.scale)),
+        {name: part.restore(values, values.dtype) for name, values in arrays.items()},
+        part.restore(_numbers(by_x), _numbers(by_x).dtype),
+        np.array(part.flip_back(found.scale)),
     )
+
+
+def _with_end(
+    part: TracePart, given: torch.Tensor, scale: Scale | None
+) -> tuple[torch.Tensor, Scale | None]:
+    """Rows of all states side by side, with ∂ℓ/∂(h_n, c_n) added at each sequence's last step."""
+    ends = np.concatenate([part.grad_at_end(name) for name in part.trace.form.states], -1)
+    if scale is None:
+        return given + torch.from_numpy(ends).to(given.dtype), None
+    rows, scale = add_rows([(given.numpy(), scale), normalised(ends, np.zeros_like(scale))])
+    return torch.from_numpy(rows), scale
 
 
 def _numbers(values: torch.Tensor) -> Array:
@@ -75,7 +89,7 @@ def step_parameter_gradients(
     found = by_parameters(points, total)
     own = part.trace.own_cells
     if own is not None and own.started:
-        for name, value in by_initial_state(points, total[:1]).items():
+        for name, value in by_initial_state(points, total[:1], _unread(part, -top)).items():
             found[name] += value
     return {name: value.numpy() for name, value in found.items()}, top
 
@@ -97,6 +111,17 @@ def step_contributions(
     logs = np.log10(norms) + (exponent + part.reorder(scale, np.int64)) * np.log10(2.0)
     summed, top = step_parameter_gradients(part, points, arrays, scale)
     return logs, summed["weight_hh"], top
+
+
+def _unread(part: TracePart, scale: int) -> torch.Tensor:
+    """∂ℓ/∂(h_n, c_n) · 2^scale of sequences without a step, which end as they start; else 0."""
+    ends = [part.final_grad(name) for name in part.trace.form.states]
+    widths = sum(part.initial(name).shape[-1] for name in part.trace.form.states)
+    found = np.zeros((part.trace.batch, widths))
+    if part.trace.final_grad:
+        unread = part.trace.valid_lengths == 0
+        found[unread] = np.concatenate([end for end in ends if end is not None], -1)[unread]
+    return torch.from_numpy(np.ldexp(found, max(scale, -5000)))
 
 
 def _total(part: TracePart, arrays: dict[str, Array], scale: Scale) -> torch.Tensor:

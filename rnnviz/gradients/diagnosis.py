@@ -190,10 +190,10 @@ def _not_finite(part: TracePart) -> NotFinite | None:
     first: NotFinite | None = None
     place = len(times)
     for name in names:
-        finite = np.isfinite(part.array(name)[: len(times)])
+        finite = np.isfinite(part.read(name))
         if finite.all():
             continue
-        bad = ~finite[times]
+        bad = ~finite
         step = int(np.argmax(bad.any(-1)))
         if step < place:
             place = step
@@ -217,7 +217,7 @@ def _activations(part: TracePart) -> dict[str, str]:
 
 def _values(part: TracePart, gate: str) -> NDArray[np.float64]:
     name = gate if gate in part.trace else "hidden_state"  # an RNN's one gate is its state
-    return part.array(name)[: part.length].astype(np.float64)
+    return part.read(name).astype(np.float64)
 
 
 def _recognised(part: TracePart, gate: str) -> str | None:
@@ -225,7 +225,7 @@ def _recognised(part: TracePart, gate: str) -> str | None:
     trace, own = part.trace, f"{gate}_preactivation"
     if own not in trace:
         return None
-    a, y = part.array(own)[: part.length].astype(np.float64), _values(part, gate)
+    a, y = part.read(own).astype(np.float64), _values(part, gate)
     if a.shape != y.shape:
         return None
     rounding = 64 * np.finfo(part.array(own).dtype).eps
@@ -247,5 +247,5 @@ def _is_flat(part: TracePart, gate: str, name: str) -> NDArray[np.bool_]:
         gate = "forget_gate"
     activation = find_activation(name)
     assert activation is not None
-    a = part.array(f"{gate}_preactivation")[: part.length].astype(np.float64)
+    a = part.read(f"{gate}_preactivation").astype(np.float64)
     return np.abs(slope(name, a)) < (1 - SATURATED**2) * activation.steepest

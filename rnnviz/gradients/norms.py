@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def gradient_norms(trace: Trace) -> xarray.Dataset:
     """log₁₀ ‖∂L/∂·_t‖₂ for hidden_state, cell_state and each pre-activation, at every time step.
 
-    Over (layer, direction, time, batch), total derivatives, NaN where padded. Exact far
+    Over (layer, direction, time, batch), total derivatives, NaN where padded or masked. Exact far
     outside the float range, whatever the module's dtype; −inf only for an exact zero. A state that
     is not finite gives NaN or inf. RnnvizError if the trace was made without a loss.
 

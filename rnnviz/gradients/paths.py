@@ -9,18 +9,16 @@ from numpy.typing import NDArray
 
 from rnnviz.activations import slope
 from rnnviz.cells import Form
+from rnnviz.engine.layers import stack_layers
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.backpropagation import (
     PartGradients,
-    Rows,
-    add_rows,
     backpropagate,
     by_input,
-    normalised,
     output_slice,
-    times,
 )
 from rnnviz.gradients.norms import labels_of
+from rnnviz.gradients.rows import Rows, add_rows, normalised, times
 from rnnviz.holding import HeldLSTM
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -38,8 +36,9 @@ def split_cell_gradient(trace: Trace) -> xarray.Dataset:
     D_t = o_t (1 − tanh² c_t) · (upstream)  + f_{t+1} D_{t+1}
     G_t = o_t (1 − tanh² c_t) · Uᵀ δa_{t+1} + f_{t+1} G_{t+1},   δc_t = D_t + G_t
 
-    With peepholes, G_t also has p_o δa_{o,t} + (p_i δa_i + p_f δa_f)_{t+1}. A held state passes no
-    gradient on.
+    At the last step D_t also has ∂ℓ/∂c_n, and the upstream gradient ∂ℓ/∂h_n, if the loss reads the
+    final state. With peepholes, G_t also has p_o δa_{o,t} + (p_i δa_i + p_f δa_f)_{t+1}. A held
+    state passes no gradient on.
 
     direct: D; through_gates: G; each over (layer, direction, time, batch, unit). log10_norm_direct
     and log10_norm_through_gates, over (layer, direction, time, batch), are exact beyond the float
@@ -72,7 +71,7 @@ def split_cell_gradient(trace: Trace) -> xarray.Dataset:
     dims = ("layer", "direction", "time", "batch", "unit")
     arrays: dict[str, Any] = {}
     for name in found[0][0]:
-        values = np.array([[part[name] for part in row] for row in found])
+        values = stack_layers([np.stack([part[name] for part in row]) for row in found])
         arrays[name] = (dims[: values.ndim], values)
     return xarray.Dataset(arrays, labels_of(arrays["direct"][1].shape))
 
@@ -96,7 +95,9 @@ def _of_part(
         rows = rows if held_h is None else np.where(held_h, 0, rows)
         rows, scale = (rows, scale) if v is None else times(rows, scale, v)
         entering = normalised(entrance * rows, scale)
-        if name == "through_gates" and trace.form.peephole:
+        if name == "direct":
+            entering = normalised(*_with_end(part, *entering, "cell_state"))
+        elif trace.form.peephole:
             entering = normalised(*add_rows([entering, *_through_peepholes(gradients)]))
         found[name], found[f"log10_norm_{name}"] = _along_cell_state(f, *entering)
     with np.errstate(divide="ignore"):
@@ -105,8 +106,8 @@ def _of_part(
         )
     found["log10_forget_product"] = np.cumsum(logs[::-1], 0)[::-1]
     for name, values in found.items():
-        hidden = padded if values.ndim == 2 else padded[..., None]
-        found[name] = np.where(hidden, np.nan, part.reorder(values))
+        valid = trace.valid if values.ndim == 2 else trace.valid[..., None]
+        found[name] = np.where(valid, part.restore(values), np.nan)
     return found
 
 
@@ -139,7 +140,16 @@ def _upstream(part: TracePart, above: list[PartGradients]) -> Rows:
     if above:
         rows, scale = add_rows([by_input(gradients) for gradients in above])
     rows = part.reorder(rows[..., output_slice(part)])
-    return normalised(rows, part.reorder(scale, np.int64))
+    return normalised(*_with_end(part, rows, part.reorder(scale, np.int64), "hidden_state"))
+
+
+def _with_end(
+    part: TracePart, rows: NDArray[np.float64], scale: NDArray[np.int64], name: str
+) -> Rows:
+    """Rows in the direction's order, with ∂ℓ/∂h_n or ∂ℓ/∂c_n added at each sequence's last step."""
+    if not part.trace.final_grad:
+        return rows, scale
+    return add_rows([(rows, scale), normalised(part.grad_at_end(name), np.zeros_like(scale))])
 
 
 def _through_peepholes(gradients: PartGradients) -> list[Rows]:

@@ -84,7 +84,7 @@ def plain_pass(
     steps = part.times[::-1]
     off = steps[~alike[steps]]
     gone = off[~np.isfinite(plain[off])]
-    plain[len(steps) :] = np.nan
+    plain[~trace.valid[:, part.batch]] = np.nan
     return PlainPass(
         plain,
         int(off[0]) if len(off) else None,
@@ -110,7 +110,7 @@ def _hidden_gradients(wanted: TracePart, dtype: str) -> Array:
     found = _by_steps(wanted.of_all, own, dtype)
     if found is not None:
         return found.arrays["hidden_state"]
-    return wanted.reorder(recurse(wanted.of_all, own, dtype)["hidden_state"], dtype)
+    return wanted.restore(recurse(wanted.of_all, own, dtype)["hidden_state"], dtype)
 
 
 def _by_input(part: TracePart, output_grad: Array, dtype: str) -> Array:
@@ -119,7 +119,7 @@ def _by_input(part: TracePart, output_grad: Array, dtype: str) -> Array:
     if found is not None:
         return found.by_x
     d_a = recurse(part, output_grad, dtype)["preactivation"]
-    return part.reorder(d_a, dtype) @ part.weight_ih.astype(dtype)
+    return part.restore(d_a, dtype) @ part.weight_ih.astype(dtype)
 
 
 def _by_steps(part: TracePart, output_grad: Array, dtype: str) -> StepwiseGradients | None:

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.engine.device import few_threads
-from rnnviz.gradients.backpropagation import PartGradients, backpropagate, normalised
+from rnnviz.gradients.backpropagation import PartGradients, backpropagate
 from rnnviz.gradients.by_step import step_contributions
 from rnnviz.gradients.norms import labels_of
+from rnnviz.gradients.rows import normalised
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
@@ -106,9 +107,8 @@ class _OfSteps(NamedTuple):
 
 
 def _without_padding(part: TracePart, logs: Array) -> Array:
-    """(time, batch) in the order of the input, NaN where padded."""
-    padded = np.arange(len(logs))[:, None] >= part.trace.valid_lengths
-    return np.where(padded, np.nan, part.reorder(logs))
+    """(time, batch) in the order of the input, NaN where padded or masked."""
+    return np.where(part.trace.valid, part.restore(logs), np.nan)
 
 
 def _products(gradients: PartGradients) -> _Products | _OfSteps:

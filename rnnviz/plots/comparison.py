@@ -155,7 +155,7 @@ def _column(part: TracePart, words: Labels) -> Column:
     trace = part.trace
     found = {row: matched(part, row) for row in shown_rows([trace])}
     rows = {row: values for row, values in found.items() if values is not None}
-    notes = [words("plot.units", n=trace.output_units)]
+    notes = [words("plot.units", n=part.output_units)]
     if trace.layers > 1:
         notes.append(words("match.layer", layer=part.layer + 1, layers=trace.layers))
     if trace.directions > 1:
@@ -167,7 +167,8 @@ def _differences(columns: Mapping[str, Column]) -> dict[str, Column]:
     (label, first), *others = columns.items()
     found: dict[str, Column] = {}
     for name, column in others:
-        if are_alike(first.trace, column.trace):
+        shapes = [{row: v.shape for row, v in c.rows.items()} for c in (first, column)]
+        if are_alike(first.trace, column.trace) and shapes[0] == shapes[1]:
             rows = {row: values - first.rows[row] for row, values in column.rows.items()}
             found[f"{name} − {label}"] = column._replace(rows=rows)
     if not found:
@@ -206,7 +207,7 @@ def _time(grid: Grid, place: int, column: Column, colours: Palette, words: Label
 
 
 def _units(grid: Grid, number: int, place: int, column: Column, colours: Palette) -> Fields:
-    units = column.trace.output_units
+    units = max(values.shape[1] for values in column.rows.values())
     found = axis(
         colours,
         domain=grid.down(number),

@@ -16,7 +16,7 @@ from rnnviz.plots.matching import GATES, matched, parts_by_label, shown_rows
 from rnnviz.plots.networks import Traces, by_label, results_by_label
 from rnnviz.plots.style import Palette, as_float32, axis, layout, legend_above, palette, titled
 from rnnviz.trace import Trace
-from rnnviz.trace_part import TracePart
+from rnnviz.trace_part import DIRECTIONS, TracePart
 
 if TYPE_CHECKING:
     import xarray
@@ -227,7 +227,8 @@ def output_norms(traces: Mapping[str, Trace], *, batch: int = 0) -> dict[str, Ar
     """‖h_t‖ of each network's output, the last layer in all directions, (time,) by label."""
     found: dict[str, Array] = {}
     for label, trace in traces.items():
-        part = TracePart(trace, trace.layers - 1, batch=batch)
-        h = trace.array("hidden_state")[part.layer, :, :, part.batch]
+        names = DIRECTIONS[: trace.directions]
+        parts = [TracePart(trace, trace.layers - 1, name, batch) for name in names]
+        h = np.array([part.array("hidden_state") for part in parts])
         found[label] = np.sqrt(np.square(h).sum((0, -1)))
     return found

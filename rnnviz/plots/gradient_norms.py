@@ -56,7 +56,7 @@ def plot_gradient_norms(
         found = gradient_norms(trace) if found is None else found
         trace.array(f"grad_{name}")  # an error where there is none
         values = reused(found, name, trace)[part.layer, part.direction_number, :, part.batch]
-        values = values[: part.length]
+        values = values[: part.end]
         plain = plain_passes.get(label)
         if plain is not None:
             check_shape("float32", label, plain.log10_norms, (trace.steps,))

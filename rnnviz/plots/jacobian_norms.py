@@ -47,7 +47,10 @@ def plot_jacobian_norms(
             blocks = JacobianBlocks(trace, layer=layer, direction=direction, batch=batch)
             values = backward_norms(blocks)
         check_shape("norms", label, values, (part.length + 1,))
-        lines[label] = Line(trace.cell, np.arange(len(values)), values)
+        steps = np.arange(len(values))
+        if trace.mask is not None:  # masked steps leave gaps
+            steps[1:] = part.end - part.times if part.is_backward else part.times + 1
+        lines[label] = Line(trace.cell, steps, values)
     return draw_lines(
         lines,
         x_title=words["plot.time"],

@@ -108,8 +108,8 @@ def name_of(trace: Trace, row: str, words: Labels) -> str:
 def are_alike(first: Trace, other: Trace) -> bool:
     """Whether two networks can be subtracted unit by unit: the same gates, widths and steps."""
     same_gates = (first.cell, first.form.gates) == (other.cell, other.form.gates)
-    sizes = ((trace.output_units, trace.steps) for trace in (first, other))
-    return same_gates and len(set(sizes)) == 1
+    first_sizes, other_sizes = ((set(t.widths), t.steps) for t in (first, other))
+    return same_gates and first_sizes == other_sizes
 
 
 def range_of(row: str, found: Sequence[Array], *, signed: bool = False) -> tuple[float, float]:

@@ -49,7 +49,7 @@ def plot_weight_gradients(
         found = known.get(label)
         found = weight_gradient_norms(trace) if found is None else found
         values = reused(found, "log10_contribution", trace)[part.layer, part.direction_number]
-        values = values[: part.length, part.batch]
+        values = values[: part.end, part.batch]
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
     return draw_lines(
         lines,

@@ -25,7 +25,8 @@ def jacobians(
     """∂s_t/∂s_{t−1} at every time step, (T, S, S) in float64; s = h, for an LSTM s = (h, c).
 
     In the order of the direction: the backward one starts at the last step of the input. T is the
-    length of the sequence. With D(·) a diagonal matrix:
+    length of the sequence without its masked steps, whose Jacobian is the identity. With D(·) a
+    diagonal matrix:
 
     RNN: D(φ′) U.  GRU: D(z) + D((h₋ − n) z (1 − z)) U_z
     + D((1 − z)(1 − n²)) [D(r) U_n + D((U_n h₋ + b_hn) r (1 − r)) U_r], reset before the product:

@@ -44,7 +44,8 @@ def sensitivity_norms(
     """log₁₀ ‖∂h_t/∂x_k‖_F for every time step t and every source k, over ("time", "source").
 
     h_t: the output of the layer, both directions together; layer None is the last. x_k: all
-    features of the input at step k. sources: the steps k, counted from 0, sorted; None for all.
+    features of the input at step k. sources: the steps k, counted from 0, sorted; None for all up
+    to the last that is read. NaN at padded and masked t.
     Total derivatives through all layers below, exact beyond the float range; −inf where h_t does
     not depend on x_k, as before step k in a forward network. Computed in the dtype of the trace by
     forward-mode differentiation. RnnvizError for a layer, sequence or source that the trace lacks.
@@ -59,19 +60,20 @@ def sensitivity_norms(
     import xarray
 
     part = TracePart(trace, trace.layers - 1 if layer is None else layer, batch=batch)
-    length = part.length
-    chosen = range(length) if sources is None else sources
-    steps = sorted({whole_number("source", k, length) for k in chosen})
-    if not steps or not set(steps) <= set(range(length)):
-        raise RnnvizError("error.sources", came=steps[:8], last=length - 1)
+    end = part.end
+    chosen = range(end) if sources is None else sources
+    steps = sorted({whole_number("source", k, end) for k in chosen})
+    if not steps or not set(steps) <= set(range(end)):
+        raise RnnvizError("error.sources", came=steps[:8], last=end - 1)
     # Tangents of lower layers are stored for every step, those of the last one only as norms.
-    stored = length * trace.output_units if part.layer else trace.output_units
+    stored = end * trace.output_units if part.layer else trace.output_units
     at_once = max(1, ROOM // (trace.features * stored))
     found = np.full((trace.steps, len(steps)), np.nan)
     for first in range(0, len(steps), at_once):
         some = slice(first, first + at_once)
         with single_thread():  # many small products: more threads would mostly wait
-            found[:length, some] = _norms(part, steps[some])
+            found[:end, some] = _norms(part, steps[some])
+    found[~trace.valid[:, part.batch]] = np.nan
     return xarray.DataArray(
         found, {"time": np.arange(len(found)), "source": steps}, ("time", "source")
     )
@@ -114,12 +116,12 @@ class _ForwardTangents:
         self.form, self.below, self.sources = trace.form, below, np.array(sources)
         # with two directions, every state of the layer below depends on every source
         self.bidirectional = trace.directions == 2
-        self.order, self.times = range(part.length), part.times.tolist()
+        self.order, self.times, self.end = range(part.length), part.times.tolist(), part.end
         self.is_backward = part.is_backward
-        self.h = np.zeros((trace.output_units, len(sources), trace.features), dtype)
+        self.h = np.zeros((part.output_units, len(sources), trace.features), dtype)
         self.c = None
         if trace.cell == "lstm":
-            self.c = np.zeros((trace.units, len(sources), trace.features), dtype)
+            self.c = np.zeros((part.units, len(sources), trace.features), dtype)
         self.scale = np.zeros(len(sources), np.int64)
         points = part.step_points()
         self.own = None if points is None else _StepJacobians(points, dtype)
@@ -136,8 +138,8 @@ class _ForwardTangents:
 
     def all(self) -> Tangents:
         """∂h_t/∂x_k at every step, in the order of the input."""
-        values = np.empty((len(self.order), *self.h.shape), self.h.dtype)
-        scale = np.empty((len(self.order), len(self.sources)), np.int64)
+        values = np.zeros((self.end, *self.h.shape), self.h.dtype)
+        scale = np.zeros((self.end, len(self.sources)), np.int64)
         for t in self.order:
             self._step(t)
             values[self.times[t]], scale[self.times[t]] = self.h, self.scale
@@ -145,7 +147,7 @@ class _ForwardTangents:
 
     def log_norms(self) -> NDArray[np.float64]:
         """log₂ of the norms, (time, source), in the order of the input."""
-        logs = np.empty((len(self.order), len(self.sources)))
+        logs = np.full((self.end, len(self.sources)), -np.inf)
         for t in self.order:
             self._step(t)
             with np.errstate(divide="ignore"):

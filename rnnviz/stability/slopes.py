@@ -71,7 +71,7 @@ def slopes_of(part: TracePart) -> Slopes:
         *p_i, p_f, p_o = p
         carry = carry + by_f * p_f + (by_i * p_i[0] if p_i else 0.0)
         by_cell = by_cell + by_o * p_o
-    width = trace.output_units
+    width = part.output_units
     out = free(np.ones((part.length, width)), "hidden_state")
     if width == by_o.shape[1]:  # no projection
         by_o, by_cell = out * by_o, out * by_cell

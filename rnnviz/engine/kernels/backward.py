@@ -10,6 +10,9 @@ that scaling rounds nothing: ``scaling`` (a ``Scaling``) holds the exponents, No
 ``held``: ``HeldRNN``, ``HeldGRU`` or ``HeldLSTM`` of (time, batch, unit) arrays, NaN where free;
 no gradient flows through a held entry. None if nothing is held: numba compiles that case apart,
 without its tests, which is a fifth faster for a GRU.
+
+``end``: ``EndGradients``, ∂ℓ/∂(h_n, c_n), which enters at the last step of each sequence; None if
+the loss does not read the final state.
 """
 
 import math
@@ -104,6 +107,17 @@ def _pass_back(d_a: Any, u: Any, d_h: Any) -> None:
 
 
 @compiled
+def _enter_end(end: Any, t: int, d_h: Any, d_c: Any, scaling: Any) -> None:
+    """Sets the carried gradients of the sequences that end at step t, which are 0 until then."""
+    for b in range(len(d_h)):
+        if end.last[b] == t:
+            d_h[b] = end.h[b]
+            d_c[b] = end.c[b]
+            if scaling is not None:
+                scaling.rows[t + 1, b] = end.scale[b]
+
+
+@compiled
 def rnn_gradients(
     states: Any,
     nonlinearity: int,
@@ -111,6 +125,7 @@ def rnn_gradients(
     u: Any,
     out: Any,
     held: Any,
+    end: Any,
     scaling: Any = None,
 ) -> None:
     """δh_t = output_grad_t + Uᵀ δa_{t+1};  δa_t = φ′(a_t) δh_t.
@@ -123,6 +138,8 @@ def rnn_gradients(
     steps, batch, hidden = h.shape
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
+        if end is not None:
+            _enter_end(end, t, d_h0, d_h0[:, :0], scaling)
         for b in range(batch):
             by = d_h.dtype.type(1)
             if scaling is not None:
@@ -150,7 +167,14 @@ def rnn_gradients(
 
 @compiled
 def gru_gradients(
-    states: Any, h_0: Any, output_grad: Any, u: Any, out: Any, held: Any, scaling: Any = None
+    states: Any,
+    h_0: Any,
+    output_grad: Any,
+    u: Any,
+    out: Any,
+    held: Any,
+    end: Any,
+    scaling: Any = None,
 ) -> None:
     """δh_t = output_grad_t + z_{t+1} δh_{t+1} + Uᵀ (δa_r, δa_z, r δa_n)_{t+1}.
 
@@ -166,6 +190,8 @@ def gru_gradients(
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = h_0 if t == 0 else h[t - 1]
+        if end is not None:
+            _enter_end(end, t, d_h0, d_h0[:, :0], scaling)
         for b in range(batch):
             by = real(1)
             if scaling is not None:
@@ -208,6 +234,7 @@ def gru_reset_before_gradients(
     u_n: Any,
     out: Any,
     held: Any,
+    end: Any,
     scaling: Any = None,
 ) -> None:
     """δh_t = output_grad_t + z_{t+1} δh_{t+1} + (U_rᵀ δa_r + U_zᵀ δa_z + r U_nᵀ δa_n)_{t+1}.
@@ -227,6 +254,8 @@ def gru_reset_before_gradients(
     d_h0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = h_0 if t == 0 else h[t - 1]
+        if end is not None:
+            _enter_end(end, t, d_h0, d_h0[:, :0], scaling)
         for b in range(batch):
             by = real(1)
             if scaling is not None:
@@ -273,6 +302,7 @@ def lstm_gradients(
     coupled: bool,
     out: Any,
     held: Any,
+    end: Any,
     scaling: Any = None,
 ) -> None:
     """δh_t = output_grad_t + Uᵀ δa_{t+1};  δc_t = o (1 − q²) δm_t + p_o δa_o + κ_{t+1}.
@@ -296,6 +326,8 @@ def lstm_gradients(
     d_c0[:] = 0
     for t in range(steps - 1, -1, -1):
         previous = c_0 if t == 0 else c[t - 1]
+        if end is not None:
+            _enter_end(end, t, d_h0, d_c0, scaling)
         for b in range(batch):
             by = real(1)
             if scaling is not None:

@@ -1,0 +1,152 @@
+"""The loss, and its derivatives by the output sequence and by the final state."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rnnviz.engine.sequences import Sequence
+from rnnviz.engine.state_layout import lay_out_state
+from rnnviz.errors import RnnvizError
+from rnnviz.recurrent import packed_like
+
+Loss = str | Callable[..., Tensor] | None
+LOSSES = ("last", "all", "final")
+Layers = list[Tensor]  # a state by layer, (direction, batch, unit)
+
+
+class LossGradients(NamedTuple):
+    """The loss and its derivatives, in float64 on the CPU.
+
+    output: ∂ℓ/∂output, (time, batch, directions · unit), 0 where padded. final: ∂ℓ/∂h_n, and
+    ∂ℓ/∂c_n of an LSTM, by layer; None if the loss does not read the final state.
+    """
+
+    value: float
+    output: Tensor
+    final: list[Layers] | None
+
+
+def differentiate_loss(
+    loss: str | Callable[..., Tensor],
+    output: Tensor,
+    final: Callable[[], list[Layers]],
+    sequence: Sequence,
+) -> LossGradients:
+    """The loss and its derivatives.
+
+    loss: "last", "all", "final", or a callable to a scalar tensor: of the output sequence or, if it
+    has a second positional parameter without a default, of the output sequence and the final state.
+    output: (time, batch, directions · unit), 0 where padded. final: returns h_n, and c_n of an
+    LSTM; called only if the loss reads them.
+    """
+    if callable(loss):
+        return _differentiate_callable(loss, output, final, sequence)
+    y = output.detach().double()
+    if loss == "final":
+        states = final()
+        ones = [
+            [torch.full_like(h, k == 0, dtype=torch.float64) for h in s]
+            for k, s in enumerate(states)
+        ]
+        value = sum(float(h.double().sum()) for h in states[0])
+        return LossGradients(value, torch.zeros_like(y).cpu(), ones)
+    weight = torch.zeros(y.shape[:2], dtype=torch.float64, device="cpu")
+    valid = sequence.valid
+    if loss == "all":
+        weight[:] = 1 if valid is None else valid
+    elif loss == "last":
+        last = -1 if valid is None else sequence.counts - 1
+        weight[last, torch.arange(y.shape[1], device="cpu")] = 1
+        if valid is not None:  # a sequence may have no step
+            weight[~valid] = 0
+    else:
+        raise RnnvizError("error.loss_name", came=repr(loss), expected=", ".join(LOSSES))
+    weight = weight[:, :, None].to(y.device)
+    value = y.where(weight > 0, 0.0).sum()  # no product: 0 · inf is NaN
+    return LossGradients(float(value), weight.expand_as(y).contiguous().cpu(), None)
+
+
+def _differentiate_callable(
+    loss: Callable[..., Tensor],
+    output: Tensor,
+    final: Callable[[], list[Layers]],
+    sequence: Sequence,
+) -> LossGradients:
+    y = output.detach().clone().requires_grad_()  # a copy: the callable may keep or change it
+    states = final() if _reads_state(loss) else []
+    ends = [[h.to(y, copy=True).requires_grad_() for h in layers] for layers in states]
+    with torch.enable_grad():
+        given = [_as_returned(y, sequence)]
+        if ends:
+            layout = {"batched": sequence.batched, "is_cell": sequence.is_cell}
+            given.append(lay_out_state(ends, **layout))
+        value: Any = loss(*given)
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        came = type(value).__name__
+        if isinstance(value, Tensor):
+            came += f" {tuple(value.shape)}"
+        raise RnnvizError("error.loss_shape", came=came)
+    leaves = [y, *(h for layers in ends for h in layers)]
+    found: list[Tensor | None] = [None] * len(leaves)
+    if value.requires_grad:
+        found = list(torch.autograd.grad(value, leaves, allow_unused=True))
+    if all(gradient is None for gradient in found):
+        raise RnnvizError("error.loss_independent")
+    exact = [
+        (torch.zeros_like(leaf) if g is None else g).detach().double().cpu()
+        for leaf, g in zip(leaves, found, strict=True)
+    ]
+    _check_derivatives(exact, sequence)
+    by_output, *by_state = exact
+    layers = len(sequence.h)
+    by_layer = [by_state[k : k + layers] for k in range(0, len(by_state), layers)]
+    return LossGradients(float(value.detach()), by_output.contiguous(), by_layer or None)
+
+
+def _reads_state(loss: Callable[..., Tensor]) -> bool:
+    """Whether a loss takes the final state: it has two positional parameters without defaults."""
+    try:
+        signature = inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss)
+    except (TypeError, ValueError):  # a builtin
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [
+        p for p in signature.parameters.values() if p.kind in positional and p.default is p.empty
+    ]
+    return len(needed) >= 2
+
+
+def _as_returned(output: Tensor, sequence: Sequence) -> Any:
+    """The output as the module returns it, 0 where padded; masked: see ``_at_all_steps``."""
+    valid = sequence.valid
+    if valid is not None:
+        output = output.where(valid[:, :, None].to(output.device), 0.0)
+    if sequence.packed is not None and valid is not None:
+        return packed_like(sequence.packed, output, valid)
+    if sequence.mask is not None:
+        output = _at_all_steps(output, sequence.mask, len(sequence.h[0]))
+    return sequence.laid_out(output)
+
+
+def _at_all_steps(output: Tensor, mask: Tensor, directions: int) -> Tensor:
+    """The output at all steps of the input, with those that Keras has at masked ones.
+
+    In one direction the output of the step read before it, 0 if there is none; in two directions 0.
+    """
+    mask = mask.to(output.device)
+    before, batch = mask.cumsum(0) - 1, torch.arange(mask.shape[1], device=output.device)
+    shown = before >= 0 if directions == 1 else mask
+    rows = output[before.clamp(0), batch]
+    return rows.where(shown[:, :, None], 0.0)
+
+
+def _check_derivatives(exact: list[Tensor], sequence: Sequence) -> None:
+    bad = sum(int((~g.isfinite()).sum()) for g in exact)
+    if bad:
+        y = exact[0]
+        of = y.numel() if sequence.valid is None else int(sequence.valid.sum()) * y.shape[2]
+        of += sum(g.numel() for g in exact[1:])
+        raise RnnvizError("error.loss_derivative", bad=bad, of=of)
