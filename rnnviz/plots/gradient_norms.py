@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients import PlainPass, gradient_norms
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
@@ -50,7 +51,9 @@ def plot_gradient_norms(
         part = TracePart(trace, layer, direction, batch)
         found = (norms or {}).get(label)
         found = gradient_norms(trace) if found is None else found
-        trace.array(f"grad_{name}")  # an error where there is none
+        if name not in trace.differentiated:
+            expected = ", ".join(n for n in trace if n != "grad_input")  # not of a layer
+            raise RnnvizError("error.trace_name", came=f"grad_{name}", expected=expected)
         values = found[name].values[part.layer, part.direction_number, : part.end, part.batch]
         values = values.astype(np.float64)
         plain = None if float32 is None else float32.get(label)
