@@ -9,7 +9,7 @@ from torch import nn
 
 import rnnviz
 from rnnviz.cells import ElmanCell, GRUCell, HeldStep, LSTMCell, as_computed
-from rnnviz.counting import read_size
+from rnnviz.counting import count_by_gate, count_multiply_adds, read_size
 from rnnviz.errors import RnnvizError
 from rnnviz.explain.keras_outputs import write_keras
 from rnnviz.explain.terms import gate_terms
@@ -161,9 +161,16 @@ def test_parameters_of_unequal_widths_are_counted():
     module = rnnviz.Recurrent([[LSTMCell(3, 64)], [LSTMCell(64, 32)]])
     expected = 4 * (64 * (3 + 64) + 2 * 64) + 4 * (32 * (64 + 32) + 2 * 32)
     assert rnnviz.count_parameters(module) == expected
+    rows = count_by_gate(module)
+    assert sum(row.total for row in rows) == expected
+    assert [(row.layer, row.units, row.inputs) for row in rows] == 4 * [(0, 64, 3)] + 4 * [
+        (1, 32, 64)
+    ]
+    assert count_multiply_adds(module) == 4 * 64 * 67 + 3 * 64 + 4 * 32 * 96 + 3 * 32
     assert str(error_of(lambda: read_size(module))) == (
         "The layers have the hidden sizes 64, 32; a Size describes a network whose layers have "
-        "equal sizes. Count its parameters with count_parameters, or read the size of each cell."
+        "equal sizes. Use read_layer_sizes, count_parameters or count_by_gate, which take such "
+        "layers."
     )
 
 

@@ -679,7 +679,7 @@ def test_figures_of_missing_parts_raise():
         for batch in (1, -1):
             text = PART.format("batch", batch)
             assert message(lambda plot=plot, batch=batch: plot(traces, batch=batch)) == text
-    for name in ("cell_state", "forget_gate", "hidden"):
+    for name in ("cell_state", "forget_gate", "hidden", "input"):
         assert message(lambda name=name: rnnviz.plot_gradient_norms(traces, name=name)) == (
             f'The trace has nothing named "grad_{name}"; it has input, hidden_preactivation, '
             "hidden_state, grad_hidden_state, grad_hidden_preactivation. Choose one of these; "

@@ -8,7 +8,7 @@ from rnnviz.counting.gates import (
     count_parameters,
     formula,
 )
-from rnnviz.counting.size import Size, read_size
+from rnnviz.counting.size import Size, read_layer_sizes, read_size
 
 __all__ = [
     "GateCount",
@@ -18,5 +18,6 @@ __all__ = [
     "count_parameters",
     "fit_hidden",
     "formula",
+    "read_layer_sizes",
     "read_size",
 ]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from rnnviz.counting.size import Size
+from rnnviz.counting.size import Size, read_layer_sizes
 from rnnviz.recurrent import read_module
 
 # The elementwise product that each gate takes part in: one multiplication per unit.
@@ -86,20 +86,25 @@ def _times(factor: int, units: int) -> str:
     return f"{units}" if factor == 1 else f"{factor}·{units}"
 
 
-def count_by_gate(size: Size) -> list[GateCount]:
+def count_by_gate(network: nn.Module | Size) -> list[GateCount]:
     """Parameters and multiply-adds per step, by layer, direction and gate.
+
+    network: as in ``count_parameters``.
 
     >>> from rnnviz.cells import Form
     >>> first = count_by_gate(Size(Form("lstm"), 3, 16))[0]
     >>> first.gate, first.total, first.multiply_adds
     ('input_gate', 336, 304)
     """
-    return [
-        row
-        for layer in range(size.layers)
-        for direction in range(size.directions)
-        for row in _rows(size, layer, direction)
-    ]
+    if isinstance(network, Size):
+        return [
+            row
+            for layer in range(network.layers)
+            for direction in range(network.directions)
+            for row in _rows(network, layer, direction)
+        ]
+    by_layer = map(count_by_gate, read_layer_sizes(network))
+    return [row._replace(layer=layer) for layer, rows in enumerate(by_layer) for row in rows]
 
 
 def _rows(size: Size, layer: int, direction: int) -> Iterable[GateCount]:
@@ -146,14 +151,14 @@ def count_parameters(network: nn.Module | Size) -> int:
     return sum(distinct.values())
 
 
-def count_multiply_adds(size: Size) -> int:
+def count_multiply_adds(network: nn.Module | Size) -> int:
     """Multiply-adds of one time step, as ``count_by_gate`` counts them.
 
     >>> from rnnviz.cells import Form
     >>> count_multiply_adds(Size(Form("lstm"), 3, 16))
     1264
     """
-    return sum(row.multiply_adds for row in count_by_gate(size))
+    return sum(row.multiply_adds for row in count_by_gate(network))
 
 
 def formula(size: Size) -> str:

@@ -1,6 +1,6 @@
 """The sizes that determine a network's parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -71,19 +71,33 @@ def read_size(module: nn.Module) -> Size:
     >>> read_size(nn.GRU(2, 3, num_layers=2, bias=False)).biases
     0
     """
+    first, *above = read_layer_sizes(module)
+    if any((s.hidden_size, s.proj_size) != (first.hidden_size, first.proj_size) for s in above):
+        came = ", ".join(str(size.hidden_size) for size in (first, *above))
+        raise RnnvizError("error.size_widths", came=came)
+    return replace(first, layers=1 + len(above))
+
+
+def read_layer_sizes(module: nn.Module) -> list[Size]:
+    """The size of every layer of any module that can be traced, as that of a network of its own.
+
+    RnnvizError for a cell with its own step.
+
+    >>> [size.input_size for size in read_layer_sizes(nn.GRU(2, 3, num_layers=2))]
+    [2, 3]
+    """
     network = read_module(module, with_values=False)
     if network.has_own_step:
         name = type(module).__name__
         raise RnnvizError("error.own_equations", what="read_size", module=name)
-    if len(set(zip(network.hidden_sizes, network.output_sizes, strict=True))) > 1:
-        raise RnnvizError("error.size_widths", came=", ".join(map(str, network.hidden_sizes)))
-    first = network.layers[0][0]
-    return Size(
-        network.form,
-        network.input_size,
-        network.hidden_size,
-        layers=len(network.layers),
-        directions=network.directions,
-        biases=sum(bias is not None for bias in (first.bias_ih, first.bias_hh)),
-        proj_size=0 if first.hr is None else network.output_size,
-    )
+    return [
+        Size(
+            network.form,
+            layer[0].ih.shape[1],
+            network.hidden_sizes[number],
+            directions=len(layer),
+            biases=sum(bias is not None for bias in (layer[0].bias_ih, layer[0].bias_hh)),
+            proj_size=0 if layer[0].hr is None else network.output_sizes[number],
+        )
+        for number, layer in enumerate(network.layers)
+    ]

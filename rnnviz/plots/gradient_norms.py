@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnviz.errors import RnnvizError
 from rnnviz.gradients import PlainPass, gradient_norms
 from rnnviz.gradients.norms import reused
 from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.lines import Line, draw_lines
 from rnnviz.plots.networks import Traces, by_label, check_shape, results_by_label
+from rnnviz.shapes import GRAD_INPUT
 from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
@@ -54,7 +56,9 @@ def plot_gradient_norms(
         part = TracePart(trace, layer, direction, batch)
         found = known.get(label)
         found = gradient_norms(trace) if found is None else found
-        trace.array(f"grad_{name}")  # an error where there is none
+        if name not in trace.differentiated:
+            expected = ", ".join(n for n in trace if n != GRAD_INPUT)  # not of a layer
+            raise RnnvizError("error.trace_name", came=f"grad_{name}", expected=expected)
         values = reused(found, name, trace)[part.layer, part.direction_number, :, part.batch]
         values = values[: part.end]
         plain = plain_passes.get(label)
