@@ -407,8 +407,9 @@ def trace(
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
     module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
-    train or eval mode (dropout is off). It is not modified, and its hooks are not called. A class
-    of one's own that overrides ``step`` records the gates that its step returns.
+    train or eval mode (dropout is off). It is left as it was; its forward hooks are called, and may
+    make its weights. A class of one's own that overrides ``step`` records the gates that its step
+    returns.
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.

@@ -1,0 +1,168 @@
+"""Masks, unequal widths and end-state gradients of cells with their own step, against the stock."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import rnnviz
+from rnnviz.cells import ElmanCell, Gates, GRUCell, HeldStep, LSTMCell, as_computed
+from rnnviz.gradients import diagnose
+from rnnviz.trace_part import TracePart
+from tests.ends import EndCase
+
+
+class OwnElman(ElmanCell):
+    """The stock's equations, in a step that only autograd knows."""
+
+    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
+        return super().step(x, state, held)
+
+
+class OwnGRU(GRUCell):
+    """The stock's equations, and one further gate as wide as the layer."""
+
+    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
+        h, gates = super().step(x, state, held)
+        return h, {**gates, "change": h - state}
+
+
+class OwnLSTM(LSTMCell):
+    """The stock's equations, in a step that only autograd knows."""
+
+    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
+        return super().step(x, state, held)
+
+
+OWN = {ElmanCell: OwnElman, GRUCell: OwnGRU, LSTMCell: OwnLSTM}
+CASES = [
+    EndCase("lstm"),
+    EndCase("coupled peephole", mask="wholly", widths=((2, 0), (4, 2), (3, 0))),
+    EndCase("gru", mask="left", padded=True),
+    EndCase("reset before", mask="wholly", loss="final"),
+    EndCase("tanh", bidirectional=False, batch=0, loss="state"),
+]
+
+
+def own_of(case: EndCase) -> nn.Module:
+    module = copy.deepcopy(case.module)
+    for part in list(module.modules()):
+        if type(part) in OWN:
+            part.__class__ = OWN[type(part)]
+    return module
+
+
+def both(case: EndCase, **given: Any) -> tuple[rnnviz.Trace, rnnviz.Trace]:
+    """The trace of the own cells and that of the stock."""
+    stock = case.trace(**given)
+    case.__dict__["module"] = own_of(case)
+    return case.trace(**given), stock
+
+
+def same(own: Any, stock: Any, scale: float = 1e-9) -> None:
+    np.testing.assert_allclose(own, stock, rtol=1e-9, atol=scale)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.form}-{case.mask}")
+def test_what_is_recorded(case: EndCase):
+    own, stock = both(case)
+    assert own.own_step and not stock.own_step
+    assert own.widths == stock.widths
+    for name in stock:
+        same(own.array(name), stock.array(name))
+    for name in stock.initial_state:
+        same(own.initial_array(name), stock.initial_array(name))
+    for name, values in stock.final_grad.items():
+        same(own.final_grad[name], values)
+    assert str(own.final_state) == str(stock.final_state)
+
+
+@pytest.mark.parametrize("gain", [1.0, 1e-60], ids=["", "far below the float range"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.form}-{case.mask}")
+def test_what_is_computed_from_the_gradients(case: EndCase, gain: float):
+    own, stock = both(EndCase(**{**vars_of(case), "gain": gain}))
+    for function in (rnnviz.gradient_norms, rnnviz.weight_gradient_norms):
+        a, b = function(own), function(stock)
+        for name in b:
+            same(a[name].values, b[name].values, 1e-7 if gain == 1 else 1e-300)
+    a, b = rnnviz.parameter_gradients(own), rnnviz.parameter_gradients(stock)
+    for name, values in b.items():
+        same(a[name], values, 1e-9 * abs(values).max())
+    batch = int(np.argmax(stock.valid_lengths))
+    assert diagnose(own, batch=batch).verdict == diagnose(stock, batch=batch).verdict
+
+
+def vars_of(case: EndCase) -> dict[str, Any]:
+    return {name: getattr(case, name) for name in case.__dataclass_fields__}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.form}-{case.mask}")
+def test_what_is_computed_for_one_sequence(case: EndCase):
+    own, stock = both(case)
+    batch, last = int(np.argmax(stock.valid_lengths)), stock.layers - 1
+    same(
+        rnnviz.sensitivity_norms(own, batch=batch).values,
+        rnnviz.sensitivity_norms(stock, batch=batch).values,
+    )
+    for direction in ("forward", "backward")[: stock.directions]:
+        given: dict[str, Any] = {"layer": last, "direction": direction, "batch": batch}
+        same(rnnviz.jacobians(own, **given), rnnviz.jacobians(stock, **given))
+        for dtype in ("float64", "float32", "float16", "bfloat16"):
+            a, b = (rnnviz.plain_pass(t, dtype=dtype, **given) for t in (own, stock))
+            near = {"float64": 1e-7, "float32": 1e-4}.get(dtype, 0)
+            same(a.log10_norms, b.log10_norms, near)
+
+
+@pytest.mark.parametrize("form", ["lstm", "gru", "tanh"])
+def test_holds(form: str):
+    case = EndCase(form)
+    hold = {"hidden_state": rnnviz.Hold(0.25, units=[1], start=1, stop=4, layer=1)}
+    if form == "lstm":
+        hold["forget_gate"] = rnnviz.Hold(0.5, units=[3])  # a unit that only one layer has
+    own, stock = both(case, hold=hold)
+    for name in stock:
+        same(own.array(name), stock.array(name))
+    a, b = rnnviz.gradient_norms(own), rnnviz.gradient_norms(stock)
+    for name in b:
+        same(a[name].values, b[name].values, 1e-7)
+
+
+def test_a_further_gate_has_the_units_of_its_layer():
+    own, _ = both(EndCase("gru"))
+    part = TracePart(own, 1, batch=0)
+    h, before = part.in_order("hidden_state"), part.before("hidden_state")
+    same(part.in_order("change"), h - before)
+
+
+class Started(ElmanCell):
+    """A learnt initial state."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.start = nn.Parameter(torch.randn(hidden_size))
+
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
+        return super().step(x, state, held)
+
+    def initial_state(self, x: Tensor) -> Tensor:
+        return self.start.expand(len(x), -1)
+
+
+def test_a_learnt_initial_state_where_everything_is_masked():
+    cells = [[Started(2, 3)], [Started(3, 2)]]
+    module = rnnviz.Recurrent(cells).double()
+    x = torch.randn(4, 2, 2).double()
+    mask = torch.tensor([[True, False]]).expand(4, 2)
+    trace = rnnviz.trace(module, x, mask=mask, loss=lambda y, h: (h[0] ** 2).sum() + h[1].sum())
+    read = module(x[:, :1])[1]
+    starts = [cells[0][0].start, cells[1][0].start]
+    loss = (read[0] ** 2).sum() + read[1].sum() + (starts[0] ** 2).sum() + starts[1].sum()
+    loss.backward()
+    found = rnnviz.parameter_gradients(trace)
+    for layer in range(2):
+        for name, parameter in cells[layer][0].named_parameters():
+            same(found[f"{name}_l{layer}"], parameter.grad)
+    same(trace.loss, loss.item())
