@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import rnnviz
-from rnnviz.cells import ElmanCell, Gates, GRUCell, LSTMCell
+from rnnviz.cells import ElmanCell, Gates, GRUCell, HeldStep, LSTMCell, as_computed
 from rnnviz.gradients import parameter_gradients
 
 SIZES = ((100, 16, 1), (1000, 16, 1), (1000, 64, 1), (200, 64, 32))  # T, H, batch
@@ -28,7 +28,7 @@ WHOLE = 2**24  # entries of all Jacobians of one sequence up to which they are c
 class Scaled(ElmanCell):
     """A residual network."""
 
-    def step(self, x: Tensor, state: Tensor, *_held: Any) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """The next state is h + tanh(…) / 10."""
         a = linear(x, self.weight_ih, self.bias_ih) + linear(state, self.weight_hh)
         return state + 0.1 * a.tanh(), {"hidden_preactivation": a}
@@ -41,7 +41,7 @@ class Normed(LSTMCell):
         super().__init__(input_size, hidden_size)
         self.norm = nn.LayerNorm(4 * hidden_size)
 
-    def step(self, x: Tensor, state: Any, *_held: Any) -> Any:
+    def step(self, x: Tensor, state: Any, held: HeldStep = as_computed) -> Any:
         """The LSTM's equations on a normalised sum."""
         h, c = state
         a = self.norm(linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh))

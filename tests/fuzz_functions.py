@@ -330,7 +330,7 @@ def fuzz(number: int, examples: int) -> Report:
         database=None,
         deadline=None,
         phases=(Phase.generate,),
-        suppress_health_check=tuple(HealthCheck),
+        suppress_health_check=list(HealthCheck),
     )
     table, report = calls(), Report()
 
