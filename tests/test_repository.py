@@ -55,7 +55,7 @@ ROOMS: tuple[str, ...] = (
 UI_ROOMS = (
     "app_folder",
     "theme",
-    "theme_message",
+    "lighter_runs",
     "scales",
     "session",
     "pages",

@@ -7,7 +7,7 @@ from importlib import import_module
 from rnnviz.experiment import SCENES, ComparePage, NetworkSettings, PageSettings
 from rnnviz.locale import labels
 from rnnviz.ui.cache import measured
-from rnnviz.ui.theme_message import read_theme_once
+from rnnviz.ui.lighter_runs import read_theme_once, send_in_batches
 
 MODULES = (
     "frame",
@@ -37,6 +37,7 @@ def make_ready() -> None:
     """Imports the pages' modules, and loads compiled code by computing the first view."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     read_theme_once()
+    send_in_batches()
     for part in MODULES:
         import_module(f"rnnviz.ui.{part}")
     measured(NetworkSettings())
