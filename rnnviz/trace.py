@@ -276,7 +276,8 @@ def trace(
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
     module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
-    train or eval mode (dropout is off). It is not modified, and its hooks are not called.
+    train or eval mode (dropout is off). Its weights are those that a call of it would use: forward
+    hooks and parametrizations take part, those of a cell in eval mode. It is left as it was.
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.
@@ -285,10 +286,12 @@ def trace(
     it, to a scalar tensor.
     hold: gates and states by name, with the values that replace what the network computes for them:
     a number for all units from the first step, a Hold, or a list of these. A network with a hold is
-    run by its equations, and no gradient flows through held values.
+    run by its equations, and no gradient flows through held values. A module with hooks or a
+    forward method of its own is run without the hold first, to check that these are its equations.
 
-    Raises RnnvizError for invalid arguments, for values that are not finite, and if the output
-    computed from the gates differs from the module's own by more than rounding.
+    Raises RnnvizError for invalid arguments, for values that are not finite, for hooks that change
+    the inputs or the output, and if the output computed from the gates differs from the module's
+    own by more than rounding.
 
     >>> import torch
     >>> _ = torch.manual_seed(0)
