@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnviz.engine.device import few_threads, full_precision, network_on_cpu
+from rnnviz.engine.device import few_threads, full_precision, network_on_cpu, on_cpu
 from rnnviz.engine.forward_pass import is_stock
 from rnnviz.engine.hooks import is_called_with_hooks
 from rnnviz.engine.layers import (
@@ -103,17 +102,17 @@ def _record(
     as_is, error = by_module and not held, 0.0
     if as_is or is_called_with_hooks(module) or not is_stock(module):
         network, output, outputs = run_module(module, network, sequence)
-        on_cpu = network_on_cpu(network)
-        layers = record_layers(on_cpu, sequence, outputs, {})
+        moved = network_on_cpu(network)
+        layers = record_layers(moved, sequence, outputs, {})
         parts = [run for layer in layers for run in layer]
         error = max(replay_error(network.form, part, sequence) for part in parts)
         if as_is:
-            return _Record(network, on_cpu, output, layers, error)
-    on_cpu = network_on_cpu(network)
-    layers = record_layers(on_cpu, sequence, None, held)
+            return _Record(network, moved, output, layers, error)
+    moved = network_on_cpu(network)
+    layers = record_layers(moved, sequence, None, held)
     hidden = layer_output(layers[-1], sequence.lengths)
     output = as_given(hidden.to(network.device, network.dtype), sequence)
-    return _Record(network, on_cpu, output, layers, error)
+    return _Record(network, moved, output, layers, error)
 
 
 def _parameters(network: Network) -> dict[str, Array]:
@@ -164,5 +163,4 @@ def _arrays(
 
 
 def _copied(values: Tensor) -> Array:
-    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
-    return values.detach().to("cpu", dtype, copy=True).contiguous().numpy()
+    return np.array(on_cpu(values).numpy(), order="C")
