@@ -11,6 +11,7 @@ from rnnviz.engine.device import few_threads, full_precision
 from rnnviz.engine.step_points import (
     Evaluated,
     StepPoints,
+    check_autograd,
     gradients,
     held_step,
     rows_of,
@@ -167,7 +168,9 @@ class _Pull:
         held = None
         if points.held is not None:
             held = held_step({n: torch.from_numpy(v[t]) for n, v in points.held._asdict().items()})
-        return take_step(points.cell, points.x[t], before, held)
+        found = take_step(points.cell, points.x[t].detach().requires_grad_(), before, held)
+        check_autograd(points.cell, found)
+        return found
 
 
 def at_nodes(points: StepPoints, state_grad: Tensor) -> tuple[dict[str, Array], Tensor]:
