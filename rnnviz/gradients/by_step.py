@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.engine.device import full_precision
 from rnnviz.engine.step_gradients import (
     at_nodes,
     by_initial_state,
@@ -19,6 +20,8 @@ from rnnviz.trace_part import TracePart
 
 Array = NDArray[Any]
 Scale = NDArray[np.int64]
+HALF = (torch.float16, torch.bfloat16)
+OUTSIDE_INFERENCE = full_precision(torch.device("cpu"))  # whose tensors have no gradients
 
 
 class StepwiseGradients(NamedTuple):
@@ -29,6 +32,7 @@ class StepwiseGradients(NamedTuple):
     scale: Scale
 
 
+@OUTSIDE_INFERENCE
 def differentiate_steps(
     part: TracePart,
     points: StepPoints,
@@ -60,9 +64,7 @@ def _numbers(values: torch.Tensor) -> Array:
     return values.float().numpy() if values.dtype in HALF else values.numpy()
 
 
-HALF = (torch.float16, torch.bfloat16)
-
-
+@OUTSIDE_INFERENCE
 def step_parameter_gradients(
     part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
 ) -> tuple[dict[str, Array], int]:
@@ -80,6 +82,7 @@ def step_parameter_gradients(
     return {name: value.numpy() for name, value in found.items()}, top
 
 
+@OUTSIDE_INFERENCE
 def step_contributions(
     part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
 ) -> tuple[Array, Array, int]:
