@@ -43,9 +43,13 @@ def connected():
 
 def visit():
     try:
-        page, address = connected(), f"ws://127.0.0.1:{PORT}"
-        with connect(f"{address}/rnnviz/live"), connect(f"{address}/_stcore/stream"):
+        connected().close()
+        address = f"ws://127.0.0.1:{PORT}"
+        live, stream = f"{address}/rnnviz/live", f"{address}/_stcore/stream"
+        with connect(live, open_timeout=None), connect(stream, open_timeout=None):
+            page = connected()  # last: an idle one is closed after 5 s
             print("TCP_NODELAY", *options(), flush=True)
+            page.close()
     except BaseException:
         traceback.print_exc()
     os.kill(os.getpid(), signal.SIGTERM)
