@@ -213,7 +213,7 @@ class TracePart:
 
     def _stepping_cell(self) -> Cell[Any]:
         """The cell whose own step is followed, or one made of the parameters."""
-        trace, own = self.trace, self.trace.own_cells
+        own = self.trace.own_cells
         if own is not None:
             return own.cells[self.layer][self.direction_number]
         with full_precision(torch.device("cpu")):

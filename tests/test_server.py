@@ -112,13 +112,14 @@ def compressed(page):
 def visit():
     try:
         connected().close()
-        address, patience = f"ws://127.0.0.1:{PORT}", {"open_timeout": 60}
+        address, patience = f"ws://127.0.0.1:{PORT}", {"open_timeout": None}
         live, stream = (f"{address}/{path}" for path in ("rnnviz/live", "_stcore/stream"))
         with connect(live, **patience), connect(stream, **patience):
-            page = connected()
+            page = connected()  # last: an idle one is closed after 5 s
             print("TCP_NODELAY", *options(), flush=True)
+            page.close()
         hostile()
-        print("COMPRESSED", *compressed(page), flush=True)
+        print("COMPRESSED", *compressed(connected()), flush=True)
     except BaseException:
         traceback.print_exc()
     os.kill(os.getpid(), signal.SIGTERM)

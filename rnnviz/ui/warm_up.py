@@ -59,8 +59,10 @@ KERNELS = (
 
 Stage = partial[None]
 
+# Its input ends with the server's process, and then it ends.
 HELPER = """
-import sys
+import os, sys, threading
+threading.Thread(target=lambda: os._exit(len(sys.stdin.read())), daemon=True).start()
 sys.path.append(sys.argv[1])
 from rnnviz.ui.warm_up import compile_ahead
 compile_ahead()
@@ -103,7 +105,9 @@ def _follow_helper() -> None:
     """Starts the helper and notes what it has done; without it, this process does everything."""
     command = [sys.executable, "-c", HELPER, str(Path(__file__).parents[2])]
     with suppress(OSError, ValueError):  # no such process can be started; no number was printed
-        helper = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        helper = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         with helper:
             for line in helper.stdout or ():
                 compilation.done.add(int(line))
