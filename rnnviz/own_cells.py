@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from rnnviz.cells import Cell, ElmanCell, GRUCell, LSTMCell
+from rnnviz.cells import Cell, ElmanCell, GRUCell, HeldStep, LSTMCell
 from rnnviz.errors import RnnvizError
 
 STOCK = (ElmanCell, LSTMCell, GRUCell)
@@ -72,7 +72,7 @@ def starts_itself(cell: Cell[Any]) -> bool:
 
 
 def takes_held(cell: Cell[Any]) -> bool:
-    """Whether a cell's step takes ``held`` as its third argument, so that values can be held.
+    """Whether a cell's step takes ``held``, so that values can be held.
 
     >>> takes_held(LSTMCell(1, 1))
     True
@@ -80,7 +80,20 @@ def takes_held(cell: Cell[Any]) -> bool:
     by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
     given = signature(cell.step).parameters.values()
     positions = [parameter for parameter in given if parameter.kind in by_position]
-    return len(positions) > 2 or any(p.kind is Parameter.VAR_POSITIONAL for p in given)
+    several = any(p.kind is Parameter.VAR_POSITIONAL for p in given)
+    return len(positions) > 2 or several or _by_keyword(cell)
+
+
+def _by_keyword(cell: Cell[Any]) -> bool:
+    given = signature(cell.step).parameters
+    return "held" in given or any(p.kind is Parameter.VAR_KEYWORD for p in given.values())
+
+
+def step_held(cell: Cell[Any], x: Tensor, state: Any, held: HeldStep) -> Any:
+    """What a step that takes ``held``, as its third argument or by name, returns."""
+    if _by_keyword(cell):
+        return cell.step(x, state, held=held)
+    return cell.step(x, state, held)
 
 
 def copy_cell(cell: Cell[Any], dtype: torch.dtype | None = None, device: Any = None) -> Cell[Any]:
@@ -98,6 +111,7 @@ def copy_cell(cell: Cell[Any], dtype: torch.dtype | None = None, device: Any = N
         copied = deepcopy(cell, memo)
     except Exception as error:  # whatever a class of one's own holds
         raise RnnvizError("error.own_copy", type=type(cell).__name__, why=error) from error
+    copied.eval()  # a weight may depend on it, as with spectral_norm
     for part in list(copied.modules()):
         if parametrize.is_parametrized(part):
             _make_plain(part)
@@ -106,7 +120,7 @@ def copy_cell(cell: Cell[Any], dtype: torch.dtype | None = None, device: Any = N
         setattr(copied, name, nn.Parameter(value))
     for parameter in copied.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
-    return copied.eval().to(device, dtype)
+    return copied.to(device, dtype)
 
 
 def _make_plain(part: nn.Module) -> None:

@@ -1,14 +1,13 @@
 """Stacks of this project's cells, and any recurrent module read as a ``Network``."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from rnnviz.array_likes import check_dense
@@ -16,7 +15,7 @@ from rnnviz.cells import GATE_NAMES, Cell, Form, make_cell
 from rnnviz.errors import RnnvizError, type_name
 from rnnviz.foreign import not_recurrent
 from rnnviz.own_cells import has_own_step, own_parameters
-from rnnviz.replica import computed_weights, replicate
+from rnnviz.replica import computed_weights, is_parametrized, replicate
 from rnnviz.shapes import Sizes, check_parameters
 from rnnviz.torch_names import dtype_name, parameter_suffix
 
@@ -301,7 +300,7 @@ def read_module(
     known = (*STACKS, *TORCH_CELLS, Cell, Recurrent)
     if not isinstance(module, known):
         raise not_recurrent(module, known)
-    if of_replica or any(map(parametrize.is_parametrized, module.modules())):
+    if of_replica or any(map(is_parametrized, module.modules())):
         module = replicate(module)
     network = _read(module)
     if not network.has_own_step:
@@ -399,12 +398,10 @@ def _check_shapes(network: Network) -> None:
 def _check_values(network: Network) -> None:
     if network.device.type == "meta":
         raise RnnvizError("error.meta_device")
-    parameters = {name: tensor.detach() for name, tensor in network.parameters().items()}
     if network.dtype not in FLOATS:
         raise RnnvizError("error.module_dtype", came=dtype_name(network.dtype))
-    for name, parameter in parameters.items():
-        check_dense(parameter, name)
-        _check_alike(network, name, parameter)
+    parameters = {name: tensor.detach() for name, tensor in network.parameters().items()}
+    _check_alike(parameters)
     # Fast check: a sum is finite only if all terms are. It may overflow, so check each entry then.
     if all(math.isfinite(p.sum()) for p in parameters.values()):
         return
@@ -421,15 +418,18 @@ def _check_values(network: Network) -> None:
             )
 
 
-def _check_alike(network: Network, name: str, parameter: Tensor) -> None:
-    """RnnvizError unless a parameter has the dtype and the device of the first."""
-    for key, came, expected in (
-        ("error.mixed_dtypes", parameter.dtype, network.dtype),
-        ("error.mixed_devices", parameter.device, network.device),
-    ):
-        if came != expected:
-            names = {"came": dtype_name(came), "expected": dtype_name(expected)}
-            raise RnnvizError(key, name=name, first=next(iter(network.parameters())), **names)
+def _check_alike(parameters: Mapping[str, Tensor]) -> None:
+    """RnnvizError unless all are dense and have the dtype and the device of the first."""
+    first, like = next(iter(parameters.items()))
+    dtype, device = like.dtype, like.device
+    for name, parameter in parameters.items():
+        check_dense(parameter, name)
+        if parameter.dtype != dtype:
+            names = {"came": dtype_name(parameter.dtype), "expected": dtype_name(dtype)}
+            raise RnnvizError("error.mixed_dtypes", name=name, first=first, **names)
+        if parameter.device != device:
+            places = {"came": str(parameter.device), "expected": str(device)}
+            raise RnnvizError("error.mixed_devices", name=name, first=first, **places)
 
 
 def _cell(network: Network, weights: Weights) -> Cell[Any]:

@@ -33,9 +33,11 @@ def replicate(module: nn.Module) -> nn.Module:
     >>> module.training, copy.training, copy.weight_hh_l0 is module.weight_hh_l0
     (True, False, True)
     """
-    copy = _copy(module, lambda tensor: tensor, {})
+    copy = _copy(module, None, {})
+    if not module._modules:
+        return copy
     for part, own in list(zip(copy.modules(), module.modules(), strict=True)):
-        if parametrize.is_parametrized(part):
+        if is_parametrized(part):
             _fix(part, _parametrized_weights(part, own))
     return copy
 
@@ -51,26 +53,29 @@ def replicate_after_call(module: nn.Module) -> nn.Module:
     for part in list(copy.modules()):
         if isinstance(part, nn.RNNBase):
             _fix(part, {name: copied(weight) for name, weight in used_weights(part).items()})
-        elif parametrize.is_parametrized(part):
+        elif is_parametrized(part):
             _fix(part, {name: getattr(part, name) for name in part.parametrizations})  # pyright: ignore[reportGeneralTypeIssues]  # a ModuleDict
     return copy
 
 
-def _copy(module: nn.Module, copied: Copied, made: dict[int, nn.Module]) -> nn.Module:
+def _copy(module: nn.Module, copied: Copied | None, made: dict[int, nn.Module]) -> nn.Module:
+    """copied: of every tensor that is no buffer; None to share them."""
     if id(module) in made:
         return made[id(module)]
     copy = made[id(module)] = object.__new__(type(module))
     own = vars(copy)
     for name, value in vars(module).items():
-        kept = copied(value) if isinstance(value, Tensor) else value
-        own[name] = value.copy() if isinstance(value, dict | list) else kept
+        own[name] = value.copy() if isinstance(value, dict | list) else value
     own.pop("forward", None)  # bound to the module, not to the copy
     own["training"] = False
-    own["_parameters"] = {n: p if p is None else copied(p) for n, p in module._parameters.items()}
-    own["_buffers"] = {n: b if b is None else b.clone() for n, b in module._buffers.items()}
-    for name, part in module._modules.items():
+    if copied is not None:
+        for table in (own, own["_parameters"]):
+            table.update({n: copied(t) for n, t in table.items() if isinstance(t, Tensor)})
+    buffers, parts = own["_buffers"], own["_modules"]
+    buffers.update({n: b.clone() for n, b in buffers.items() if b is not None})
+    for name, part in parts.items():
         if part is not None and not isinstance(part, torch.jit.ScriptModule):
-            own["_modules"][name] = _copy(part, copied, made)
+            parts[name] = _copy(part, copied, made)
     return copy
 
 
@@ -92,7 +97,7 @@ def _parametrized_weights(copy: nn.Module, own: nn.Module) -> dict[str, Tensor]:
 
 def _fix(copy: nn.Module, weights: dict[str, Tensor]) -> None:
     """Makes the weights plain attributes that nothing computes again."""
-    if parametrize.is_parametrized(copy):
+    if is_parametrized(copy):
         for name in copy.parametrizations:  # pyright: ignore[reportGeneralTypeIssues]  # a ModuleDict
             parametrize._cache.pop((id(copy), name), None)  # another copy may have this id later
         copy.__class__ = parametrize.type_before_parametrizations(copy)
@@ -106,6 +111,11 @@ def _fix(copy: nn.Module, weights: dict[str, Tensor]) -> None:
         copy._flat_weight_refs = [None if w is None else weakref.ref(w) for w in own]
 
 
+def is_parametrized(part: nn.Module) -> bool:
+    """As torch's function of that name, which is slower."""
+    return PARAMETRIZATIONS in part._modules
+
+
 def computed_weights(module: nn.Module, *, by_hooks_only: bool = False) -> list[str]:
     """The names of tensors that parametrizations or forward pre-hooks compute.
 
@@ -116,7 +126,7 @@ def computed_weights(module: nn.Module, *, by_hooks_only: bool = False) -> list[
     found: list[str] = []
     for path, part in module.named_modules():
         names: list[str] = []
-        if parametrize.is_parametrized(part) and not by_hooks_only:
+        if is_parametrized(part) and not by_hooks_only:
             names += part.parametrizations  # pyright: ignore[reportOperatorIssue]  # a ModuleDict
         if part._forward_pre_hooks:
             names += [name for name, value in vars(part).items() if isinstance(value, Tensor)]

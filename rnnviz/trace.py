@@ -407,9 +407,9 @@ def trace(
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
     module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
-    train or eval mode (dropout is off). It is left as it was; its forward hooks are called, and may
-    make its weights. A class of one's own that overrides ``step`` records the gates that its step
-    returns.
+    train or eval mode (dropout is off). Its weights are those that a call of it would use: forward
+    hooks and parametrizations take part, those of a cell in eval mode. It is left as it was. A
+    class of one's own that overrides ``step`` records the gates that its step returns.
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.
@@ -425,10 +425,12 @@ def trace(
     hold: gates and states by name, with the values that replace what the network computes for them:
     a number for all units at every step, a Hold, or a list of Holds, of which later ones override
     earlier ones. A network with a hold is run by its equations, and no gradient flows through held
-    values.
+    values. A module with hooks or a forward method of its own is run without the hold first, to
+    check that these are its equations.
 
-    Raises RnnvizError for invalid arguments, for values that are not finite, and if the output
-    computed from the gates differs from the module's own by more than rounding.
+    Raises RnnvizError for invalid arguments, for values that are not finite, for hooks that change
+    the inputs or the output, and if the output computed from the gates differs from the module's
+    own by more than rounding.
 
     >>> import torch
     >>> _ = torch.manual_seed(0)

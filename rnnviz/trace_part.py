@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES, Cell, make_cell
+from rnnviz.engine.device import full_precision
 from rnnviz.engine.step_points import StepPoints
 from rnnviz.engine.time_order import flip_valid_time, valid_first
 from rnnviz.errors import RnnvizError, index
@@ -292,15 +293,22 @@ class TracePart:
         elif not one:
             lengths, steps = self._lengths(), torch.arange(self.trace.steps, device="cpu")
             valid = None if lengths is None else steps[:, None] < lengths
-        given = (torch.from_numpy(values).to(dtype) for values in (x, *states))
-        return StepPoints(copy_cell(cell, dtype), next(given), tuple(given), held, valid)
+        with full_precision(torch.device("cpu")):  # tensors of inference mode have no gradient
+            cell = cell if dtype == torch.float64 else copy_cell(cell, dtype)
+            given = [torch.from_numpy(values).to(dtype) for values in (x, *states)]
+            return StepPoints(cell, given[0], tuple(given[1:]), held, valid)
 
     def _stepping_cell(self) -> Cell[Any]:
         """The cell whose own step is followed, or one made of the parameters."""
-        trace, own = self.trace, self.trace.own_cells
+        own = self.trace.own_cells
         if own is not None:
             return own.cells[self.layer][self.direction_number]
-        features = self.weight_ih.shape[1]
+        with full_precision(torch.device("cpu")):
+            return self._made_cell()
+
+    def _made_cell(self) -> Cell[Any]:
+        """A cell of the form with the parameters of this part."""
+        trace, features = self.trace, self.weight_ih.shape[1]
         with torch.device("meta"):  # draws no random numbers
             cell = make_cell(
                 trace.form,

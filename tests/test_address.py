@@ -182,7 +182,9 @@ def test_a_page_is_added_by_one_entry(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(live_server.LIVE_PARTS, "train", live_server.Makers({}, words))
     asked = {"page": "train", "query": {"rate": "0.75"}, "language": "en", "dark": False}
     question = live_server.Question.model_validate(asked | {"seen": ["rate_text"]})
-    assert list(question.lines()) == ['rate_text "0.750"\n']
+    asked_for = question.settings()
+    assert asked_for is not None
+    assert list(question.lines(asked_for)) == ['rate_text "0.750"\n']
 
 
 # Limits

@@ -112,3 +112,10 @@ def test_stages_are_the_same_in_every_process_and_the_first_are_the_gradients():
     assert [stage.args for stage in cells] == [("rnn",), ("gru",), ("lstm",)]
     assert [stage.args[0] for stage in first] == ["gradients", "compare"]
     assert len([*cells, *first, *rest]) == 33
+
+
+@pytest.mark.slow
+def test_the_helper_ends_with_the_server_that_started_it():
+    command = [sys.executable, "-c", warm_up.HELPER, str(ROOT)]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")

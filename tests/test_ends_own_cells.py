@@ -69,7 +69,7 @@ def same(own: Any, stock: Any, scale: float = 1e-9) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.form}-{case.mask}")
 def test_what_is_recorded(case: EndCase):
     own, stock = both(case)
-    assert own.own_step and not stock.own_step
+    assert (own.own_step, stock.own_step) == (True, False)
     assert own.widths == stock.widths
     for name in stock:
         same(own.array(name), stock.array(name))
@@ -156,7 +156,7 @@ def test_a_learnt_initial_state_where_everything_is_masked():
     module = rnnviz.Recurrent(cells).double()
     x = torch.randn(4, 2, 2).double()
     mask = torch.tensor([[True, False]]).expand(4, 2)
-    trace = rnnviz.trace(module, x, mask=mask, loss=lambda y, h: (h[0] ** 2).sum() + h[1].sum())
+    trace = rnnviz.trace(module, x, mask=mask, loss=lambda _, h: (h[0] ** 2).sum() + h[1].sum())
     read = module(x[:, :1])[1]
     starts = [cells[0][0].start, cells[1][0].start]
     loss = (read[0] ** 2).sum() + read[1].sum() + (starts[0] ** 2).sum() + starts[1].sum()

@@ -332,6 +332,48 @@ def test_a_parametrised_cell_of_ones_own_and_one_in_train_mode_with_dropout():
     assert {"norm.weight_l0", "weight_hh_l0"} <= set(rnnviz.parameter_gradients(trace))
 
 
+def test_inference_mode_does_not_matter():
+    module, x = network("normed lstm", 2, 3, 2, 2), torch.randn(4, 2, 2, **D)
+    trace = rnnviz.trace(module, x, loss="all")
+    expected = rnnviz.jacobians(trace, layer=1), rnnviz.sensitivity_norms(trace).values
+    with torch.inference_mode():
+        within = rnnviz.trace(module, x, loss="all")
+        assert within == trace
+        assert np.array_equal(rnnviz.jacobians(within, layer=1), expected[0])
+        assert np.array_equal(rnnviz.sensitivity_norms(within).values, expected[1])
+        found = rnnviz.parameter_gradients(within)
+        assert plain_pass(within).wrong_from is None
+        totals = weight_gradient_norms(within)["total"].values
+    for name, d in rnnviz.parameter_gradients(trace).items():
+        assert np.array_equal(found[name], d)
+    assert np.array_equal(totals, weight_gradient_norms(trace)["total"].values)
+
+
+def test_a_cell_whose_weights_depend_on_its_mode_is_left_as_it_was():
+    """spectral_norm moves its vectors at each use in train mode; a trace is in eval mode."""
+
+    class Inner(ElmanCell):
+        def __init__(self) -> None:
+            super().__init__(2, 3)
+            self.out = parametrizations.spectral_norm(nn.Linear(3, 3))
+
+        def step(self, x: Tensor, state: Tensor, held: HeldStep = as_computed) -> Any:
+            h, gates = super().step(x, state, held)
+            return self.out(h), gates
+
+    cell = Inner().double()
+    before = {name: value.clone() for name, value in cell.state_dict().items()}
+    x = torch.randn(3, 1, 2, **D)
+    trace = rnnviz.trace(cell, x, loss="all")
+    for name, value in cell.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    by_hand = run_by_hand(cell.eval(), x, [3])
+    expected = derivatives(by_hand, by_hand.output.sum(), "hidden_preactivation")
+    assert_close("grad", trace["grad_hidden_preactivation"].values, expected)
+    assert rnnviz.parameter_gradients(trace)["out.weight_l0"].shape == (3, 3)
+    assert cell.out.weight.shape == (3, 3)
+
+
 def refusal(call: Any) -> str:
     with pytest.raises(RnnvizError) as caught:
         call()
@@ -400,7 +442,7 @@ def test_what_needs_known_equations_is_refused():
 def test_a_hold_that_a_step_does_not_take_is_refused():
     x = torch.randn(4, 2)
     assert refusal(lambda: rnnviz.trace(Residual(2, 3), x, hold={"hidden_state": 0.5})) == (
-        "The step of Residual takes no third argument held, so nothing in it can be held. Let step "
+        "The step of Residual takes no argument held, so nothing in it can be held. Let step "
         "take held and use held(name, value) in place of each gate or state that can be held, or "
         "trace without hold."
     )

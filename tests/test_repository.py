@@ -60,7 +60,7 @@ ROOMS: tuple[str, ...] = (
 UI_ROOMS = (
     "app_folder",
     "theme",
-    "theme_message",
+    "lighter_runs",
     "scales",
     "session",
     "turns",

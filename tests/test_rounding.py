@@ -79,25 +79,28 @@ CHANGES: dict[str, Change] = {
 }
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["torch", "own cells"])
 @pytest.mark.parametrize("size", [1.0, 1e-3], ids=["", "small"])
 @IN_EVERY
 @EVERY
-def test_a_visible_error_is_refused(form: str, dtype: torch.dtype, size: float):
+def test_a_visible_error_is_refused(form: str, dtype: torch.dtype, size: float, own: bool):
     """Also if all states are a thousandth of their usual size."""
     torch.manual_seed(0)
     shifts = {"shifted", "one unit of one step"}  # these do not shrink with the states
     changes = set(CHANGES) - (shifts if size < 1 else set())
+    if own:
+        changes &= {"negated", "a tenth larger", "one unit of one step"}
     if form == "relu":
         changes -= {"rectified"}  # which changes nothing
     for name in sorted(changes):
         change = CHANGES[name]
-        module = STACKS[form](3, 8).to(dtype)
-        x = size * torch.randn(20, 2, 3).to(dtype)
+        stack, x = STACKS[form](3, 8).to(dtype), size * torch.randn(20, 2, 3).to(dtype)
         if size < 1:
-            nn.init.zeros_(module.get_parameter("bias_ih_l0"))
-            nn.init.zeros_(module.get_parameter("bias_hh_l0"))
-        own = module.forward
-        module.forward = lambda *a, own=own, change=change: (change(own(*a)[0]).to(dtype), None)
+            nn.init.zeros_(stack.get_parameter("bias_ih_l0"))
+            nn.init.zeros_(stack.get_parameter("bias_hh_l0"))
+        module: Any = rnnviz.Recurrent.of(stack) if own else stack
+        forward = module.forward
+        module.forward = lambda *a, f=forward, change=change: (change(f(*a)[0]).to(dtype), None)
         with pytest.raises(rnnviz.RnnvizError) as caught:
             rnnviz.trace(module, x)
         assert caught.value.key == "error.replay", name
@@ -105,24 +108,23 @@ def test_a_visible_error_is_refused(form: str, dtype: torch.dtype, size: float):
         assert error > tolerance, name
 
 
-def test_half_precision_tolerances_are_a_few_spacings_of_the_states():
+def test_half_precision_tolerances_are_a_few_spacings_of_the_states(
+    monkeypatch: pytest.MonkeyPatch,
+):
     """2.5 to 110 for states within 1 would accept any module."""
+    tolerances: list[float] = []
+
+    def measured(cell: Any, part: Any, sequence: Any) -> float:
+        tolerances.append(float(rounding.rounding(cell, part, sequence.x.dtype).max()))
+        return replay_check.replay_error(cell, part, sequence)
+
+    monkeypatch.setattr(run, "replay_error", measured)
     for form in STACKS:
         for dtype, most in ((torch.bfloat16, 0.06), (torch.float16, 0.008)):
             torch.manual_seed(0)
             module, x = STACKS[form](3, 16).to(dtype), torch.randn(100, 4, 3).to(dtype)
-            tolerances: list[float] = []
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(
-                    replay_check,
-                    "rounding",
-                    lambda *given, kept=tolerances: (
-                        kept.append(float(rounding.rounding(*given).max()))
-                        or rounding.rounding(*given)
-                    ),
-                )
-                trace = rnnviz.trace(module, x)
-            assert trace.replay_error < max(tolerances) < most, form
+            trace = rnnviz.trace(module, x)
+            assert trace.replay_error < tolerances[-1] < most, form
 
 
 OVERFLOW = (

@@ -1,4 +1,4 @@
-"""The connections of the served app."""
+"""The connections of the served app, and the files that it sends compressed."""
 
 import subprocess
 import sys
@@ -12,11 +12,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # Serves the app like `streamlit run app.py`, with a client in a thread of the same process, which
 # can read the options of both ends.
 SERVED = """
-import os, signal, socket, sys, time, traceback
+import gzip, os, signal, socket, sys, time, traceback
 from contextlib import suppress
 from http.client import HTTPConnection
+from pathlib import Path
 from threading import Thread
 
+from streamlit.file_util import get_static_dir
 from websockets.sync.client import connect
 
 PORT = int(sys.argv[1])
@@ -81,13 +83,43 @@ def hostile():
     print("in parts", closed_with(wire, first, header(0x80, 60_000)), flush=True)
     wire, _ = opened("/rnnviz/live", own)
     print("binary", closed_with(wire, bytes([0x82, 0x82]) + bytes(4) + b"{}"), flush=True)
+def fetched(page, path, accepted):
+    page.request("GET", path, headers={"Accept-Encoding": accepted})
+    answer = page.getresponse()
+    return answer.headers, answer.read()
+
+def files():
+    from rnnviz.ui.components.script import script_of
+
+    script, static = script_of("chart"), Path(get_static_dir())
+    largest = max(static.glob("static/js/PlotlyChart*.js"), key=lambda path: path.stat().st_size)
+    yield f"/rnnviz/scripts/{script.name}", gzip.decompress(script.gzipped)
+    for path in (largest, *static.glob("static/css/index*.css")):
+        yield f"/{path.relative_to(static)}", path.read_bytes()
+
+def compressed(page):
+    for path, content in files():
+        about, packed = fetched(page, path, "gzip, deflate, br")
+        assert about["Content-Encoding"] == "gzip", path
+        assert about["Cache-Control"] == "public, immutable, max-age=31536000"
+        assert about["Content-Type"].split(";")[0] in ("text/javascript", "text/css")
+        assert gzip.decompress(packed) == content
+        about, plain = fetched(page, path, "identity")
+        assert about["Content-Encoding"] is None, path
+        assert plain == content
+        yield len(packed) < 0.4 * len(plain)
 
 def visit():
     try:
-        page, address = connected(), f"ws://127.0.0.1:{PORT}"
-        with connect(f"{address}/rnnviz/live"), connect(f"{address}/_stcore/stream"):
+        connected().close()
+        address, patience = f"ws://127.0.0.1:{PORT}", {"open_timeout": None}
+        live, stream = (f"{address}/{path}" for path in ("rnnviz/live", "_stcore/stream"))
+        with connect(live, **patience), connect(stream, **patience):
+            page = connected()  # last: an idle one is closed after 5 s
             print("TCP_NODELAY", *options(), flush=True)
+            page.close()
         hostile()
+        print("COMPRESSED", *compressed(connected()), flush=True)
     except BaseException:
         traceback.print_exc()
     os.kill(os.getpid(), signal.SIGTERM)
@@ -113,14 +145,30 @@ binary 1007
 """
 
 
-@pytest.mark.slow
-def test_every_connection_has_tcp_nodelay_and_hostile_ones_are_refused():
-    """A message that is too long is refused by its frame's header, before its bytes have come."""
+@pytest.fixture(scope="module")
+def result() -> subprocess.CompletedProcess[str]:
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     run = [sys.executable, "-c", SERVED, str(port)]
-    result = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
-    _, _, output = result.stdout.partition("TCP_NODELAY ")
-    assert output == f"1 1 1\n{HOSTILE}", result.stdout + result.stderr
-    assert "Traceback" not in result.stderr, result.stderr
+    found = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in found.stderr, found.stderr
+    return found
+
+
+@pytest.mark.slow
+def test_every_connection_has_tcp_nodelay(result: subprocess.CompletedProcess[str]):
+    lines = [line for line in result.stdout.splitlines() if line.startswith("TCP_NODELAY")]
+    assert lines == ["TCP_NODELAY 1 1 1"], result.stdout + result.stderr
+
+
+@pytest.mark.slow
+def test_hostile_connections_are_refused(result: subprocess.CompletedProcess[str]):
+    """A message that is too long is refused by its frame's header, before its bytes have come."""
+    assert HOSTILE in result.stdout, result.stdout + result.stderr
+
+
+@pytest.mark.slow
+def test_scripts_and_styles_are_compressed(result: subprocess.CompletedProcess[str]):
+    lines = [line for line in result.stdout.splitlines() if line.startswith("COMPRESSED")]
+    assert lines == ["COMPRESSED True True True"], result.stdout + result.stderr

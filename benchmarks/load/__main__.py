@@ -4,8 +4,9 @@ Each makes one change per second, to networks that nobody has asked for before, 
 answer. asked: what a browser causes while a control is dragged or a step is made: a live answer
 where the page has one (the gain of /gradients, the length of /compare), else the run of a fragment
 (a step of /). forced: a run of the page per change. Milliseconds until everything has come,
-p50/p95, and p50 as a multiple of one visitor's; kB received per change; MB of all servers' memory.
-load: the processor time of the visitors themselves, who share the machine with the servers.
+p50/p95, and p50 as a multiple of one visitor's; kB received and the servers' processor time per
+change; MB of all servers' memory. load: the processor time of the visitors themselves, who share
+the machine with the servers.
 
 beside: one visitor at T = 100, H = 16 drags alone, then beside five at T = 2,000, H = 256 who
 ask again as soon as they are answered.
@@ -22,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from socket import socket
 from statistics import median
+from typing import NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -48,9 +50,16 @@ FORCED = {
 }
 
 
+class Served(NamedTuple):
+    """The address of servers, and the process that has started them."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def served(workers: int) -> Iterator[tuple[str, int]]:
-    """The address of fresh servers, and the process whose children they are."""
+def serving(workers: int) -> Iterator[Served]:
+    """Fresh servers."""
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -67,33 +76,48 @@ def served(workers: int) -> Iterator[tuple[str, int]]:
                 break
             except (URLError, OSError):
                 time.sleep(0.2)
-        yield address, server.pid
+        yield Served(address, server.pid)
     finally:
         server.terminate()
         server.wait(timeout=60)
 
 
-async def many(address: str, change: Change, count: int, seconds: int) -> tuple[list[float], float]:
-    """Milliseconds of each change of so many visitors, and kB received per change."""
-    visitors = [Visitor(address, change) for _ in range(count)]
+class Load(NamedTuple):
+    """Milliseconds of each change, kB received and processor milliseconds per change.
+
+    own: the visitors' share of one core.
+    """
+
+    took: list[float]
+    kb: float
+    processor: float
+    own: float
+
+
+async def many(served: Served, change: Change, count: int, seconds: int) -> Load:
+    """The load of so many visitors."""
+    visitors = [Visitor(served.address, change) for _ in range(count)]
     for start in range(0, count, 4):
         await asyncio.gather(*(visitor.open() for visitor in visitors[start : start + 4]))
-    found: list[float] = []
+    took: list[float] = []
     received: list[int] = []
 
     async def one(visitor: Visitor, delay: float) -> None:
         await asyncio.sleep(delay)
         until = time.perf_counter() + seconds
         while time.perf_counter() < until:
-            took = await visitor.make()
-            found.append(took)
+            each = await visitor.make()
+            took.append(each)
             received.append(visitor.received)
-            await asyncio.sleep(max(0.0, 1 - took / 1000))
+            await asyncio.sleep(max(0.0, 1 - each / 1000))
 
+    begun, own, used = time.perf_counter(), time.process_time(), processor_time(served.pid)
     await asyncio.gather(*(one(visitor, k / count) for k, visitor in enumerate(visitors)))
+    processor = 1000 * (processor_time(served.pid) - used) / len(took)
+    own = (time.process_time() - own) / (time.perf_counter() - begun)
     for visitor in visitors:
         await visitor.close()
-    return found, median(received) / 1000
+    return Load(took, median(received) / 1000, processor, own)
 
 
 async def beside(address: str, seconds: int) -> tuple[list[float], list[float]]:
@@ -129,26 +153,37 @@ def quantiles(values: list[float]) -> str:
     return f"{median(values):.0f}/{late:.0f}"
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [pid, *(each for child in children for each in tree(int(child)))]
+
+
 def memory(pid: int) -> float:
     """MB of a process and all that it has started."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return resident(pid) + sum(memory(int(child)) for child in children)
+    return sum(map(resident, tree(pid)))
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that these processes have used."""
+    stats = [Path(f"/proc/{each}/stat").read_text(encoding="ascii") for each in tree(pid)]
+    fields = [stat.rpartition(")")[2].split() for stat in stats]
+    return sum(int(field[11]) + int(field[12]) for field in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def show(name: str, changes: dict[str, Change], workers: int, seconds: int) -> None:
     """Prints a row per page and number of visitors."""
     for page, change in changes.items():
         alone = 0.0
-        with served(workers) as (address, pid):
-            asyncio.run(many(address, change, workers, 3))  # warms every server up
+        with serving(workers) as served:
+            asyncio.run(many(served, change, workers, 3))  # warms every server up
             for count in COUNTS:
-                begun, own = time.perf_counter(), time.process_time()
-                took, kb = asyncio.run(many(address, change, count, seconds))
-                share = (time.process_time() - own) / (time.perf_counter() - begun)
-                alone = alone or median(took)
+                load = asyncio.run(many(served, change, count, seconds))
+                alone = alone or median(load.took)
                 print(
-                    f"| {name} | {page} | {workers} | {count} | {quantiles(took)} |"
-                    f" {median(took) / alone:.1f} | {kb:.0f} | {memory(pid):.0f} | {share:.0%} |",
+                    f"| {name} | {page} | {workers} | {count} | {quantiles(load.took)} |"
+                    f" {median(load.took) / alone:.1f} | {load.kb:.0f} | {load.processor:.0f} |"
+                    f" {memory(served.pid):.0f} | {load.own:.0%} |",
                     flush=True,
                 )
 
@@ -162,16 +197,16 @@ def main() -> None:
     given = parser.parse_args()
     print(f"{os.cpu_count()} cores")
     print(
-        "| mode | page | servers | visitors | ms | / alone | kB | MB | load |\n"
-        "|---|---|---|---|---|---|---|---|---|"
+        "| mode | page | servers | visitors | ms | / alone | kB | processor ms | MB | load |\n"
+        "|---|---|---|---|---|---|---|---|---|---|"
     )
     for workers in given.workers:
         for name, changes in (("asked", ASKED), ("forced", FORCED)):
             if name in given.modes:
                 show(name, changes, workers, given.seconds)
     if "beside" in given.modes:
-        with served(1) as (address, _):
-            alone, besides = asyncio.run(beside(address, given.seconds))
+        with serving(1) as served:
+            alone, besides = asyncio.run(beside(served.address, given.seconds))
         print(
             f"a small drag: {quantiles(alone)} ms alone, {quantiles(besides)} ms beside five at the"
             f" largest size, {median(besides) / median(alone):.1f} × alone"

@@ -18,7 +18,7 @@ from rnnviz.engine.step_points import Evaluated, StepPoints, held_step, take_ste
 from rnnviz.engine.steps import EndGradients, Gradients, RNNStates, Steps
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Held
-from rnnviz.own_cells import copy_cell, takes_held
+from rnnviz.own_cells import copy_cell, has_own_step, takes_held
 
 STATES = ("hidden_state", "cell_state")
 # Names that a trace and its file use for other things.
@@ -44,6 +44,10 @@ def take_steps(
     some = next(iter(cell.parameters()), x)
     x, h = x.to(some.device, some.dtype), h_0.to(some.device, some.dtype)
     c = None if c_0 is None else c_0.to(some.device, some.dtype)
+    if hidden is not None and c is None and (has_own_step(cell) or not cell.form.has_kernels):
+        together = _take_together(cell, x, h, hidden)
+        if together is not None:
+            return together
     steps: list[dict[str, Tensor]] = []
     for t, x_t in enumerate(x):
         at = (
@@ -63,6 +67,35 @@ def take_steps(
     h = (computed if hidden is None else hidden).contiguous()
     numbers = {name: values.numpy() for name, values in arrays.items()}
     return Steps(numbers, computed.numpy(), RNNStates(h.numpy()))
+
+
+def _take_together(cell: Cell[Any], x: Tensor, h_0: Tensor, hidden: Tensor) -> Steps | None:
+    """All steps in one call, from the hidden states that the module computed.
+
+    None where that is not the module's own step, except for rounding: the call may sum in another
+    order, and the step may take its sequences only as they come.
+    """
+    if hidden.shape[1:] != h_0.shape:
+        return None
+    own = hidden.to(x.device, x.dtype)
+    points = StepPoints(cell, x, (torch.cat((h_0[None], own[:-1])),))
+    if not points.rows_are_independent:
+        return None
+    parts: list[dict[str, Tensor]] = []
+    for times in points.calls():
+        cut = points.cut(times)
+        found = take_step(cell, cut.x.flatten(0, 1), [cut.before[0].flatten(0, 1)], None)
+        rows = _recorded(cell, found)
+        parts.append({n: v.unflatten(0, (-1, points.batch)) for n, v in rows.items()})
+    if any(list(part) != list(parts[0]) for part in parts):
+        return None
+    arrays = {name: on_cpu(torch.cat([part[name] for part in parts])) for name in parts[0]}
+    computed = arrays.pop("hidden_state")
+    rounding = 4 * torch.finfo(x.dtype).eps * max(1.0, float(hidden.abs().max()))
+    if not bool(((computed - hidden).abs() <= rounding).all()):
+        return None
+    numbers = {name: values.numpy() for name, values in arrays.items()}
+    return Steps(numbers, computed.numpy(), RNNStates(hidden.contiguous().numpy()))
 
 
 def _items(held: Held) -> list[tuple[str, Any]]:

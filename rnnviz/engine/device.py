@@ -62,8 +62,10 @@ def _no_tf32() -> Generator[None]:
 
 def on_cpu(values: Tensor) -> Tensor:
     """Detached values on the CPU, in float32 or float64."""
-    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
-    return values.detach().to("cpu", dtype)
+    values = values.detach()
+    if values.dtype not in (torch.float32, torch.float64):
+        return values.to("cpu", torch.float32)
+    return values if values.is_cpu else values.cpu()
 
 
 def network_on_cpu(network: Network) -> Network:

@@ -74,7 +74,9 @@ def _before(run: DirectionRun) -> Tensor:
 
 def _of_own_steps(run: DirectionRun, dtype: torch.dtype) -> Tensor:
     """Of a cell that took the recorded steps itself, and whose forward may order sums otherwise."""
-    eps, terms = torch.finfo(dtype).eps, 1 + largest_terms(run)[..., None]
+    eps = torch.finfo(dtype).eps
+    size = torch.maximum(run.steps.hidden.abs(), torch.from_numpy(run.steps.replayed).abs())
+    terms = (largest_terms(run) + size.amax(-1).nan_to_num(math.inf, math.inf))[..., None]
     if eps > torch.finfo(torch.float32).eps:
         return OWN_STEP * eps * terms
     out = 1.0 if run.weights.hr is None else float(run.weights.hr.abs().sum(1).max())

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rnnviz.engine.device import few_threads, full_precision, network_on_cpu
+from rnnviz.engine.device import few_threads, full_precision, network_on_cpu, on_cpu
 from rnnviz.engine.forward_pass import is_stock
 from rnnviz.engine.hooks import is_called_with_hooks
 from rnnviz.engine.layers import (
@@ -115,16 +115,16 @@ def _record(
     as_is, error = by_module and not held, 0.0
     if as_is or is_called_with_hooks(module) or not is_stock(module):
         network, below, output = run_module(module, network, sequence)
-        on_cpu = network_on_cpu(network)
-        layers = record_layers(on_cpu, sequence, [*below, output], {})
+        moved = network_on_cpu(network)
+        layers = record_layers(moved, sequence, [*below, output], {})
         parts = [run for layer in layers for run in layer]
         error = max(replay_error(network.form, part, sequence) for part in parts)
         if as_is:
-            return _Record(network, on_cpu, output, layers, error)
-    on_cpu = network_on_cpu(network)
-    layers = record_layers(on_cpu, sequence, None, held)
+            return _Record(network, moved, output, layers, error)
+    moved = network_on_cpu(network)
+    layers = record_layers(moved, sequence, None, held)
     output = layer_output(layers[-1], sequence.lengths).to(network.device, network.dtype)
-    return _Record(network, on_cpu, output, layers, error)
+    return _Record(network, moved, output, layers, error)
 
 
 def _parameters(network: Network) -> dict[str, Array]:
@@ -189,5 +189,4 @@ def _by_state(states: list[tuple[Tensor, ...]] | list[list[Tensor]]) -> dict[str
 
 
 def _copied(values: Tensor) -> Array:
-    dtype = values.dtype if values.dtype == torch.float64 else torch.float32
-    return values.detach().to("cpu", dtype, copy=True).contiguous().numpy()
+    return np.array(on_cpu(values).numpy(), order="C")

@@ -137,7 +137,6 @@ def read_sequence(
     if valid is not None:
         x = x.where(valid[:, :, None].to(x.device), x.new_zeros(()))
     _check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
-    h, c = _read_state(network, state, x, batched)
     if read is not None:
         x, sizes = _steps_read(x, read)
     h, c = _read_state(network, state, x, batched)

@@ -11,6 +11,7 @@ from rnnviz.engine.device import few_threads, full_precision
 from rnnviz.engine.step_points import (
     Evaluated,
     StepPoints,
+    check_autograd,
     gradients,
     held_step,
     rows_of,
@@ -23,8 +24,9 @@ Scale = NDArray[np.int64]
 
 KEPT = 600  # the binary exponent that scaled rows are kept near, as in the kernels
 # Products per time step up to which all Jacobians are cheaper than a backward call per step.
-BY_JACOBIANS_UP_TO = 2_000_000
+BY_JACOBIANS_UP_TO = 2_500_000
 CPU = torch.device("cpu")
+HALF = (torch.float16, torch.bfloat16)
 
 
 class StateGradients(NamedTuple):
@@ -40,23 +42,21 @@ class StateGradients(NamedTuple):
     initial: Tensor
 
 
-def state_jacobians(points: StepPoints) -> tuple[Array, Array]:
-    """∂s_t/∂s_{t−1}, (time, batch, S, S), and ∂s_t/∂x_t, (time, batch, S, input).
+def state_jacobians(points: StepPoints, *, by_input: bool = False) -> Array:
+    """∂s_t/∂s_{t−1}, (time, batch, S, S); with by_input ∂s_t/∂(s_{t−1}, x_t), (…, S, S + input).
 
     points: of one sequence, or of a step that does not mix the sequences.
     """
     width, (steps, batch, features) = sum(points.widths), points.x.shape
-    by_state = np.empty((steps, batch, width, width))
-    by_x = np.empty((steps, batch, width, features))
+    found = np.empty((steps, batch, width, width + features * by_input))
     with full_precision(CPU), few_threads(steps * batch * width):
         for times in points.calls():
             step = points.cut(times).evaluate()
+            leaves = [*step.before, step.x] if by_input else step.before
             for j in range(width):
-                found = gradients(step.after, [step.x, *step.before], _unit_rows(step, j))
-                x, *states = (d.unflatten(0, (-1, batch)).numpy() for d in found)
-                by_x[times, :, j] = x
-                by_state[times, :, j] = np.concatenate(states, -1)
-    return by_state, by_x
+                rows = gradients(step.after, leaves, _unit_rows(step, j))
+                found[times, :, j] = torch.cat(rows, -1).unflatten(0, (-1, batch)).numpy()
+    return found
 
 
 def _unit_rows(step: Evaluated, unit: int) -> list[Tensor]:
@@ -156,11 +156,22 @@ class _Pull:
     def _load(self, first: int, stop: int) -> None:
         self.first = first
         if self.by_jacobians:
-            found, _ = state_jacobians(self.points.cut(slice(first, stop)))
+            found = state_jacobians(self.points.cut(slice(first, stop)))
             self.jacobians = torch.from_numpy(found).to(self.points.x.dtype)
             return
-        times = range(first, stop)
-        self.steps = [self.points.cut(slice(t, t + 1)).evaluate() for t in times]
+        with torch.enable_grad():
+            self.steps = [self._graph(t) for t in range(first, stop)]
+
+    def _graph(self, t: int) -> Evaluated:
+        """One step with its graph back to the states before it alone."""
+        points = self.points
+        before = [state[t].detach().requires_grad_() for state in points.before]
+        held = None
+        if points.held is not None:
+            held = held_step({n: torch.from_numpy(v[t]) for n, v in points.held._asdict().items()})
+        found = take_step(points.cell, points.x[t].detach().requires_grad_(), before, held)
+        check_autograd(points.cell, found)
+        return found
 
 
 def at_nodes(points: StepPoints, state_grad: Tensor) -> tuple[dict[str, Array], Tensor]:
@@ -182,7 +193,12 @@ def at_nodes(points: StepPoints, state_grad: Tensor) -> tuple[dict[str, Array], 
             by_x.append(x.unflatten(0, (-1, points.batch)))
             for name, value in zip(wanted, found, strict=True):
                 named.setdefault(name, []).append(value.unflatten(0, (-1, points.batch)))
-    return {name: torch.cat(values).numpy() for name, values in named.items()}, torch.cat(by_x)
+    return {name: as_numbers(torch.cat(values)) for name, values in named.items()}, torch.cat(by_x)
+
+
+def as_numbers(values: Tensor) -> Array:
+    """An array of the values; of half precision in float32, as NumPy has no bfloat16."""
+    return values.float().numpy() if values.dtype in HALF else values.numpy()
 
 
 def is_sum(name: str) -> bool:

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor
 
 from rnnviz.cells import Cell, Gates, HeldStep
+from rnnviz.engine.device import full_precision
 from rnnviz.errors import RnnvizError
 from rnnviz.holding import Held
+from rnnviz.own_cells import step_held
 
 ROOM = 2**22  # entries of intermediate results to hold at once, estimated from the widths
 
@@ -84,22 +86,24 @@ class StepPoints:
         held = None if self.held is None else held_step(rows_of(self.held))
         with torch.enable_grad():
             found = take_step(self.cell, x, before, held)
-        if not all(state.requires_grad for state in found.after):
-            raise RnnvizError("error.own_no_autograd", type=type(self.cell).__name__)
+        check_autograd(self.cell, found)
         return found
 
     @cached_property
     def rows_are_independent(self) -> bool:
-        """Whether no row of a call influences another row."""
+        """Whether no row of a call influences another row. RnnvizError if one step alone fails."""
         if self.steps * self.batch == 1:
             return True
         try:
-            found = self.cut(slice(2)).evaluate()
-            by_first, by_last = (
-                gradients(found.after, [found.x, *found.before], _one_row(found, row))
-                for row in (0, -1)
-            )
+            with full_precision(self.x.device):
+                found = self.cut(slice(2)).evaluate()
+                by_first, by_last = (
+                    gradients(found.after, [found.x, *found.before], _one_row(found, row))
+                    for row in (0, -1)
+                )
         except Exception:  # a step may take no other number of rows than its own
+            if self.steps == 1:
+                raise
             return False
         mixed = [bool(d[1:].any()) for d in by_first] + [bool(d[:-1].any()) for d in by_last]
         return not any(mixed)
@@ -111,6 +115,12 @@ class StepPoints:
             row = self.x.shape[-1] + 8 * sum(self.widths)
             size = max(1, ROOM // (self.batch * row * share))
         return (slice(first, first + size) for first in range(0, self.steps, size))
+
+
+def check_autograd(cell: Cell[Any], step: Evaluated) -> None:
+    """RnnvizError unless autograd sees what the states after a step are computed from."""
+    if not all(state.requires_grad for state in step.after):
+        raise RnnvizError("error.own_no_autograd", type=type(cell).__name__)
 
 
 def _one_row(step: Evaluated, row: int) -> list[Tensor]:
@@ -132,7 +142,7 @@ def take_step(
     state = before[0] if len(before) == 1 else tuple(before)
     name = type(cell).__name__
     try:  # a step of one's own need not take ``held``
-        found: Any = cell.step(x, state) if held is None else cell.step(x, state, held)
+        found: Any = cell.step(x, state) if held is None else step_held(cell, x, state, held)
     except RnnvizError:
         raise
     except Exception as error:

@@ -6,7 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rnnviz.engine.device import full_precision
 from rnnviz.engine.step_gradients import (
+    as_numbers,
     at_nodes,
     by_initial_state,
     by_parameters,
@@ -20,6 +22,7 @@ from rnnviz.trace_part import TracePart
 
 Array = NDArray[Any]
 Scale = NDArray[np.int64]
+OUTSIDE_INFERENCE = full_precision(torch.device("cpu"))  # whose tensors have no gradients
 
 
 class StepwiseGradients(NamedTuple):
@@ -30,6 +33,7 @@ class StepwiseGradients(NamedTuple):
     scale: Scale
 
 
+@OUTSIDE_INFERENCE
 def differentiate_steps(
     part: TracePart,
     points: StepPoints,
@@ -51,10 +55,10 @@ def differentiate_steps(
         given, ordered = _with_end(part, given, ordered)
     found = pass_back(points, given, ordered, as_trained=as_trained)
     arrays, by_x = at_nodes(points, found.rows)
-    arrays = {"hidden_state": _numbers(found.rows[..., :width]), **arrays}
+    arrays = {"hidden_state": as_numbers(found.rows[..., :width]), **arrays}
     return StepwiseGradients(
         {name: part.restore(values, values.dtype) for name, values in arrays.items()},
-        part.restore(_numbers(by_x), _numbers(by_x).dtype),
+        part.restore(as_numbers(by_x), as_numbers(by_x).dtype),
         np.array(part.flip_back(found.scale)),
     )
 
@@ -70,13 +74,7 @@ def _with_end(
     return torch.from_numpy(rows), scale
 
 
-def _numbers(values: torch.Tensor) -> Array:
-    return values.float().numpy() if values.dtype in HALF else values.numpy()
-
-
-HALF = (torch.float16, torch.bfloat16)
-
-
+@OUTSIDE_INFERENCE
 def step_parameter_gradients(
     part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
 ) -> tuple[dict[str, Array], int]:
@@ -94,6 +92,7 @@ def step_parameter_gradients(
     return {name: value.numpy() for name, value in found.items()}, top
 
 
+@OUTSIDE_INFERENCE
 def step_contributions(
     part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
 ) -> tuple[Array, Array, int]:

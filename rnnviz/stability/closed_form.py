@@ -87,7 +87,7 @@ class JacobianBlocks:
         from rnnviz.stability.kernels import fill_gated, fill_lstm
 
         if self._points is not None:
-            return state_jacobians(self._points.cut(times))[0][:, 0]
+            return state_jacobians(self._points.cut(times))[:, 0]
         slopes = Slopes(*(values[times] for values in self._slopes))
         steps, n, states = len(slopes.carry), slopes.carry.shape[-1], self.shape[1]
         if self._form.cell == "lstm":

@@ -246,15 +246,16 @@ class _StepJacobians:
     def __init__(self, points: StepPoints, dtype: Any) -> None:
         self.points, self.dtype = points, dtype
         self.size = max(1, BLOCK // sum(points.widths) ** 2)
-        self.first, self.block = 0, (np.empty(0), np.empty(0))
+        self.first, self.block = 0, np.empty(0)
 
     def at(self, t: int) -> tuple[Array, Array]:
         """Those of one step, (S, S) and (S, input)."""
-        if t >= self.first + len(self.block[0]):
-            self.first = t
-            by_state, by_x = state_jacobians(self.points.cut(slice(t, t + self.size)))
-            self.block = by_state[:, 0].astype(self.dtype), by_x[:, 0].astype(self.dtype)
-        return self.block[0][t - self.first], self.block[1][t - self.first]
+        if t >= self.first + len(self.block):
+            self.first, times = t, slice(t, t + self.size)
+            found = state_jacobians(self.points.cut(times), by_input=True)
+            self.block = found[:, 0].astype(self.dtype)
+        both = self.block[t - self.first]
+        return both[:, : len(both)], both[:, len(both) :]
 
 
 def _plus(a: Array, by_x: Array | tuple[int, Array] | None) -> Array:

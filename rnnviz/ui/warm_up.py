@@ -23,7 +23,7 @@ from rnnviz.locale import labels
 from rnnviz.stability.kernels import factorise, log_spectral_norms
 from rnnviz.trace import trace_equations
 from rnnviz.ui.compiling import compilation
-from rnnviz.ui.theme_message import read_theme_once
+from rnnviz.ui.lighter_runs import read_theme_once, send_in_batches
 
 MODULES = (
     "frame",
@@ -59,8 +59,10 @@ KERNELS = (
 
 Stage = partial[None]
 
+# Its input ends with the server's process, and then it ends.
 HELPER = """
-import sys
+import os, sys, threading
+threading.Thread(target=lambda: os._exit(len(sys.stdin.read())), daemon=True).start()
 sys.path.append(sys.argv[1])
 from rnnviz.ui.warm_up import compile_ahead
 compile_ahead()
@@ -71,6 +73,7 @@ def make_ready() -> None:
     """Imports the pages' modules and computes the first view; compiles on the first start."""
     sys.setswitchinterval(SWITCH_INTERVAL)
     read_theme_once()
+    send_in_batches()
     is_first = not all(map(is_kept, KERNELS))
     groups = _groups() if is_first else []
     if is_first:
@@ -102,7 +105,9 @@ def _follow_helper() -> None:
     """Starts the helper and notes what it has done; without it, this process does everything."""
     command = [sys.executable, "-c", HELPER, str(Path(__file__).parents[2])]
     with suppress(OSError, ValueError):  # no such process can be started; no number was printed
-        helper = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        helper = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         with helper:
             for line in helper.stdout or ():
                 compilation.done.add(int(line))

@@ -42,7 +42,8 @@ class Options:
 
         config._main_script_path = str(APP / "app.py")  # as `streamlit run` does, for its config
         given = dict(_named(options))
-        self.address = given.pop("server.address", None) or config.get_option("server.address")
+        address = given.pop("server.address", None) or config.get_option("server.address")
+        self.address = address or "127.0.0.1"
         self.port = int(given.pop("server.port", None) or config.get_option("server.port"))
         self.url = f"http://{self.address}:{self.port}"
         below = given.get("server.baseUrlPath") or config.get_option("server.baseUrlPath")
@@ -109,7 +110,8 @@ def serve(count: int, options: Sequence[str]) -> int:
     own, servers, proxy = Options(options), list[Server](), None
     with TemporaryDirectory() as folder:
         try:
-            servers += [Server(number, count, own) for number in range(1, count + 1)]
+            for number in range(1, count + 1):
+                servers.append(Server(number, count, own))
             while not any(is_ready(server.health) for server in servers):
                 if not _keep_running(servers):
                     return 1

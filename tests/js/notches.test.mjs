@@ -22,6 +22,6 @@ test("zeros at the end are left out where they are trimmed", () => {
 
 test("thousands have commas", () => {
   const grouped = { ...plain, comma: true, decimals: 1 };
-  const parts = [[9999999, 1, 2]];
-  assert.deepEqual(unfold({ ...grouped, parts }), ["999,999.9", "1,000,000.0"]);
+  const found = unfold({ ...grouped, parts: [[9999999, 1, 2]] });
+  assert.deepEqual(found, ["999,999.9", "1,000,000.0"]);
 });
