@@ -193,11 +193,11 @@ def at_nodes(points: StepPoints, state_grad: Tensor) -> tuple[dict[str, Array], 
             by_x.append(x.unflatten(0, (-1, points.batch)))
             for name, value in zip(wanted, found, strict=True):
                 named.setdefault(name, []).append(value.unflatten(0, (-1, points.batch)))
-    return {name: as_numbers(torch.cat(values)) for name, values in named.items()}, torch.cat(by_x)
+    return {name: as_array(torch.cat(values)) for name, values in named.items()}, torch.cat(by_x)
 
 
-def as_numbers(values: Tensor) -> Array:
-    """An array of the values; of half precision in float32, as NumPy has no bfloat16."""
+def as_array(values: Tensor) -> Array:
+    """As NumPy has it; float16 and bfloat16 in float32, which holds all their numbers."""
     return values.float().numpy() if values.dtype in HALF else values.numpy()
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.engine.device import full_precision
 from rnnviz.engine.step_gradients import (
-    as_numbers,
+    as_array,
     at_nodes,
     by_initial_state,
     by_parameters,
@@ -55,10 +55,10 @@ def differentiate_steps(
         given, ordered = _with_end(part, given, ordered)
     found = pass_back(points, given, ordered, as_trained=as_trained)
     arrays, by_x = at_nodes(points, found.rows)
-    arrays = {"hidden_state": as_numbers(found.rows[..., :width]), **arrays}
+    arrays = {"hidden_state": as_array(found.rows[..., :width]), **arrays}
     return StepwiseGradients(
         {name: part.restore(values, values.dtype) for name, values in arrays.items()},
-        part.restore(as_numbers(by_x), as_numbers(by_x).dtype),
+        part.restore(as_array(by_x), as_array(by_x).dtype),
         np.array(part.flip_back(found.scale)),
     )
 
