@@ -1,6 +1,7 @@
-"""Masks, unequal widths and end-state gradients of cells with their own step, against the stock."""
+"""Masks, unequal widths and end-state gradients with own steps, holds, ties and half precision."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from rnnviz.cells import ElmanCell, Gates, GRUCell, HeldStep, LSTMCell, as_compu
 from rnnviz.gradients import diagnose
 from rnnviz.trace_part import TracePart
 from tests.ends import EndCase
+from tests.test_tied import MODULES
 
 
 class OwnElman(ElmanCell):
@@ -37,6 +39,7 @@ class OwnLSTM(LSTMCell):
         return super().step(x, state, held)
 
 
+TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 OWN = {ElmanCell: OwnElman, GRUCell: OwnGRU, LSTMCell: OwnLSTM}
 CASES = [
     EndCase("lstm"),
@@ -57,9 +60,9 @@ def own_of(case: EndCase) -> nn.Module:
 
 def both(case: EndCase, **given: Any) -> tuple[rnnviz.Trace, rnnviz.Trace]:
     """The trace of the own cells and that of the stock."""
-    stock = case.trace(**given)
-    case.__dict__["module"] = own_of(case)
-    return case.trace(**given), stock
+    stock, other = case.trace(**given), replace(case)
+    other.__dict__["module"] = own_of(case)
+    return other.trace(**given), stock
 
 
 def same(own: Any, stock: Any, scale: float = 1e-9) -> None:
@@ -83,7 +86,7 @@ def test_what_is_recorded(case: EndCase):
 @pytest.mark.parametrize("gain", [1.0, 1e-60], ids=["", "far below the float range"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.form}-{case.mask}")
 def test_what_is_computed_from_the_gradients(case: EndCase, gain: float):
-    own, stock = both(EndCase(**{**vars_of(case), "gain": gain}))
+    own, stock = both(replace(case, gain=gain))
     for function in (rnnviz.gradient_norms, rnnviz.weight_gradient_norms):
         a, b = function(own), function(stock)
         for name in b:
@@ -93,10 +96,6 @@ def test_what_is_computed_from_the_gradients(case: EndCase, gain: float):
         same(a[name], values, 1e-9 * abs(values).max())
     batch = int(np.argmax(stock.valid_lengths))
     assert diagnose(own, batch=batch).verdict == diagnose(stock, batch=batch).verdict
-
-
-def vars_of(case: EndCase) -> dict[str, Any]:
-    return {name: getattr(case, name) for name in case.__dataclass_fields__}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.form}-{case.mask}")
@@ -166,3 +165,58 @@ def test_a_learnt_initial_state_where_everything_is_masked():
         for name, parameter in cells[layer][0].named_parameters():
             same(found[f"{name}_l{layer}"], parameter.grad)
     same(trace.loss, loss.item())
+
+
+@pytest.mark.parametrize("name", ["layers", "directions", "cells", "one cell", "reset before"])
+def test_tied_weights(name: str):
+    """Masked, with a loss of the final state, against autograd over the steps read alone."""
+    module, x = MODULES[name](), torch.randn(5, 1, 3).double()
+    read = torch.tensor([True, False, True, True, False])
+
+    def loss(y: Tensor, state: Any) -> Tensor:
+        parts = state if isinstance(state, tuple) else (state,)
+        return sum((part**2).sum() for part in parts) + y[2].sum()  # pyright: ignore[reportReturnType]  # there is a part
+
+    trace = rnnviz.trace(module, x, mask=read[:, None], loss=loss)
+    y, state = module(x[read])
+    everywhere = torch.zeros(5, *y.shape[1:]).double()
+    everywhere[read] = y
+    loss(everywhere, state).backward()
+    found = rnnviz.parameter_gradients(trace)
+    by_torch = {n: p.grad for n, p in module.named_parameters(remove_duplicate=False)}
+    if isinstance(module, rnnviz.Recurrent):
+        by_torch = {
+            f"{n.split('.')[-1]}_l{n.split('.')[1]}": d for n, d in by_torch.items()
+        }  # layers.0.0.weight_ih
+    for key, gradient in by_torch.items():
+        assert gradient is not None
+        same(found[key], gradient.numpy())
+    total = rnnviz.weight_gradient_norms(trace)["total"].values[0, 0]
+    same(total, by_torch["weight_hh_l0"].norm().item())  # pyright: ignore[reportOptionalMemberAccess]  # checked above
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("form", ["lstm", "reset before"])
+def test_plain_passes_in_half_precision(form: str, dtype: Any):
+    trace = EndCase(form, mask="wholly").trace()
+    exact = rnnviz.gradient_norms(trace)["hidden_state"]
+    for batch in np.flatnonzero(trace.valid_lengths):
+        for layer, direction in ((0, "forward"), (0, "backward"), (1, "backward")):
+            part = {"layer": layer, "direction": direction, "batch": batch}
+            found = rnnviz.plain_pass(trace, dtype=dtype, **part)  # pyright: ignore[reportArgumentType]  # mixed keywords
+            same(found.log10_norms, exact.sel(part).values, 8 * torch.finfo(TYPES[dtype]).eps)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("form", ["lstm", "gru"])
+def test_modules_in_half_precision(form: str, dtype: str):
+    case, eps = EndCase(form), torch.finfo(TYPES[dtype]).eps
+    half = copy.deepcopy(case.module).to(TYPES[dtype])
+    x = case.x.detach().to(TYPES[dtype])
+    found = rnnviz.trace(half, x, mask=case.read, loss="final")
+    exact = rnnviz.trace(half.double(), x.double(), mask=case.read, loss="final")
+    ends = found.final_state if form == "lstm" else (found.final_state,)
+    assert {row.dtype for part in ends for row in part} == {TYPES[dtype]}
+    assert found.widths == exact.widths
+    for name in ("hidden_state", "grad_hidden_state", "grad_input"):
+        same(found.array(name), exact.array(name), 64 * eps)
