@@ -26,6 +26,7 @@ KEPT = 600  # the binary exponent that scaled rows are kept near, as in the kern
 # Products per time step up to which all Jacobians are cheaper than a backward call per step.
 BY_JACOBIANS_UP_TO = 2_500_000
 CPU = torch.device("cpu")
+HALF = (torch.float16, torch.bfloat16)
 
 
 class StateGradients(NamedTuple):
@@ -192,7 +193,12 @@ def at_nodes(points: StepPoints, state_grad: Tensor) -> tuple[dict[str, Array], 
             by_x.append(x.unflatten(0, (-1, points.batch)))
             for name, value in zip(wanted, found, strict=True):
                 named.setdefault(name, []).append(value.unflatten(0, (-1, points.batch)))
-    return {name: torch.cat(values).numpy() for name, values in named.items()}, torch.cat(by_x)
+    return {name: as_array(torch.cat(values)) for name, values in named.items()}, torch.cat(by_x)
+
+
+def as_array(values: Tensor) -> Array:
+    """As NumPy has it; float16 and bfloat16 in float32, which holds all their numbers."""
+    return values.float().numpy() if values.dtype in HALF else values.numpy()
 
 
 def is_sum(name: str) -> bool:

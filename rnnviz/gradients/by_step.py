@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.engine.device import full_precision
 from rnnviz.engine.step_gradients import (
+    as_array,
     at_nodes,
     by_initial_state,
     by_parameters,
@@ -52,19 +53,14 @@ def differentiate_steps(
     ordered = None if scale is None else np.array(part.reorder(scale, np.int64))
     found = pass_back(points, given, ordered, as_trained=as_trained)
     arrays, by_x = at_nodes(points, found.rows)
-    arrays = {"hidden_state": _numbers(found.rows[..., :width]), **arrays}
+    arrays = {"hidden_state": as_array(found.rows[..., :width]), **arrays}
     return StepwiseGradients(
         {name: part.reorder(values, values.dtype) for name, values in arrays.items()},
-        part.reorder(_numbers(by_x), _numbers(by_x).dtype),
+        part.reorder(as_array(by_x), as_array(by_x).dtype),
         np.array(part.flip(found.scale)),
     )
 
 
-def _numbers(values: torch.Tensor) -> Array:
-    return values.float().numpy() if values.dtype in HALF else values.numpy()
-
-
-@OUTSIDE_INFERENCE
 def step_parameter_gradients(
     part: TracePart, points: StepPoints, arrays: dict[str, Array], scale: Scale
 ) -> tuple[dict[str, Array], int]:
