@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 from torch.nn.utils import parametrize
 
+from rnnviz.cells import Cell
+
 PARAMETRIZATIONS = "parametrizations"  # torch's name for the part that holds them
 Copied = Callable[[Tensor], Tensor]
 
@@ -96,7 +98,7 @@ def _parametrized_weights(copy: nn.Module, own: nn.Module) -> dict[str, Tensor]:
 
 
 def _fix(copy: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Makes the weights plain attributes that nothing computes again."""
+    """Makes the weights plain attributes that nothing computes again; of a part, its parameters."""
     if is_parametrized(copy):
         for name in copy.parametrizations:  # pyright: ignore[reportGeneralTypeIssues]  # a ModuleDict
             parametrize._cache.pop((id(copy), name), None)  # another copy may have this id later
@@ -104,7 +106,10 @@ def _fix(copy: nn.Module, weights: dict[str, Tensor]) -> None:
         del copy._modules[PARAMETRIZATIONS]
     for name, tensor in weights.items():
         copy._parameters.pop(name, None)
-        vars(copy)[name] = tensor
+        if isinstance(copy, nn.RNNBase | nn.RNNCellBase | Cell):
+            vars(copy)[name] = tensor
+        else:
+            copy._parameters[name] = nn.Parameter(tensor.detach(), False)
     if isinstance(copy, nn.RNNBase):
         own = [getattr(copy, name, None) for name in copy._flat_weights_names]
         copy._flat_weights = own

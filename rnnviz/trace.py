@@ -309,7 +309,8 @@ class Trace:
             ends = np.where(last[:, :, None] < 0, self._initial[name], ends)
             column = name == "hidden_state"
             own = zip(ends, self.widths, strict=True)
-            states.append([torch.tensor(h[..., : w[column]]).to(dtype) for h, w in own])
+            own_units = (np.array(h[..., : w[column]]) for h, w in own)
+            states.append([torch.from_numpy(h).to(dtype) for h in own_units])
         return lay_out_state(states, batched=self.layout.batched, is_cell=self.layout.is_cell)
 
     def to_xarray(self) -> xarray.Dataset:

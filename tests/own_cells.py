@@ -1,5 +1,6 @@
 """Cells of one's own, as people write them, and what autograd says of them by hand."""
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -209,3 +210,37 @@ def jacobian_by_hand(cell: Any, x: Tensor, before: list[Tensor], held: HeldStep 
         return torch.cat([s[0] for s in (after if isinstance(after, tuple) else (after,))])
 
     return torch.autograd.functional.jacobian(step, torch.cat(before)).numpy()
+
+
+class OwnElman(ElmanCell):
+    """The stock's equations, in a step that only autograd knows."""
+
+    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
+        return super().step(x, state, held)
+
+
+class OwnGRU(GRUCell):
+    """The stock's equations, and one further gate as wide as the layer."""
+
+    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
+        h, gates = super().step(x, state, held)
+        return h, {**gates, "change": h - state}
+
+
+class OwnLSTM(LSTMCell):
+    """The stock's equations, in a step that only autograd knows."""
+
+    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
+        return super().step(x, state, held)
+
+
+OWN = {ElmanCell: OwnElman, GRUCell: OwnGRU, LSTMCell: OwnLSTM}
+
+
+def own_of(module: nn.Module) -> nn.Module:
+    """A copy whose cells compute the same by a step that only autograd knows."""
+    copied = copy.deepcopy(module)
+    for part in copied.modules():
+        if type(part) in OWN:
+            part.__class__ = OWN[type(part)]
+    return copied

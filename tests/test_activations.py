@@ -147,7 +147,7 @@ def test_a_value_that_an_activation_cannot_give_is_not_held():
     assert "from 0 to 1" in refusal(lambda: rnnviz.trace(cell, x, hold={"update_gate": 1.5}))
     relu = made(FORMS["keras 3 lstm"])
     text = refusal(lambda: rnnviz.trace(relu, x, hold={"cell_candidate": -0.5}))
-    assert "from 0 to inf" in text
+    assert "from 0 to ∞" in text
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)

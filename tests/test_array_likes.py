@@ -116,7 +116,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "endless": ({"inputs": ENDLESS}, RAGGED.format("inputs")),
     "sparse rows": (
         {"inputs": [torch.ones(2).to_sparse()] * 3},
-        NO_ARRAY.format("Tensor"),
+        "inputs has the layout sparse_coo; expected a dense tensor. Convert it with to_dense().",
     ),
     "rows without values": (
         {"inputs": [torch.ones(2, device="meta")] * 3},

@@ -13,6 +13,8 @@ import rnnviz
 from rnnviz import initialise
 from rnnviz.cells import LSTMCell
 from tests.cases import plain_case
+from tests.ends import EndCase
+from tests.own_cells import own_of
 
 FORMS = ["tanh", "lstm", "gru"]
 WAYS = ["stack", "torch cell", "own cell", "recurrent"]
@@ -64,6 +66,28 @@ def test_a_trace_does_not_depend_on_torchs_defaults(form: str, way: str, default
         with DEFAULTS[default]():
             found = rnnviz.trace(module, x, state, **given)
         assert found == expected
+
+
+@WITH_DEFAULTS
+@pytest.mark.parametrize("own", [False, True])
+def test_masks_and_final_states_do_not_depend_on_torchs_defaults(own: bool, default: str):
+    case = EndCase("lstm", mask="wholly")
+    if own:
+        case.__dict__["module"] = own_of(case.module)
+    batch = int(np.argmax(case.valid.any(0)))
+    given = case.laid_out(case.x.detach()), case.state_of(case.initial)
+    measures: list[Callable[[rnnviz.Trace], Any]] = [
+        lambda trace: str(trace.final_state),
+        rnnviz.parameter_gradients,
+        lambda trace: rnnviz.plain_pass(trace, dtype="float16", batch=batch).log10_norms,
+        lambda trace: rnnviz.sensitivity_norms(trace, batch=batch).to_dict(),
+    ]
+    expected = rnnviz.trace(case.module, *given, mask=case.read, loss="final")
+    results = [measure(expected) for measure in measures]
+    with DEFAULTS[default]():
+        found = rnnviz.trace(case.module, *given, mask=case.read, loss="final")
+        np.testing.assert_equal([measure(found) for measure in measures], results)
+    assert found == expected
 
 
 @WITH_DEFAULTS

@@ -117,7 +117,7 @@ def test_an_lstm_without_recurrence_is_judged_by_its_cell_state(steps: int, verd
     assert (found.verdict, found.state) == (verdict, "cell_state")
     assert abs(found.decay + math.log10(0.9)) < 1e-12
     assert abs(found.half_life - math.log(0.5) / math.log(0.9)) < 1e-9
-    assert found.lost == {"float32": None, "float64": None}
+    assert (found.lost["float32"], found.lost["float64"]) == (None, None)
 
 
 def test_an_lstm_with_recurrence_is_judged_by_its_hidden_state():

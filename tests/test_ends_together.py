@@ -10,37 +10,14 @@ import torch
 from torch import Tensor, nn
 
 import rnnviz
-from rnnviz.cells import ElmanCell, Gates, GRUCell, HeldStep, LSTMCell, as_computed
+from rnnviz.cells import ElmanCell, Gates, HeldStep, as_computed
 from rnnviz.gradients import diagnose
 from rnnviz.trace_part import TracePart
 from tests.ends import EndCase
+from tests.own_cells import own_of
 from tests.test_tied import MODULES
 
-
-class OwnElman(ElmanCell):
-    """The stock's equations, in a step that only autograd knows."""
-
-    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
-        return super().step(x, state, held)
-
-
-class OwnGRU(GRUCell):
-    """The stock's equations, and one further gate as wide as the layer."""
-
-    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
-        h, gates = super().step(x, state, held)
-        return h, {**gates, "change": h - state}
-
-
-class OwnLSTM(LSTMCell):
-    """The stock's equations, in a step that only autograd knows."""
-
-    def step(self, x: Any, state: Any, held: HeldStep = as_computed) -> Any:
-        return super().step(x, state, held)
-
-
 TYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-OWN = {ElmanCell: OwnElman, GRUCell: OwnGRU, LSTMCell: OwnLSTM}
 CASES = [
     EndCase("lstm"),
     EndCase("coupled peephole", mask="wholly", widths=((2, 0), (4, 2), (3, 0))),
@@ -50,18 +27,10 @@ CASES = [
 ]
 
 
-def own_of(case: EndCase) -> nn.Module:
-    module = copy.deepcopy(case.module)
-    for part in list(module.modules()):
-        if type(part) in OWN:
-            part.__class__ = OWN[type(part)]
-    return module
-
-
 def both(case: EndCase, **given: Any) -> tuple[rnnviz.Trace, rnnviz.Trace]:
     """The trace of the own cells and that of the stock."""
     stock, other = case.trace(**given), replace(case)
-    other.__dict__["module"] = own_of(case)
+    other.__dict__["module"] = own_of(case.module)
     return other.trace(**given), stock
 
 
@@ -76,7 +45,7 @@ def test_what_is_recorded(case: EndCase):
     assert own.widths == stock.widths
     for name in stock:
         same(own.array(name), stock.array(name))
-    for name in stock.initial_state:
+    for name in map(str, stock.initial_state):
         same(own.initial_array(name), stock.initial_array(name))
     for name, values in stock.final_grad.items():
         same(own.final_grad[name], values)

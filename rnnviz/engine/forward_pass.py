@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from rnnviz.cells import Cell
 from rnnviz.engine.sequences import Sequence
 from rnnviz.errors import RnnvizError, type_name
+from rnnviz.own_cells import has_own_step
 from rnnviz.recurrent import Network, Recurrent
 from rnnviz.replica import uses_own_weights
 
@@ -106,6 +108,9 @@ def _check(
     """RnnvizError unless values is a tensor of this shape, in something of this kind."""
     if isinstance(returned, kind) and isinstance(values, Tensor) and values.shape == shape:
         return
+    if isinstance(module, Cell) and has_own_step(module):
+        name = type(module).__name__
+        raise RnnvizError("error.own_result", type=name, expected=tuple(shape))
     came = type_name(type(returned))
     if isinstance(returned, Tensor):
         came += f" {tuple(returned.shape)}"

@@ -25,6 +25,7 @@ Scale = NDArray[np.int64]
 KEPT = 600  # the binary exponent that scaled rows are kept near, as in the kernels
 # Products per time step up to which all Jacobians are cheaper than a backward call per step.
 BY_JACOBIANS_UP_TO = 2_500_000
+BATCHED_UP_TO = 2**19  # entries of Jacobians below which one batched backward call is faster
 CPU = torch.device("cpu")
 HALF = (torch.float16, torch.bfloat16)
 
@@ -53,10 +54,35 @@ def state_jacobians(points: StepPoints, *, by_input: bool = False) -> Array:
         for times in points.calls():
             step = points.cut(times).evaluate()
             leaves = [*step.before, step.x] if by_input else step.before
+            if len(step.x) * width**2 <= BATCHED_UP_TO:
+                try:
+                    found[times] = _together(step, leaves, width).unflatten(0, (-1, batch)).numpy()
+                    continue
+                except RuntimeError:  # an operation without a rule for vmap
+                    pass
             for j in range(width):
                 rows = gradients(step.after, leaves, _unit_rows(step, j))
                 found[times, :, j] = torch.cat(rows, -1).unflatten(0, (-1, batch)).numpy()
     return found
+
+
+def _together(step: Evaluated, leaves: list[Tensor], width: int) -> Tensor:
+    """The Jacobians of one call by one batched backward call, (row, S, entries of the leaves)."""
+    eye = torch.eye(width, dtype=step.x.dtype)
+    parts = eye.split([state.shape[-1] for state in step.after], -1)
+    rows = [part[:, None].expand(-1, len(step.x), -1) for part in parts]
+    found = torch.autograd.grad(
+        step.after,
+        leaves,
+        rows,
+        retain_graph=True,
+        is_grads_batched=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return torch.cat(
+        [d.expand(width, *leaf.shape) for d, leaf in zip(found, leaves, strict=True)], -1
+    ).transpose(0, 1)
 
 
 def _unit_rows(step: Evaluated, unit: int) -> list[Tensor]:
@@ -142,7 +168,7 @@ class _Pull:
         self.by_jacobians = not by_graphs and cheap and points.rows_are_independent
         self.size = max(1, 2**22 // (batch * width * (width if self.by_jacobians else 16)))
         self.first, self.steps = points.steps, list[Evaluated]()
-        self.jacobians = torch.empty(0)
+        self.jacobians = torch.empty(0, device="cpu")
 
     def __call__(self, t: int, rows: Tensor) -> Tensor:
         if t < self.first:

@@ -1,6 +1,6 @@
 """How often every unit's gates are saturated, all networks in one heatmap."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from rnnviz.locale import labels
 from rnnviz.plots.drawing import Drawing, as_figure
 from rnnviz.plots.networks import Traces, by_label, results_by_label
 from rnnviz.plots.style import axis, layout, palette, titled
+from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
 
@@ -51,14 +52,7 @@ def plot_saturation(
         if found is None:
             found = diagnose(trace, layer=layer, direction=direction, batch=batch)
         saturated = found.saturated
-        usual = [gate for gate in GATES_AS_READ[trace.cell] if gate in saturated]
-        names_of_gates = (*usual, *(gate for gate in saturated if gate not in usual))
-        missing = {gate for gate in names_of_gates if gate not in trace}
-        if missing or (trace.own_cells is None and len(usual) != len(GATES_AS_READ[trace.cell])):
-            came, expected = map(", ".join, (saturated, GATES_AS_READ[trace.cell]))
-            given = {"name": "diagnoses", "label": label, "came": came, "expected": expected}
-            raise RnnvizError("error.plot_result", **given)
-        for gate in names_of_gates:
+        for gate in _gates(trace, label, saturated):
             share = 100 * float(saturated[gate].mean())
             name = f"{label}, {words.get(f'gate.{gate}', gate)}"
             names.append(name)
@@ -101,3 +95,14 @@ def plot_saturation(
     )
     # a visible background in the gaps: otherwise a row of zeros would look empty
     return Drawing([heatmap], figure | {"plot_bgcolor": colours.line})
+
+
+def _gates(trace: Trace, label: str, saturated: Collection[str]) -> list[str]:
+    """The gates of a result in the order they are read; RnnvizError if it is of another cell."""
+    own = [name for name in saturated if f"{name}_preactivation" in trace]
+    expected = own if trace.own_step else GATES_AS_READ[trace.cell]
+    if set(saturated) != set(expected):
+        given = {"came": ", ".join(saturated), "expected": ", ".join(expected)}
+        raise RnnvizError("error.plot_result", name="diagnoses", label=label, **given)
+    usual = [gate for gate in GATES_AS_READ[trace.cell] if gate in saturated]
+    return [*usual, *(gate for gate in saturated if gate not in usual)]
