@@ -77,7 +77,7 @@ def test_masks_and_final_states_do_not_depend_on_torchs_defaults(own: bool, defa
     batch = int(np.argmax(case.valid.any(0)))
     given = case.laid_out(case.x.detach()), case.state_of(case.initial)
     measures: list[Callable[[rnnviz.Trace], Any]] = [
-        lambda trace: str(trace.final_state),
+        lambda trace: [row.numpy() for part in trace.final_state for row in part],
         rnnviz.parameter_gradients,
         lambda trace: rnnviz.plain_pass(trace, dtype="float16", batch=batch).log10_norms,
         lambda trace: rnnviz.sensitivity_norms(trace, batch=batch).to_dict(),
