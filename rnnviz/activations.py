@@ -150,7 +150,7 @@ def slope(name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
     array([0. , 0.2, 0. ])
     """
     with torch.inference_mode(False), torch.enable_grad():
-        x = torch.tensor(values).requires_grad_()
+        x = torch.tensor(values, device="cpu").requires_grad_()
         (found,) = torch.autograd.grad(function_of(name)(x).sum(), x)
     return found.numpy()
 

@@ -331,7 +331,9 @@ def _read_cells(module: nn.Module, cells: Sequence[Sequence[Any]], *, batch_firs
 
     def matrix(cell: Any, name: str) -> Tensor:
         if isinstance(cell, Cell) and getattr(cell, name, None) is None and has_own_step(cell):
-            return next(iter(cell.parameters()), torch.empty(0)).new_zeros(1, 1)  # it needs none
+            return next(iter(cell.parameters()), torch.empty(0, device="cpu")).new_zeros(
+                1, 1
+            )  # it needs none
         return _weight(cell, name)
 
     return Network(

@@ -205,7 +205,7 @@ class TracePart:
             rows = slice(self.length), np.array([self.batch])
             held = type(held)(*(h[rows] for h in held))
         elif not one and lengths is not None:
-            valid = torch.arange(self.trace.steps)[:, None] < torch.tensor(lengths)
+            valid = torch.from_numpy(np.arange(self.trace.steps)[:, None] < lengths)
         with full_precision(torch.device("cpu")):  # tensors of inference mode have no gradient
             cell = cell if dtype == torch.float64 else copy_cell(cell, dtype)
             given = [torch.from_numpy(values).to(dtype) for values in (x, *states)]

@@ -113,7 +113,7 @@ def _rows(cell: Cell[Any], name: Any, value: Any, rows: int) -> Tensor:
     taken = isinstance(name, str) and (name in (*RESERVED, *STATES) or name.startswith(PREFIXES))
     if not isinstance(name, str) or taken or not name or set(name) & set(",/"):
         raise RnnvizError("error.own_gate_name", type=type(cell).__name__, came=repr(name))
-    values = value.detach() if isinstance(value, Tensor) else torch.tensor(value)
+    values = value.detach() if isinstance(value, Tensor) else torch.tensor(value, device="cpu")
     if values.dim() < 2:
         return values.expand(rows, max(1, values.numel()))
     if values.dim() > 2 or len(values) != rows or not values.is_floating_point():
@@ -171,7 +171,9 @@ def differentiate(
     ]
     exact = copy_cell(cell, torch.float64, "cpu")
     points = StepPoints(exact, x.double(), tuple(before), held, valid)
-    state_grad = torch.zeros(*output_grad.shape[:2], sum(points.widths), dtype=torch.float64)
+    state_grad = output_grad.new_zeros(
+        *output_grad.shape[:2], sum(points.widths), dtype=torch.float64
+    )
     state_grad[..., : output_grad.shape[-1]] = output_grad
     found = pass_back(points, state_grad)
     arrays, by_x = at_nodes(points, found.rows)

@@ -163,7 +163,7 @@ def _differentiate(
         states = run.steps.states
         given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.held
         return backward_pass(*given, by_input=by_input)
-    valid = None if lengths is None else torch.arange(len(run.x))[:, None] < lengths
+    valid = None if lengths is None else torch.arange(len(run.x), device="cpu")[:, None] < lengths
     return autograd_step.differentiate(
         run.cell, run.x, run.h_0, run.c_0, run.steps, output_grad, run.held, valid
     )
