@@ -290,9 +290,9 @@ class TracePart:
         if one and held is not None:
             rows = slice(self.length), np.array([self.batch])
             held = type(held)(*(h[rows] for h in held))
-        elif not one:
-            lengths, steps = self._lengths(), torch.arange(self.trace.steps, device="cpu")
-            valid = None if lengths is None else steps[:, None] < lengths
+        elif not one and self._lengths() is not None:
+            read = np.arange(self.trace.steps)[:, None] < self.trace.valid_lengths
+            valid = torch.from_numpy(read)
         with full_precision(torch.device("cpu")):  # tensors of inference mode have no gradient
             cell = cell if dtype == torch.float64 else copy_cell(cell, dtype)
             given = [torch.from_numpy(values).to(dtype) for values in (x, *states)]

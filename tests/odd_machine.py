@@ -15,25 +15,23 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
-FOLDER, PORT = sys.argv[1:]
 
-
-def wait_for_the_server() -> None:
+def wait_for_the_server(port: str) -> None:
     for _ in range(1200):
         with suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/_stcore/health").close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").close()
             return
         time.sleep(0.1)
     raise TimeoutError
 
 
-def visit() -> None:
+def visit(folder: str, port: str) -> None:
     try:
-        wait_for_the_server()
+        wait_for_the_server(port)
         from streamlit.testing.v1 import AppTest
 
         for page, language in (("gradients", "ko"), ("step", "en")):
-            view = AppTest.from_file(str(Path(FOLDER, "app.py")), default_timeout=300)
+            view = AppTest.from_file(str(Path(folder, "app.py")), default_timeout=300)
             view.query_params["language"] = language
             view.switch_page(f"pages/{page}.py").run()
             problems = [*view.exception, *view.error, *view.warning]
@@ -44,9 +42,10 @@ def visit() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, FOLDER)
-    threading.Thread(target=visit, daemon=True).start()
+    own, free = sys.argv[1:]
+    sys.path.insert(0, own)
+    threading.Thread(target=visit, args=(own, free), daemon=True).start()
     from rnnviz.ui.serve import main
 
-    sys.argv = ["rnnviz", "--server.port", PORT]
+    sys.argv = ["rnnviz", "--server.port", free]
     main()

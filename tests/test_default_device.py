@@ -14,7 +14,7 @@ from rnnviz import initialise
 from rnnviz.cells import LSTMCell
 from tests.cases import plain_case
 from tests.ends import EndCase
-from tests.own_cells import own_of
+from tests.own_cells import NormedLSTM, own_of
 
 FORMS = ["tanh", "lstm", "gru"]
 WAYS = ["stack", "torch cell", "own cell", "recurrent"]
@@ -113,6 +113,29 @@ def test_analysis_does_not_depend_on_torchs_defaults(default: str):
         expected = measure()
         with DEFAULTS[default]():
             found = measure()
+        np.testing.assert_equal(found, expected)
+
+
+@WITH_DEFAULTS
+def test_analysis_of_own_steps_does_not_depend_on_torchs_defaults(default: str):
+    torch.manual_seed(0)
+    module = rnnviz.Recurrent([[NormedLSTM(3, 4)], [NormedLSTM(4, 4)]])
+    x = torch.randn(5, 2, 3)
+    measures: list[Callable[[rnnviz.Trace], Any]] = [
+        lambda trace: rnnviz.gradient_norms(trace).to_dict(),
+        rnnviz.parameter_gradients,
+        lambda trace: rnnviz.weight_gradient_norms(trace).to_dict(),
+        lambda trace: rnnviz.plain_pass(trace).log10_norms,
+        lambda trace: rnnviz.sensitivity_norms(trace).to_dict(),
+        rnnviz.jacobians,
+    ]
+    trace = rnnviz.trace(module, x, lengths=[5, 3], loss="all")
+    with DEFAULTS[default]():
+        assert rnnviz.trace(module, x, lengths=[5, 3], loss="all") == trace
+    for measure in measures:
+        expected = measure(trace)
+        with DEFAULTS[default]():
+            found = measure(trace)
         np.testing.assert_equal(found, expected)
 
 

@@ -173,7 +173,9 @@ def differentiate(
     ]
     exact = copy_cell(cell, torch.float64, "cpu")
     points = StepPoints(exact, x.double(), tuple(before), held, valid)
-    state_grad = points.x.new_zeros(*output_grad.shape[:2], sum(points.widths))
+    state_grad = output_grad.new_zeros(
+        *output_grad.shape[:2], sum(points.widths), dtype=torch.float64
+    )
     state_grad[..., : output_grad.shape[-1]] = output_grad
     if end is not None:
         read = np.flatnonzero(end.last >= 0)

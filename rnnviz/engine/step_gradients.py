@@ -68,7 +68,7 @@ def state_jacobians(points: StepPoints, *, by_input: bool = False) -> Array:
 
 def _together(step: Evaluated, leaves: list[Tensor], width: int) -> Tensor:
     """The Jacobians of one call by one batched backward call, (row, S, entries of the leaves)."""
-    eye = torch.eye(width, dtype=step.x.dtype)
+    eye = torch.eye(width, dtype=step.x.dtype, device="cpu")
     parts = eye.split([state.shape[-1] for state in step.after], -1)
     rows = [part[:, None].expand(-1, len(step.x), -1) for part in parts]
     found = torch.autograd.grad(
@@ -259,8 +259,8 @@ def by_parameters(points: StepPoints, total: Tensor) -> dict[str, Tensor]:
     padded.
     """
     named = dict(points.cell.named_parameters())
-    sums = {name: torch.zeros_like(p) for name, p in named.items()}
     with full_precision(CPU), few_threads(points.steps * points.batch * sum(points.widths)):
+        sums = {name: torch.zeros_like(p) for name, p in named.items()}
         for times in points.calls():
             step = points.cut(times).evaluate()
             given = without_path(step, _split(points, total[times]))

@@ -48,9 +48,8 @@ def differentiate_steps(
     as_trained: by one backward call per step, whose rounding is that of autograd in this dtype.
     """
     dtype, width = points.x.dtype, points.widths[0]
-    rows = np.zeros((*output_grad.shape[:2], sum(points.widths)))
-    rows[..., :width] = part.reorder(output_grad)
-    given = torch.from_numpy(rows).to(dtype)
+    given = torch.zeros(*output_grad.shape[:2], sum(points.widths), dtype=dtype, device="cpu")
+    given[..., :width] = torch.from_numpy(np.array(part.reorder(output_grad))).to(dtype)
     ordered = None if scale is None else np.array(part.reorder(scale, np.int64))
     if part.trace.final_grad:
         given, ordered = _with_end(part, given, ordered)
