@@ -52,37 +52,26 @@ def check_record(
     only the first four axes are checked, and have any parameters.
     """
     check_form(form)
-    layers, directions, steps, batch, hidden, output = _sizes(form, arrays)
-    features = np.shape(arrays["input"])[-1]
-    widths = {"hidden_state": output, "grad_hidden_state": output}
-    for name, values in arrays.items():
-        shape: Shape = (layers, directions, steps, batch, widths.get(name, hidden))
-        if name in ("input", GRAD_INPUT):
-            shape = steps, batch, features
-        elif name.removeprefix("grad_") not in form.states and (
-            own_step or name not in RECORDED[form.cell]
-        ):
-            shape = *shape[:4], *np.shape(values)[4:5]
-        check_array(name, values, shape)
+    shape = _check_arrays(form, arrays, own_step=own_step)
+    layers, directions, steps, batch, hidden = shape
+    width = {"hidden_state": arrays["hidden_state"].shape[-1]}
     grads = tuple(f"grad_{name}" for name in form.states) if output_grad is not None else ()
     _check_there(form, arrays, grads)
     _check_there(form, initial, (*form.states, *grads), prefix="initial_")
-    for name, values in initial.items():
-        check_array(
-            f"initial_{name}", values, (layers, directions, batch, widths.get(name, hidden))
-        )
+    _check_there(form, final_grad, form.states if final_grad else (), prefix="final_grad_")
+    for prefix, states in (("initial_", initial), ("final_grad_", final_grad)):
+        for name, values in states.items():
+            units = width.get(name.removeprefix("grad_"), hidden)
+            check_array(prefix + name, values, (layers, directions, batch, units))
     for name, values in parameters.items():
         check_array(name, values, np.shape(values))
-    by_layer = layer_widths(initial)
+    by_layer = _check_widths(initial)
     if not own_step:
         shapes = {name: values.shape for name, values in parameters.items()}
-        check_parameters(form, Sizes(directions, features, *by_layer), shapes)
+        sizes = Sizes(directions, arrays["input"].shape[-1], *by_layer)
+        check_parameters(form, sizes, shapes)
     if output_grad is not None:
         check_array("output_grad", output_grad, (steps, batch, directions * by_layer[1][-1]))
-    _check_there(form, final_grad, form.states if final_grad else (), prefix="final_grad_")
-    for name, values in final_grad.items():
-        shape = layers, directions, batch, widths.get(name, hidden)
-        check_array(f"final_grad_{name}", values, shape)
     if lengths is not None:
         _check_lengths(lengths, steps, batch)
     if mask is not None:
@@ -90,8 +79,38 @@ def check_record(
     _check_layout(layout, arrays["hidden_state"].dtype, layers * directions, batch)
     for name, values in held.items():
         check_choice("held", name, holdable(form))
-        check_array(f"held_{name}", values, (layers, directions, steps, widths.get(name, hidden)))
+        units = width.get(name, hidden)
+        check_array(f"held_{name}", values, (layers, directions, steps, units))
         _check_held(name, values, form)
+
+
+def _check_arrays(
+    form: Form, arrays: Mapping[str, Array], *, own_step: bool
+) -> tuple[int, int, int, int, int]:
+    """Layers, directions, time steps, sequences and units, which all arrays must have."""
+    layers, directions, steps, batch, hidden, output = _sizes(form, arrays)
+    for name, values in arrays.items():
+        recorded = name.removeprefix("grad_")
+        units = output if recorded == "hidden_state" else hidden
+        shape: Shape = (layers, directions, steps, batch, units)
+        if name in ("input", GRAD_INPUT):
+            shape = steps, batch, np.shape(arrays["input"])[-1]
+        elif recorded not in form.states and (own_step or name not in RECORDED[form.cell]):
+            shape = *shape[:4], *np.shape(values)[4:5]
+        check_array(name, values, shape)
+    return layers, directions, steps, batch, hidden
+
+
+def _check_widths(initial: Mapping[str, Array]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """``layer_widths``; RnnvizError unless every layer has units and one has all of them."""
+    hidden, output = layer_widths(initial)
+    widest = initial.get("cell_state", initial["hidden_state"]).shape[-1]
+    fits = all(1 <= o <= h for h, o in zip(hidden, output, strict=True))
+    whole = initial["hidden_state"].shape[-1]
+    if not fits or (max(hidden), max(output)) != (widest, whole):
+        name, expected = "initial_hidden_state", (whole,) * len(output)
+        raise RnnvizError("error.trace_shape", name=name, came=output, expected=expected)
+    return hidden, output
 
 
 def check_array(

@@ -50,40 +50,19 @@ def read_contents(stored: Stored, path: str) -> Contents:
     path: the file's name, for errors. RnnvizError for arrays or attributes that are missing, that a
     trace does not have, or whose shape, type or range does not fit the rest of the file.
     """
-    arrays, attributes = dict(stored.arrays), stored.attributes
+    attributes = stored.attributes
     needed = {"cell", "nonlinearity", "module_repr", "replay_error"}
-    if not needed <= set(attributes) or not {"input", "hidden_state"} <= set(arrays):
+    if not needed <= set(attributes) or not {"input", "hidden_state"} <= set(stored.arrays):
         raise RnnvizError("error.trace_file", path=path)
     form = _read_form(attributes)
-    loss = attributes.get("loss")
-    names = recorded_names(form, loss=loss is not None)
+    names = recorded_names(form, loss="loss" in attributes)
     if NAMES in attributes:
         names = tuple(_read(attributes, NAMES, TEXT).split(","))
-
-    def take(prefix: str) -> dict[str, Array]:
-        own = [name for name in arrays if name.startswith(prefix) and name not in names]
-        return {name.removeprefix(prefix): arrays.pop(name) for name in own}
-
-    contents = Contents(
-        form=form,
-        module_repr=_read(attributes, "module_repr", TEXT),
-        loss=None if loss is None else float(_read(attributes, "loss", NUMBER)),
-        replay_error=float(_read(attributes, "replay_error", NUMBER)),
-        lengths=arrays.pop("lengths", None),
-        mask=_read_mask(arrays.pop("mask", None)),
-        layout=_read_layout(attributes, arrays["hidden_state"]),
-        parameters=take("parameter_"),
-        output_grad=arrays.pop("output_grad", None),
-        final_grad=take("final_grad_"),
-        held=take("held_"),
-        own_step=_read_own_step(attributes, names, form),
-        initial=take("initial_"),
-        arrays=arrays,
-    )
+    contents = _sorted_out(stored, form, names)
     _check_names(contents, names)
     check_record(
         form,
-        arrays,
+        contents["arrays"],
         contents["initial"],
         contents["parameters"],
         contents["lengths"],
@@ -99,6 +78,33 @@ def read_contents(stored: Stored, path: str) -> Contents:
     if TIED in attributes:
         _tie(contents["parameters"], _read(attributes, TIED, TEXT))
     return contents
+
+
+def _sorted_out(stored: Stored, form: Form, names: tuple[str, ...]) -> Contents:
+    """The fields of a Trace; names: of the arrays that it recorded."""
+    arrays, attributes = dict(stored.arrays), stored.attributes
+    loss = attributes.get("loss")
+
+    def take(prefix: str) -> dict[str, Array]:
+        own = [name for name in arrays if name.startswith(prefix) and name not in names]
+        return {name.removeprefix(prefix): arrays.pop(name) for name in own}
+
+    return Contents(
+        form=form,
+        module_repr=_read(attributes, "module_repr", TEXT),
+        loss=None if loss is None else float(_read(attributes, "loss", NUMBER)),
+        replay_error=float(_read(attributes, "replay_error", NUMBER)),
+        lengths=arrays.pop("lengths", None),
+        mask=_read_mask(arrays.pop("mask", None)),
+        layout=_read_layout(attributes, arrays["hidden_state"]),
+        parameters=take("parameter_"),
+        output_grad=arrays.pop("output_grad", None),
+        final_grad=take("final_grad_"),
+        held=take("held_"),
+        own_step=_read_own_step(attributes, names, form),
+        initial=take("initial_"),
+        arrays=arrays,
+    )
 
 
 def _read_form(attributes: Mapping[str, Any]) -> Form:

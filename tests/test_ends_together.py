@@ -105,6 +105,19 @@ def test_a_further_gate_has_the_units_of_its_layer():
     same(part.in_order("change"), h - before)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_trace_whose_initial_state_fits_no_layer_is_refused(own: bool):
+    trace = both(EndCase("gru", mask="none"))[0 if own else 1]
+    initial = {name: trace.initial_array(name).copy() for name in map(str, trace.initial_state)}
+    initial["hidden_state"][1] = np.nan
+    with pytest.raises(rnnviz.RnnvizError) as caught:
+        replace(trace, _initial=initial)
+    assert str(caught.value) == (
+        "initial_hidden_state in the trace has shape (4, 0); expected (4, 4) to fit the cell and "
+        "the other arrays. Trace the module again, or load an unchanged file."
+    )
+
+
 class Started(ElmanCell):
     """A learnt initial state."""
 

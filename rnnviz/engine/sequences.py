@@ -1,6 +1,5 @@
 """Inputs and states as modules take them → one padded layout, (time, batch, feature)."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +9,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rnnviz.array_likes import check_dense, read_array, unmasked
+from rnnviz.array_likes import read_array
+from rnnviz.engine.given_tensors import check_finite, read_tensor
+from rnnviz.engine.initial_states import Layers, read_state
 from rnnviz.engine.state_layout import lay_out_state
 from rnnviz.engine.time_order import valid_first
 from rnnviz.errors import RnnvizError
 from rnnviz.recurrent import Network
-from rnnviz.torch_names import dtype_name
-
-Layers = tuple[Tensor, ...]  # a state by layer, (direction, batch, unit)
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def read_sequence(
         if mask is not None:
             raise RnnvizError("error.packed_mask")
         return _read_packed(network, inputs, state, lengths)
-    x = _tensor(network, inputs, "inputs")
+    x = read_tensor(network, inputs, "inputs")
     if x.dim() not in (2, 3) or x.shape[-1] != network.input_size:
         raise RnnvizError(
             "error.inputs_shape", came=tuple(x.shape), expected=_expected_inputs(network)
@@ -136,10 +134,10 @@ def read_sequence(
         valid = read = read if valid is None else read & valid
     if valid is not None:
         x = x.where(valid[:, :, None].to(x.device), x.new_zeros(()))
-    _check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
+    check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
     if read is not None:
         x, sizes = _steps_read(x, read)
-    h, c = _read_state(network, state, x, batched)
+    h, c = read_state(network, state, x, batched)
     layout = None, batched, batch_first, network.is_cell, state is None
     return Sequence(x, h, c, sizes, *layout, read)
 
@@ -163,13 +161,13 @@ def _read_packed(network: Network, inputs: PackedSequence, state: Any, lengths: 
     if lengths is not None:
         raise RnnvizError("error.packed_lengths")
     x, sizes = pad_packed_sequence(inputs)
-    x = _tensor(network, x, "inputs")
+    x = read_tensor(network, x, "inputs")
     if x.dim() != 3 or x.shape[-1] != network.input_size:
         raise RnnvizError(
             "error.inputs_shape", came=tuple(x.shape), expected=_expected_inputs(network)
         )
-    _check_finite(x, "inputs")
-    h, c = _read_state(network, state, x, True)
+    check_finite(x, "inputs")
+    h, c = read_state(network, state, x, True)
     return Sequence(x, h, c, sizes, inputs, True, network.batch_first, False, state is None)
 
 
@@ -177,36 +175,6 @@ def _expected_inputs(network: Network) -> str:
     d = network.input_size
     batch = f"(batch, time, {d})" if network.batch_first else f"(time, batch, {d})"
     return f"(time, {d}), {batch}"
-
-
-def _tensor(network: Network, values: Any, what: str) -> Tensor:
-    values = unmasked(what, values)
-    expected = dtype_name(network.dtype)
-    if not isinstance(values, Tensor):
-        array = read_array(what, values)
-        _check_dtype(array.dtype.kind, str(array.dtype), expected, what)
-        doubles = array.astype(np.float64, order="C")  # a copy: torch warns of read-only arrays
-        values = torch.from_numpy(doubles).to(network.device, network.dtype)
-    check_dense(values, what)
-    if values.dtype != network.dtype:
-        whole = not (
-            values.is_floating_point() or values.is_complex() or values.dtype == torch.bool
-        )
-        _check_dtype("i" if whole else "", dtype_name(values.dtype), expected, what)
-    if values.device != network.device:
-        raise RnnvizError(
-            "error.device", what=what, came=str(values.device), expected=str(network.device)
-        )
-    return values.detach()
-
-
-def _check_dtype(kind: str, came: str, expected: str, what: str) -> None:
-    """RnnvizError unless kind is that of floats; whole numbers may be the codes of tokens."""
-    if kind == "f":
-        return
-    tokens = kind in ("i", "u") and what == "inputs"
-    key = "error.dtype_tokens" if tokens else "error.dtype"
-    raise RnnvizError(key, what=what, came=came, expected=expected)
 
 
 def _lengths(lengths: Any, x: Tensor, batched: bool) -> Tensor | None:
@@ -236,89 +204,3 @@ def _mask(mask: Any, x: Tensor, batched: bool, batch_first: bool) -> Tensor | No
         )
     read = torch.from_numpy(given.copy())
     return read.T if batch_first else read if batched else read[:, None]
-
-
-def _check_finite(values: Tensor, what: str) -> None:
-    # Fast check: a sum is finite only if all terms are. It may overflow, so check each entry then.
-    if math.isfinite(values.sum()):
-        return
-    bad = ~torch.isfinite(values)
-    if bad.any():
-        raise RnnvizError(
-            "error.not_finite",
-            what=what,
-            bad=int(bad.sum()),
-            first=tuple(bad.nonzero()[0].tolist()),
-        )
-
-
-def _read_state(
-    network: Network, state: Any, x: Tensor, batched: bool
-) -> tuple[Layers, Layers | None]:
-    if state is None and network.has_own_step:
-        return _own_start(network, x)
-    widths = [network.output_sizes] + [network.hidden_sizes] * (network.cell == "lstm")
-    if state is None:
-        shape = network.directions, x.shape[1]
-        h, *c = (tuple(x.new_zeros(*shape, size) for size in sizes) for sizes in widths)
-        return h, c[0] if c else None
-    parts = state if network.cell == "lstm" else (state,)
-    if not isinstance(parts, tuple | list) or len(parts) != len(widths):
-        count = f" ({len(parts)})" if isinstance(parts, tuple | list) else ""
-        raise RnnvizError("error.state_pair", came=type(state).__name__ + count)
-    h, *c = (
-        _read_layers(network, part, sizes, x.shape[1] if batched else None, name)
-        for part, sizes, name in zip(parts, widths, ("h_0", "c_0"), strict=False)
-    )
-    return h, c[0] if c else None
-
-
-def _read_layers(
-    network: Network, given: Any, sizes: tuple[int, ...], batch: int | None, name: str
-) -> Layers:
-    """One state by layer. sizes: its width in each layer. batch: None without a batch dimension."""
-    layers, directions = len(sizes), network.directions
-    lead = () if batch is None else (batch,)
-    if len(set(sizes)) == 1:
-        shape = (*lead, sizes[0])
-        shape = shape if network.is_cell else (layers * directions, *shape)
-        whole = _state_tensor(network, given, name, shape)
-        return tuple(whole.reshape(layers, directions, batch or 1, sizes[0]))
-    if not isinstance(given, tuple | list) or len(given) != layers * directions:
-        count = f" ({len(given)})" if isinstance(given, tuple | list) else ""
-        came = type(given).__name__ + count
-        raise RnnvizError("error.state_list", what=name, came=came, expected=layers * directions)
-    rows = [
-        _state_tensor(network, row, f"{name}[{k}]", (*lead, sizes[k // directions]))
-        for k, row in enumerate(given)
-    ]
-    rows = [row.reshape(batch or 1, -1) for row in rows]
-    return tuple(torch.stack(rows[k : k + directions]) for k in range(0, len(rows), directions))
-
-
-def _state_tensor(network: Network, given: Any, name: str, shape: tuple[int, ...]) -> Tensor:
-    if isinstance(given, Tensor) and given.device.type == "cpu":  # as ``Trace.final_state`` is
-        given = given.to(network.device)
-    tensor = _tensor(network, given, name)
-    if tuple(tensor.shape) != shape:
-        raise RnnvizError("error.state_shape", what=name, came=tuple(tensor.shape), expected=shape)
-    _check_finite(tensor, name)
-    return tensor
-
-
-def _own_start(network: Network, x: Tensor) -> tuple[Layers, Layers | None]:
-    """The initial states that the cells themselves start from."""
-    below, rows = x[0], list[list[Any]]()
-    with torch.no_grad():
-        for layer, width in zip(network.cells or (), network.output_sizes, strict=True):
-            rows.append([cell.initial_state(below) for cell in layer])
-            below = x.new_zeros(x.shape[1], network.directions * width)
-    pairs = [[s if isinstance(s, tuple | list) else (s,) for s in row] for row in rows]
-    h, *c = (
-        tuple(torch.stack([s[k].expand(x.shape[1], -1) for s in row]).detach() for row in pairs)
-        for k in range(1 + (network.cell == "lstm"))
-    )
-    for states, name in zip((h, *c), ("h_0", "c_0"), strict=False):
-        for layer in states:
-            _check_finite(layer, name)
-    return h, c[0] if c else None
