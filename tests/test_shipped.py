@@ -144,8 +144,8 @@ def opened(page: str = "step") -> AppTest:
 
 
 def errors(page: AppTest) -> list[str]:
-    """The errors on a page, without the backslashes before punctuation."""
-    return [error.value.replace("\\", "") for error in page.error]
+    """The errors on a page, without the code spans that show them literally."""
+    return [error.value.removeprefix("` ").removesuffix(" `") for error in page.error]
 
 
 @pages

@@ -98,9 +98,9 @@ def open_page(page: str) -> Labels:
         # A fresh server runs a page's script without app.py at the first request to its address.
         session.requested_page = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
-    if not session.run:  # this script alone, as in a test: nothing is restored
-        for name, before in session.kept.items():
-            st.session_state.setdefault(name, before)
+    # a run of this script alone, as in a test, has not restored what Streamlit dropped
+    for name, before in session.kept.items():
+        st.session_state.setdefault(name, before)
     language = st.session_state.language
     words = labels(language)
     apply_styles(STYLES, page_colours())
