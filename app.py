@@ -120,9 +120,9 @@ else:
 
     async def update_live(channel: WebSocket) -> None:
         """The WebSocket of live updates: see rnnviz/ui/live_server.py."""
-        from rnnviz.ui.live_server import answer
+        from rnnviz.ui.live_server import serve_live_updates
 
-        await answer(channel)
+        await serve_live_updates(channel)
 
     Thread(target=load, daemon=True).start()
     routes = [

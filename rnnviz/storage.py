@@ -57,7 +57,7 @@ def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
     arrays = {str(name): dataset[name].values for name in dataset.data_vars}
     attributes = {str(name): value for name, value in dataset.attrs.items()}
     attributes[VERSION] = FORMAT_VERSION
-    attributes[CHECKSUM] = checksum(Stored(arrays, attributes))
+    attributes[CHECKSUM] = digest_of(Stored(arrays, attributes))
     dataset = dataset.assign_attrs(attributes)
     if path.suffix == ".npz":
         replace_file(path, lambda file: _write_npz(dataset, file))
@@ -83,8 +83,7 @@ def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
         stored = (_read_nc if path.suffix == ".nc" else _read_npz)(path, limit)
         if VERSION not in stored.attributes:
             return _from_version_0(stored)
-        if stored.attributes[CHECKSUM] != checksum(stored):
-            raise RnnvizError("error.trace_checksum", path=path.name)
+        _check_checksum(path, stored)
     except RnnvizError:
         raise
     except Exception as error:  # a damaged file can raise anything
@@ -93,10 +92,15 @@ def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
     return stored._replace(attributes={n: v for n, v in stored.attributes.items() if n not in own})
 
 
-def checksum(stored: Stored) -> str:
+def _check_checksum(path: Path, stored: Stored) -> None:
+    if stored.attributes[CHECKSUM] != digest_of(stored):
+        raise RnnvizError("error.trace_checksum", path=path.name)
+
+
+def digest_of(stored: Stored) -> str:
     """SHA-256 over the other attributes and every array's name, type, shape and bytes.
 
-    >>> checksum(Stored({}, {"cell": "gru"}))[:8]
+    >>> digest_of(Stored({}, {"cell": "gru"}))[:8]
     'a57a6d39'
     """
     attributes = {name: value for name, value in stored.attributes.items() if name != CHECKSUM}
@@ -172,7 +176,7 @@ def _read_npy(file: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
 def _read_nc(path: Path, limit: int) -> Stored:
     import h5py
 
-    _check_seal(path)
+    _check_file_bytes(path)
     with h5py.File(path, "r") as file:
         attributes = _attributes(file)
         _check_version(path, attributes)
@@ -183,7 +187,7 @@ def _read_nc(path: Path, limit: int) -> Stored:
         return Stored(arrays, _plain(attributes))
 
 
-def _check_seal(path: Path) -> None:
+def _check_file_bytes(path: Path) -> None:
     """RnnvizError for a damaged file, on which HDF5 may never return; other files have no seal."""
     with path.open("rb") as file:
         end = len(SEAL) + hashlib.sha256().digest_size

@@ -27,8 +27,8 @@ from rnnviz.recurrent import read_module
 from rnnviz.shapes import GRAD_INPUT, layer_widths
 from rnnviz.storage import read_stored, write_dataset
 from rnnviz.torch_names import dtype_name, parameter_suffix
-from rnnviz.trace_check import check_record
-from rnnviz.trace_file import read_contents
+from rnnviz.trace_check import check_trace
+from rnnviz.trace_contents import read_contents
 
 if TYPE_CHECKING:
     import xarray
@@ -77,7 +77,7 @@ class Trace:
     _own_cells: OwnCells | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        check_record(
+        check_trace(
             self.form,
             self._arrays,
             self._initial,

@@ -32,7 +32,7 @@ DTYPES = {FLOATS[0]: ("float32", "bfloat16", "float16"), FLOATS[1]: ("float64",)
 RECORDED = {cell: frozenset(recorded_names(Form(cell), loss=True)) for cell in GATE_NAMES}
 
 
-def check_record(
+def check_trace(
     form: Form,
     arrays: Mapping[str, Array],
     initial: Mapping[str, Array],

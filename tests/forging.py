@@ -16,7 +16,7 @@ from torch import nn
 
 import rnnviz
 from rnnviz.cells import GRUCell, LSTMCell
-from rnnviz.storage import CHECKSUM, FORMAT_VERSION, VERSION, Stored, checksum
+from rnnviz.storage import CHECKSUM, FORMAT_VERSION, VERSION, Stored, digest_of
 
 Change = Callable[["Forged"], Any]
 
@@ -35,7 +35,7 @@ class Forged:
         attributes = dict(self.attributes)
         if self.signed:
             arrays = {name: np.asarray(values) for name, values in self.arrays.items()}
-            attributes[CHECKSUM] = checksum(Stored(arrays, attributes))
+            attributes[CHECKSUM] = digest_of(Stored(arrays, attributes))
         if path.suffix == ".npz":
             dims = {name: [] for name in self.arrays}
             layout = json.dumps({"dims": dims, "coords": [], "attrs": attributes})

@@ -8,7 +8,7 @@ from streamlit.starlette import App
 from rnnviz.experiment import GradientsPage
 from rnnviz.ui import pages
 from rnnviz.ui.components import script
-from rnnviz.ui.live_server import LIVE_PARTS, Makers, answer
+from rnnviz.ui.live_server import LIVE_PARTS, Makers, serve_live_updates
 from tests.live_page import lines
 
 LIVE_PARTS["waves"] = Makers(
@@ -19,7 +19,7 @@ pages.PAGES["waves"] = pages.Page(GradientsPage, "")
 app = App(
     Path(__file__).with_name("live_page.py"),
     routes=[
-        WebSocketRoute("/rnnviz/live", answer),
+        WebSocketRoute("/rnnviz/live", serve_live_updates),
         Route(f"/{script.ADDRESS}/{{name}}", script.answer),
     ],
 )

@@ -18,7 +18,7 @@ from torch import nn
 
 import rnnviz
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.characters import CharacterModel, load_character_model
+from rnnviz.experiment.character_model import CharacterModel, load_character_model
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 ROWS = {"rnn": 1, "lstm": 4, "gru": 3}

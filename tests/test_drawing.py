@@ -24,7 +24,7 @@ from rnnviz.plots.saturation import plot_saturation
 from rnnviz.plots.weight_gradients import plot_weight_gradients
 from rnnviz.plots.weights import plot_recurrent_weights
 from rnnviz.trace import Trace
-from rnnviz.ui.components.chart import written
+from rnnviz.ui.components.chart import figure_json
 from tests.browser import ROOT
 
 OF_ALL: tuple[Any, ...] = (
@@ -51,8 +51,8 @@ def read(part: Any) -> Any:
 
 
 def check(drawing: Drawing) -> None:
-    came = json.loads(written(drawing))
-    wanted = json.loads(written(go.Figure(*drawing)))
+    came = json.loads(figure_json(drawing))
+    wanted = json.loads(figure_json(go.Figure(*drawing)))
     assert wanted["layout"].pop("template") == {"data": {"scatter": [{"type": "scatter"}]}}
     # plotly leaves out empty lists
     came["layout"] = {name: part for name, part in came["layout"].items() if part != []}
@@ -99,7 +99,7 @@ def test_a_drawing_converts_to_a_plotly_figure():
     ],
 )
 def test_arrays_are_sent_as_bytes(values: np.ndarray, kind: str):
-    found = json.loads(written(Drawing([{"z": values}], {})))["data"][0]["z"]
+    found = json.loads(figure_json(Drawing([{"z": values}], {})))["data"][0]["z"]
     assert found["dtype"] == kind
     assert read(found)[1] == [repr(value) for value in values.ravel().astype(np.float64).tolist()]
     assert found.get("shape") == (None if values.ndim == 1 else "2, 2")
@@ -109,12 +109,12 @@ def test_arrays_are_sent_as_bytes(values: np.ndarray, kind: str):
     "values", [np.array([], np.int64), np.array([2**40]), np.array(["a", "b"]), np.array([True])]
 )
 def test_other_arrays_are_sent_as_lists(values: np.ndarray):
-    assert json.loads(written(Drawing([{"x": values}], {})))["data"][0]["x"] == values.tolist()
+    assert json.loads(figure_json(Drawing([{"x": values}], {})))["data"][0]["x"] == values.tolist()
 
 
 def test_non_finite_numbers_are_written_as_by_plotly():
     drawing = Drawing([{"type": "scatter", "y": [1.0, float("nan")]}], {"template": "none"})
-    assert json.loads(written(drawing))["data"][0]["y"] == [1.0, None]
+    assert json.loads(figure_json(drawing))["data"][0]["y"] == [1.0, None]
 
 
 STARTED = """

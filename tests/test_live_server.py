@@ -26,10 +26,10 @@ from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.style import palette
 from rnnviz.ui import live_server
 from rnnviz.ui.cache import networks
-from rnnviz.ui.components.chart import written
+from rnnviz.ui.components.chart import figure_json
 from rnnviz.ui.components.live_updates import LiveParts
 from rnnviz.ui.live_queue import live_queue
-from rnnviz.ui.live_server import END, LIVE_PARTS, MAX_CHARACTERS, Makers, answer
+from rnnviz.ui.live_server import END, LIVE_PARTS, MAX_CHARACTERS, Makers, serve_live_updates
 from tests.browser import ROOT
 
 QUESTION: dict[str, Any] = {
@@ -53,7 +53,7 @@ async def _talk(*questions: str | bytes, headers: dict[str, str] | None = None) 
     client = Client([*questions])
     lines = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     scope = {"type": "websocket", "headers": lines}
-    await answer(WebSocket(scope, client.receive, client.send))
+    await serve_live_updates(WebSocket(scope, client.receive, client.send))
     return client.talk
 
 
@@ -113,7 +113,7 @@ def test_parts_in_sight_match_the_settings(dark: bool):
     settings = GradientsPage(gain=0.7, hidden=4, length=12)
     trace = networks(settings.network())["lstm"]
     figure = plot_eigenvalues.drawn({"LSTM": trace}, height=372, dark=dark)
-    assert found["figure_eigenvalues"] == written(figure)
+    assert found["figure_eigenvalues"] == figure_json(figure)
     words = json.loads(found["verdicts"])
     assert palette(dark=dark).cells["gru"] in words
     assert labels("en")("verdict.float32_right") in words
@@ -172,7 +172,7 @@ def test_unknown_keys_are_ignored_and_failing_parts_are_empty():
     seen = ["said", "other", "lines", "lines", "nothing", "not yet", "refused"]
     assert list(live.lines(seen)) == [
         'said "<b>\\n</b>"\n',
-        f"lines {written(go.Figure())}\n",
+        f"lines {figure_json(go.Figure())}\n",
         "nothing \n",
         "not yet \n",
         "refused \n",
@@ -339,7 +339,7 @@ def test_no_parts_are_made_after_a_disconnect(monkeypatch: pytest.MonkeyPatch):
     async def send(message: Any) -> None:
         assert message["type"] == "websocket.accept"
 
-    asyncio.run(answer(WebSocket({"type": "websocket", "headers": []}, receive, send)))
+    asyncio.run(serve_live_updates(WebSocket({"type": "websocket", "headers": []}, receive, send)))
     has_left.set()
     until_idle()
     assert made == ["one"]
@@ -377,7 +377,7 @@ def test_a_newer_question_replaces_the_one_that_waits(monkeypatch: pytest.Monkey
 
     client = Hasty(asked, together=True)
     channel = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
-    asyncio.run(answer(channel))
+    asyncio.run(serve_live_updates(channel))
     assert made == ["one", "four"]
     assert client.talk.messages == ['one "one"\n', END, END, END, 'four "four"\n', END]
 
@@ -400,7 +400,7 @@ def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyP
             await asyncio.Event().wait()
 
     channel = WebSocket({"type": "websocket", "headers": []}, client.receive, send)
-    asyncio.run(answer(channel))  # ends
+    asyncio.run(serve_live_updates(channel))  # ends
     until_idle()
 
 
@@ -421,7 +421,7 @@ def test_a_client_that_waits_gets_empty_messages(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(LIVE_PARTS, "gradients", Makers({}, {"verdicts": make}))
     client = Waiting([json.dumps(QUESTION | {"seen": ["verdicts"]})])
     channel = WebSocket({"type": "websocket", "headers": []}, client.receive, client.send)
-    asyncio.run(answer(channel))
+    asyncio.run(serve_live_updates(channel))
     assert [message for message in client.talk.messages if message] == ['verdicts "made"\n', END]
 
 

@@ -45,7 +45,7 @@ ROOMS: tuple[str, ...] = (
     "engine",
     "storage",
     "trace_check",
-    "trace_file",
+    "trace_contents",
     "trace",
     "trace_part",
     "gradients",

@@ -35,9 +35,9 @@ def test_honest_modules_stay_within_half_of_the_tolerance(
             difference = difference.where(sequence.valid[:, :, None], 0.0)
         ratio = difference / rounding.rounding(cell, part, dtype)
         ratios.append(float(ratio.nan_to_num(0.0).max()))
-        return replay_check.replay_error(cell, part, sequence)
+        return replay_check.check_replay(cell, part, sequence)
 
-    monkeypatch.setattr(run, "replay_error", measured)
+    monkeypatch.setattr(run, "check_replay", measured)
     for seed in range(6):
         module, x, lengths = honest(form, seed)
         rnnviz.trace(module.to(dtype), x.to(dtype), lengths=lengths)
@@ -116,9 +116,9 @@ def test_half_precision_tolerances_are_a_few_spacings_of_the_states(
 
     def measured(cell: Any, part: Any, sequence: Any) -> float:
         tolerances.append(float(rounding.rounding(cell, part, sequence.x.dtype).max()))
-        return replay_check.replay_error(cell, part, sequence)
+        return replay_check.check_replay(cell, part, sequence)
 
-    monkeypatch.setattr(run, "replay_error", measured)
+    monkeypatch.setattr(run, "check_replay", measured)
     for form in STACKS:
         for dtype, most in ((torch.bfloat16, 0.06), (torch.float16, 0.008)):
             torch.manual_seed(0)

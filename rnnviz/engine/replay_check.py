@@ -15,7 +15,7 @@ from rnnviz.errors import RnnvizError
 CLOSE, CLOSE_IN_HALF = 16.0, 1.5
 
 
-def replay_error(form: Form, run: DirectionRun, sequence: Sequence) -> float:
+def check_replay(form: Form, run: DirectionRun, sequence: Sequence) -> float:
     """Largest |h recomputed from the gates − h|; RnnvizError if rounding does not explain it."""
     dtype, valid = sequence.x.dtype, sequence.valid
     hidden, replayed = run.steps.hidden, torch.from_numpy(run.steps.replayed)

@@ -23,7 +23,7 @@ from rnnviz.engine.layers import (
 )
 from rnnviz.engine.loss import Loss, LossGradients, differentiate_loss
 from rnnviz.engine.module_run import run_module
-from rnnviz.engine.replay_check import replay_error
+from rnnviz.engine.replay_check import check_replay
 from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.own_cells import OwnCells, copy_cell
@@ -118,7 +118,7 @@ def _record(
         moved = network_on_cpu(network)
         layers = record_layers(moved, sequence, [*below, output], {})
         parts = [run for layer in layers for run in layer]
-        error = max(replay_error(network.form, part, sequence) for part in parts)
+        error = max(check_replay(network.form, part, sequence) for part in parts)
         if as_is:
             return _Record(network, moved, output, layers, error)
     moved = network_on_cpu(network)

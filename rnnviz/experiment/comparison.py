@@ -12,7 +12,7 @@ from rnnviz import initialise
 from rnnviz.cells import Form, make_cell
 from rnnviz.engine.loss import Loss
 from rnnviz.errors import RnnvizError
-from rnnviz.experiment.characters import CharacterModel
+from rnnviz.experiment.character_model import CharacterModel
 from rnnviz.experiment.comparison_limits import check_limits
 from rnnviz.experiment.network_spec import FORMS, NetworkSpec, keys_of
 from rnnviz.experiment.networks import GRU, LSTM, RNN

@@ -18,7 +18,7 @@ from rnnviz.experiment import (
     run_held,
     run_networks,
 )
-from rnnviz.experiment.characters import CharacterModel, load_character_model
+from rnnviz.experiment.character_model import CharacterModel, load_character_model
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
 from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.sensitivity import sensitivities_of

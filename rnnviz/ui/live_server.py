@@ -125,7 +125,7 @@ class Inbox:
         return message, replaced
 
 
-async def answer(channel: WebSocket) -> None:
+async def serve_live_updates(channel: WebSocket) -> None:
     """Answers questions one after another: the lines of ``LiveParts.lines``, then an empty line.
 
     Lines are sent as soon as they are made, in one message if several are ready; an empty message

@@ -2,7 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { PLANS } from "../../rnnviz/instrument/static/plans.js";
-import { below, number, Recording, unpack } from "../../rnnviz/instrument/static/recording.js";
+import {
+  below,
+  number,
+  Recording,
+  splitPayload,
+} from "../../rnnviz/instrument/static/recording.js";
 import { endsOf } from "../../rnnviz/instrument/static/rows.js";
 
 const HEADER = {
@@ -43,7 +48,7 @@ const GATE = { signed: false, most: 1 };
 const STATE = { signed: true, most: 2 };
 
 test("a payload is a line of JSON and bytes", () => {
-  const { header, body } = unpack(
+  const { header, body } = splitPayload(
     new Uint8Array([...new TextEncoder().encode('{"a":1}\n'), 10, 7]),
   );
   assert.deepEqual(header, { a: 1 });

@@ -6,7 +6,7 @@ import {
   apart,
   changedLayout,
   changedNumbers,
-  decoded,
+  decodeArray,
 } from "../../rnnviz/ui/components/retouch.js";
 
 /** @import { Figure } from "../../rnnviz/instrument/static/plotly.d.ts" */
@@ -39,15 +39,15 @@ function changed(change) {
   return { before: apart(before), now: apart(now) };
 }
 
-test("arrays are decoded as by Plotly", () => {
-  assert.deepEqual(decoded([1, "a"]), [1, "a"]);
-  assert.deepEqual(decoded(packed([1.5, -2])), new Float32Array([1.5, -2]));
-  assert.deepEqual(decoded(packed([1, 2, 3, 4, 5, 6], "2, 3")), [
+test("arrays are decodeArray as by Plotly", () => {
+  assert.deepEqual(decodeArray([1, "a"]), [1, "a"]);
+  assert.deepEqual(decodeArray(packed([1.5, -2])), new Float32Array([1.5, -2]));
+  assert.deepEqual(decodeArray(packed([1, 2, 3, 4, 5, 6], "2, 3")), [
     new Float32Array([1, 2, 3]),
     new Float32Array([4, 5, 6]),
   ]);
   assert.deepEqual(
-    decoded({ dtype: "i2", bdata: btoa("\x01\x00\xff\xff") }),
+    decodeArray({ dtype: "i2", bdata: btoa("\x01\x00\xff\xff") }),
     new Int16Array([1, -1]),
   );
 });

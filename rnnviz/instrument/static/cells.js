@@ -3,7 +3,7 @@
 
 import { Drawing } from "./drawing.js";
 import { element } from "./elements.js";
-import { Recording, unpack } from "./recording.js";
+import { Recording, splitPayload } from "./recording.js";
 
 /** @import { InstrumentView } from "./types.d.ts" */
 
@@ -20,7 +20,7 @@ export class Cells {
 
   /** @param {Uint8Array} bytes */
   take(bytes) {
-    const { header, body } = unpack(bytes);
+    const { header, body } = splitPayload(bytes);
     let from = 0;
     /** @type {{ sizes: number[] }} */
     const { sizes } = header;

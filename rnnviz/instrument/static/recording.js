@@ -7,7 +7,7 @@ export class Recording {
   /** @param {Uint8Array} bytes */
   constructor(bytes) {
     /** @type {{ header: Header, body: Uint8Array }} */
-    const { header, body } = unpack(bytes);
+    const { header, body } = splitPayload(bytes);
     const { rows, steps, units, initial, colours } = header;
     this.version = header.version;
     this.cell = header.cell ?? ""; // empty for a signal
@@ -147,7 +147,7 @@ export class Recording {
  *
  * @param {Uint8Array} bytes
  */
-export function unpack(bytes) {
+export function splitPayload(bytes) {
   const end = bytes.indexOf(10);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, end)));
   return { header, body: bytes.subarray(end + 1) };

@@ -12,7 +12,7 @@ import streamlit
 from plotly.offline import get_plotlyjs
 
 from rnnviz.plots.drawing import Drawing
-from rnnviz.ui.components.packing import packed
+from rnnviz.ui.components.message import message_bytes
 from rnnviz.ui.components.script import served
 
 INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4")  # dtypes that plotly.js takes as bytes
@@ -54,13 +54,13 @@ def show_chart(
     draw = served("chart")
     result = draw(
         key=key,
-        data=packed(header, written(figure)),
+        data=message_bytes(header, figure_json(figure)),
         on_picked_change=on_click,
         on_missing_change=_do_nothing,
     )
     if result.missing:
         # This Streamlit has no such chunk: the page has requested plotly's own copy.
-        draw(key=f"{key}_plotly", data=packed({"library": True}, get_plotlyjs()))
+        draw(key=f"{key}_plotly", data=message_bytes({"library": True}, get_plotlyjs()))
 
 
 def _height(figure: go.Figure | Drawing) -> Any:
@@ -68,7 +68,7 @@ def _height(figure: go.Figure | Drawing) -> Any:
     return drawn.get("height") if isinstance(figure, Drawing) else drawn.height
 
 
-def written(figure: go.Figure | Drawing) -> str:
+def figure_json(figure: go.Figure | Drawing) -> str:
     """The figure as JSON in one line, with arrays in base64."""
     if not isinstance(figure, Drawing):
         return str(figure.to_json(validate=False))
@@ -76,12 +76,12 @@ def written(figure: go.Figure | Drawing) -> str:
     layout = {name: part for name, part in figure.layout.items() if name != "template"}
     parts = {"data": figure.data, "layout": layout}
     try:
-        return json.dumps(parts, default=_plain, allow_nan=False, separators=(",", ":"))
+        return json.dumps(parts, default=_json_value, allow_nan=False, separators=(",", ":"))
     except ValueError:  # a non-finite number outside an array
-        return written(go.Figure(*figure))
+        return figure_json(go.Figure(*figure))
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """NumPy's scalars and arrays as JSON values that plotly.js reads."""
     if isinstance(value, np.generic):
         return value.item()

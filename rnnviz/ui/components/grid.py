@@ -13,7 +13,7 @@ from rnnviz.locale import Labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.components import courier
 from rnnviz.ui.components.live_updates import Live
-from rnnviz.ui.components.packing import packed
+from rnnviz.ui.components.message import message_bytes
 from rnnviz.ui.components.script import served
 
 Changed = Callable[[str, int, int, float | None], None]
@@ -69,7 +69,7 @@ def input_grid(
     with st.container(key=key):
         served("grid")(
             key=_place(key),
-            data=packed(header),
+            data=message_bytes(header),
             on_changed_change=partial(_take, key, numbers.values.shape, on_change),
         )
 

@@ -13,7 +13,7 @@ import streamlit as st
 
 from rnnviz.errors import RnnvizError
 from rnnviz.plots.drawing import Drawing
-from rnnviz.ui.components.chart import written
+from rnnviz.ui.components.chart import figure_json
 
 
 class Live(NamedTuple):
@@ -80,7 +80,7 @@ class LiveParts(NamedTuple):
             elif name in self.figures:
                 with suppress(RnnvizError):
                     figure = self.figures[name]()
-                    made = "" if figure is None else written(figure)
+                    made = "" if figure is None else figure_json(figure)
             else:
                 continue
             yield f"{name} {made}\n"

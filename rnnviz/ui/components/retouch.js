@@ -196,7 +196,7 @@ function setsARange(trace, changed, axes) {
  */
 function calculate(plot, k, changed, numbers) {
   const trace = plot._fullData[k];
-  for (const name of changed) trace[name] = plot.data[k][name] = decoded(numbers[name]);
+  for (const name of changed) trace[name] = plot.data[k][name] = decodeArray(numbers[name]);
   if (trace.visible !== true) return;
   const calculated = trace._module.calc(plot, trace);
   calculated[0].t ??= {};
@@ -251,7 +251,7 @@ function axisName(id) {
  *
  * @param {PackedValues} array
  */
-export function decoded(array) {
+export function decodeArray(array) {
   if (!isPacked(array)) return array;
   const bytes = Uint8Array.from(atob(array.bdata), (letter) => letter.charCodeAt(0));
   const values = new DTYPES[/** @type {keyof typeof DTYPES} */ (array.dtype)](bytes.buffer);

@@ -12,8 +12,8 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from rnnviz.ui.components import courier
 from rnnviz.ui.components.live_updates import Live, draw_live, take_updated
+from rnnviz.ui.components.message import message_bytes
 from rnnviz.ui.components.notches import fold
-from rnnviz.ui.components.packing import packed
 from rnnviz.ui.components.script import served
 
 
@@ -71,7 +71,7 @@ def _draw(
     }
     mount(
         key=_place(key),
-        data=packed(header),
+        data=message_bytes(header),
         on_moved_change=partial(_take, key, notches),
     )
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rnnviz.formats.characters import read_character_file
+from rnnviz.formats.character_file import read_character_file
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.trace import Trace, trace
 from rnnviz.trace_part import TracePart

@@ -14,7 +14,7 @@ from rnnviz.engine.state_layout import StateLayout
 from rnnviz.errors import RnnvizError
 from rnnviz.shapes import GRAD_INPUT, check_choice, check_form, recorded_names
 from rnnviz.storage import Stored
-from rnnviz.trace_check import check_array, check_record
+from rnnviz.trace_check import check_array, check_trace
 
 Array = NDArray[Any]
 
@@ -60,7 +60,7 @@ def read_contents(stored: Stored, path: str) -> Contents:
         names = tuple(_read(attributes, NAMES, TEXT).split(","))
     contents = _sorted_out(stored, form, names)
     _check_names(contents, names)
-    check_record(
+    check_trace(
         form,
         contents["arrays"],
         contents["initial"],

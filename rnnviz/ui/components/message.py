@@ -3,12 +3,12 @@
 import json
 
 
-def packed(header: object, *bodies: str) -> bytes:
+def message_bytes(header: object, *bodies: str) -> bytes:
     r"""The data as bytes, because Streamlit serialises anything else as JSON twice, and signs it.
 
     bodies: without line breaks, except for the last.
 
-    >>> packed({"key": "norms"}, "[1]", "[2]")
+    >>> message_bytes({"key": "norms"}, "[1]", "[2]")
     b'{"key": "norms"}\n[1]\n[2]'
     """
     return "\n".join([json.dumps(header), *bodies]).encode()
