@@ -28,7 +28,8 @@ def read_array(what: str, values: Any) -> NDArray[Any]:
     Traceback (most recent call last):
     ...
     rnnviz.errors.RnnvizError: inputs has 1 masked values, which would count as numbers; expected \
-values without a mask. If they are padding, pass lengths; else fill or leave out the masked values.
+values without a mask. If they are padding, pass lengths or mask; else fill or leave out the \
+masked values.
     """
     values = unmasked(what, values)
     try:

@@ -16,7 +16,7 @@ BATCH = np.random.default_rng(1).normal(size=(5, 2, 2)).astype(np.float32)
 SOME = np.ma.masked_array(NUMBERS, mask=np.arange(10).reshape(5, 2) > 6)
 MASKED = (
     "{} has {} masked values, which would count as numbers; expected values without a mask. If "
-    "they are padding, pass lengths; else fill or leave out the masked values."
+    "they are padding, pass lengths or mask; else fill or leave out the masked values."
 )
 DTYPE = "inputs has dtype {0}; the module computes in float32. Convert inputs to float32."
 RAGGED = (
