@@ -20,7 +20,7 @@ from rnnviz.activations import (
     find_activation,
     function_of,
 )
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, described, is_whole
 
 Gates = dict[str, Tensor]
 State = TypeVar("State", Tensor, tuple[Tensor, Tensor])
@@ -137,6 +137,15 @@ def as_computed(_name: str, value: Tensor) -> Tensor:
     return value
 
 
+def check_sizes(input_size: Any, hidden_size: Any, proj_size: Any) -> None:
+    """RnnvizError unless these can be the sizes of a cell."""
+    sizes = input_size, hidden_size, proj_size
+    if all(map(is_whole, sizes)) and input_size >= 1 and 0 <= proj_size < hidden_size:
+        return
+    names = ("input", "hidden", "projection")
+    raise RnnvizError("error.cell_size", **dict(zip(names, map(described, sizes), strict=True)))
+
+
 class Cell(nn.Module, Generic[State]):
     """Torch's parameters and their initialisation, shared by the three cells.
 
@@ -148,10 +157,7 @@ class Cell(nn.Module, Generic[State]):
         self, form: Form, input_size: int, hidden_size: int, *, bias: bool, proj_size: int
     ) -> None:
         super().__init__()
-        if input_size < 1 or hidden_size < 1 or not 0 <= proj_size < hidden_size:
-            raise RnnvizError(
-                "error.cell_size", input=input_size, hidden=hidden_size, projection=proj_size
-            )
+        check_sizes(input_size, hidden_size, proj_size)
         for name in ("nonlinearity", "gate_activation", "activation", "output_activation"):
             _check_activation(name, getattr(form, name))
         self.form = form
@@ -190,10 +196,11 @@ class Cell(nn.Module, Generic[State]):
         return f"{self.input_size}, {self.hidden_size}{bias}{projection}"
 
 
-def _check_activation(name: str, came: str) -> None:
-    if find_activation(came) is None:
+def _check_activation(name: str, came: Any) -> None:
+    if not isinstance(came, str) or find_activation(came) is None:
+        shown = came if isinstance(came, str) else described(came)
         expected = ", ".join(ACTIVATIONS)
-        raise RnnvizError("error.activation", name=name, came=came, expected=expected)
+        raise RnnvizError("error.activation", name=name, came=shown, expected=expected)
 
 
 class ElmanCell(Cell[Tensor]):

@@ -1,9 +1,14 @@
 """One exception for everything that a user can correct, in the user's language."""
 
-from numbers import Integral
+import math
+import sys
+from collections.abc import Collection, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from rnnviz.locale import labels
+
+LONGEST = 60  # characters of a value in a message
 
 
 class RnnvizError(ValueError):
@@ -72,3 +77,58 @@ def index(name: str, came: Any, count: int) -> int:
     if not 0 <= number < count:
         raise RnnvizError("error.out_of_range", name=name, came=number, count=count)
     return number
+
+
+def is_list(came: Any) -> bool:
+    """Whether a value has parts that are not characters or keys: a list, a set, an array.
+
+    >>> is_list([1]), is_list("1"), is_list({1: 2})
+    (True, False, False)
+    """
+    if isinstance(came, str | bytes | Mapping) or not isinstance(came, Collection):
+        return False
+    return getattr(came, "shape", None) != ()  # one number of NumPy or torch
+
+
+def is_whole(came: Any) -> bool:
+    """Whether a value is an integer, and no bool, that fits into 64 bits.
+
+    >>> is_whole(3), is_whole(3.0), is_whole(True)
+    (True, False, False)
+    """
+    if isinstance(came, bool) or not isinstance(came, Integral):
+        return False
+    return abs(int(came)) <= sys.maxsize
+
+
+def real_number(came: Any) -> float:
+    """A real number as a float; NaN for anything else, inf for an int beyond the float range.
+
+    >>> real_number(1), real_number("1"), real_number(True)
+    (1.0, nan, nan)
+    """
+    try:
+        value = came.item() if getattr(came, "shape", None) == () else came
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return math.nan
+        return float(value)
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError, RuntimeError):  # of a tensor without a value
+        return math.nan
+
+
+def described(came: Any) -> str:
+    """A value as a message shows it: in full if it is short, else its type and shape.
+
+    >>> described("a"), described(list(range(99)))
+    ("'a'", 'list')
+    """
+    try:
+        text = str(came) if isinstance(came, Real) else repr(came)
+    except ValueError:  # an int of more digits than Python writes
+        text = ""
+    if text and len(text) <= LONGEST and "\n" not in text and not text.startswith("<"):
+        return text
+    shape = getattr(came, "shape", None)
+    return type(came).__name__ + (f" {tuple(shape)}" if shape is not None else "")

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from rnnviz.activations import find_activation
 from rnnviz.cells import Form
-from rnnviz.errors import RnnvizError, whole_number
+from rnnviz.errors import RnnvizError, described, is_list, whole_number
 from rnnviz.recurrent import Network
 
 Array = NDArray[Any]
 Holds = Mapping[str, "float | Hold | Sequence[float | Hold]"]
-LONGEST = 60  # characters of a value in a message
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
     names = holdable(network.form)
     if not isinstance(hold, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
         expected = ", ".join(names)
-        raise RnnvizError("error.hold_mapping", came=_described(hold), expected=expected)
+        raise RnnvizError("error.hold_mapping", came=described(hold), expected=expected)
     found: dict[str, Array] = {}
     for name, given in hold.items():
         if name not in names:
@@ -147,7 +146,7 @@ def _holds(name: str, given: Any) -> list[Hold]:
     parts: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
     later = [part for part in parts[1:] if not isinstance(part, Hold)]
     if not parts or later:
-        raise RnnvizError("error.hold_list", name=name, came=_described(given))
+        raise RnnvizError("error.hold_list", name=name, came=described(given))
     return [part if isinstance(part, Hold) else Hold(part) for part in parts]
 
 
@@ -163,7 +162,7 @@ def _value(name: str, value: Any, network: Network) -> float:
         except OverflowError:  # an int beyond the float range
             number = float("inf")
     if not (low <= number <= high and np.isfinite(number)):
-        raise RnnvizError("error.hold_value", name=name, came=_described(value), low=low, high=high)
+        raise RnnvizError("error.hold_value", name=name, came=described(value), low=low, high=high)
     rounded = torch.tensor(number, dtype=torch.float64, device="cpu").to(dtype).item()
     if not np.isfinite(rounded):
         kind, largest = str(dtype).removeprefix("torch."), torch.finfo(dtype).max
@@ -184,8 +183,8 @@ def _times(name: str, hold: Hold, steps: int) -> slice:
 def _units(name: str, units: Any, width: int) -> NDArray[np.intp]:
     if units is None:
         return np.arange(width)
-    if isinstance(units, str | bytes | Mapping) or not isinstance(units, Collection):
-        raise RnnvizError("error.hold_units_list", name=name, came=_described(units))
+    if not is_list(units):
+        raise RnnvizError("error.hold_units_list", name=name, came=described(units))
     numbers = [whole_number("unit", unit, width) for unit in units]
     if not numbers or not set(numbers) <= set(range(width)):
         raise RnnvizError("error.hold_units", name=name, came=numbers[:8], last=width - 1)
@@ -212,15 +211,6 @@ def _directions(direction: Any, directions: int) -> slice:
         raise RnnvizError("error.direction", came=direction, expected=", ".join(names))
     place = names.index(direction)
     return slice(place, place + 1)
-
-
-def _described(came: Any) -> str:
-    """A value as a message shows it: in full if it is short, else its type and shape."""
-    text = repr(came) if not isinstance(came, float | np.floating) else str(came)
-    if len(text) <= LONGEST and "\n" not in text and not text.startswith("<"):
-        return text
-    shape = getattr(came, "shape", None)
-    return type(came).__name__ + (f" {tuple(shape)}" if shape is not None else "")
 
 
 def range_of(name: str, form: Form) -> tuple[float, float]:

@@ -8,11 +8,12 @@ dtype, so that a seed gives the same numbers in every dtype.
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, described, is_whole, real_number
 from rnnviz.recurrent import Network, Weights, read_module
 from rnnviz.replica import computed_weights
 from rnnviz.torch_names import parameter_suffix
@@ -75,7 +76,7 @@ def orthogonal(module: nn.Module, *, seed: int, gain: float = 1.0) -> None:
     >>> torch.linalg.svdvals(module.weight_hh_l0.detach()).numpy().round(12)
     array([0.9, 0.9, 0.9, 0.9])
     """
-    _check_finite("gain", gain)
+    gain = _finite("gain", gain)
     network, generator = _writable(module), _generator(seed)
 
     def draw(gate: Tensor) -> Tensor:
@@ -95,7 +96,7 @@ def identity(module: nn.Module, *, gain: float = 1.0) -> None:
     >>> module.weight_hh_l0.tolist(), module.bias_ih_l0.tolist()
     ([[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0])
     """
-    _check_finite("gain", gain)
+    gain = _finite("gain", gain)
     network = _writable(module)
 
     def scaled(gate: Tensor) -> Tensor:
@@ -121,10 +122,10 @@ def chrono(module: nn.Module, longest: int, *, seed: int) -> None:
     >>> bool((b_i == -b_f).all()), bool((b_f.exp() >= 1).all() and (b_f.exp() <= 99.01).all())
     (True, True)
     """
-    if not 2 <= longest <= sys.float_info.max:
+    if not 2 <= real_number(longest) <= sys.float_info.max:
         expected = "2 ≤ x < ∞"
         raise RnnvizError(
-            "error.initialise_number", name="longest", came=longest, expected=expected
+            "error.initialise_number", name="longest", came=described(longest), expected=expected
         )
     network, generator = _with_memory_gate(module), _generator(seed)
     for weights in _all_weights(network):
@@ -146,7 +147,7 @@ def forget_bias(module: nn.Module, value: float) -> None:
     >>> round(torch.sigmoid(module.bias_ih_l0 + module.bias_hh_l0)[1].item(), 4)
     0.7311
     """
-    _check_finite("value", value)
+    value = _finite("value", value)
     network = _with_memory_gate(module)
     number = torch.tensor(value, dtype=torch.float64, device="cpu")
     _check_fits(number, network.dtype, "b", "value", value)
@@ -163,7 +164,7 @@ def recurrent_gain(module: nn.Module, gain: float) -> None:
     >>> module.weight_hh_l0.item()
     1.5
     """
-    _check_finite("gain", gain)
+    gain = _finite("gain", gain)
     network = _writable(module)
     found = [(w.hh, _each_gate(network, w.hh, lambda u: gain * u)) for w in _all_weights(network)]
     _put_all(found, "gain", gain)
@@ -180,7 +181,8 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
     >>> round(torch.linalg.eigvals(module.weight_hh_l0.detach()).abs().max().item(), 12)
     0.9
     """
-    if not 0 <= radius < math.inf:
+    radius = _finite("radius", radius)
+    if radius < 0:
         expected = "0 ≤ x < ∞"
         raise RnnvizError("error.initialise_number", name="radius", came=radius, expected=expected)
     network = _writable(module)
@@ -212,7 +214,10 @@ def _writable(module: nn.Module) -> Network:
 
 
 def _generator(seed: int) -> torch.Generator:
-    return torch.Generator("cpu").manual_seed(seed)
+    if not is_whole(seed):
+        given = {"name": "seed", "came": described(seed), "expected": "−2⁶³ < n < 2⁶³"}
+        raise RnnvizError("error.initialise_number", **given)
+    return torch.Generator("cpu").manual_seed(int(seed))
 
 
 def _all_weights(network: Network) -> Iterator[Weights]:
@@ -300,6 +305,11 @@ def _check_fits(values: Tensor, dtype: torch.dtype, symbol: str, name: str, came
         raise RnnvizError("error.initialise_number", name=name, came=came, expected=expected)
 
 
-def _check_finite(name: str, came: float) -> None:
-    if not math.isfinite(came):
-        raise RnnvizError("error.initialise_number", name=name, came=came, expected="−∞ < x < ∞")
+def _finite(name: str, came: Any) -> float:
+    number = real_number(came)
+    if not math.isfinite(number):
+        expected = "−∞ < x < ∞"
+        raise RnnvizError(
+            "error.initialise_number", name=name, came=described(came), expected=expected
+        )
+    return number

@@ -27,7 +27,7 @@ from rnnviz import conventions, counting, initialise
 from rnnviz.cells import ElmanCell, Form, GRUCell, LSTMCell, make_cell
 
 SECONDS = 60  # until a call is a hang
-ACCEPTED = "accepted"
+ACCEPTED, NO_MEMORY = "accepted", "no memory"
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,11 @@ def _outcome(call: Call, arguments: Mapping[str, Any]) -> str:
     except rnnviz.RnnvizError as error:
         both = {error.message("en"), error.message("ko")}  # the catalogs take its values
         return error.key if len(both) == 2 else f"not translated: {error.key}"
+    except MemoryError:
+        return NO_MEMORY
     except BaseException as error:
+        if "can't allocate memory" in str(error):  # torch's MemoryError
+            return NO_MEMORY
         return f"raw {type(error).__name__}: {error}"
     return ACCEPTED
 
@@ -345,7 +349,7 @@ def fuzz(number: int, examples: int) -> Report:
             arguments[argument] = data.draw(ANYTHING)
         came = outcome(call, arguments)
         report.outcomes[came.split(":")[0]] += 1
-        if came != ACCEPTED and not came.startswith("error."):
+        if came not in (ACCEPTED, NO_MEMORY) and not came.startswith("error."):
             shown = {argument: arguments[argument] for argument in spoiled}
             report.bad.setdefault(f"{name} {sorted(spoiled)} {came[:90]}", repr(shown)[:300])
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rnnviz.cells import Form
 from rnnviz.counting.gates import count_parameters
 from rnnviz.counting.size import Size
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, described, is_whole
 
 SEARCH_UP_TO = 1_000_000  # the largest hidden size that ``fit_hidden`` returns
 
@@ -33,8 +33,12 @@ def fit_hidden(
     def fits(hidden: int) -> bool:
         return count_parameters(replace(smallest, hidden_size=hidden)) <= budget
 
-    if most < least:
-        raise RnnvizError("error.initialise_number", name="most", came=most, expected=f"≥ {least}")
+    for name, number, lowest in (("budget", budget, None), ("most", most, least)):
+        if not is_whole(number) or (lowest is not None and number < lowest):
+            expected = "an integer" if lowest is None else f"≥ {lowest}"
+            raise RnnvizError(
+                "error.initialise_number", name=name, came=described(number), expected=expected
+            )
     if not fits(least):
         raise RnnvizError(
             "error.budget",

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from rnnviz.cells import GATE_NAMES, Form
-from rnnviz.errors import RnnvizError
+from rnnviz.cells import GATE_NAMES, Form, check_sizes
+from rnnviz.errors import RnnvizError, described, is_whole
 from rnnviz.recurrent import read_module
 
 
@@ -33,23 +33,17 @@ class Size:
     def __post_init__(self) -> None:
         if not isinstance(self.form, Form) or self.form.cell not in GATE_NAMES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
             raise RnnvizError("error.form", came=repr(self.form), expected=", ".join(GATE_NAMES))
-        fits = self.input_size >= 1 and 0 <= self.proj_size < self.hidden_size
-        if not fits:
-            raise RnnvizError(
-                "error.cell_size",
-                input=self.input_size,
-                hidden=self.hidden_size,
-                projection=self.proj_size,
-            )
+        check_sizes(self.input_size, self.hidden_size, self.proj_size)
         projects = self.proj_size == 0 or self.form.cell == "lstm"
-        stacks = self.layers >= 1 and self.directions in (1, 2) and self.biases in (0, 1, 2)
-        if not (projects and stacks):
+        numbers = self.layers, self.directions, self.biases
+        stacks = all(map(is_whole, numbers)) and self.layers >= 1
+        if not (projects and stacks and self.directions in (1, 2) and self.biases in (0, 1, 2)):
             raise RnnvizError(
                 "error.network_size",
                 cell=self.form.cell,
-                layers=self.layers,
-                directions=self.directions,
-                biases=self.biases,
+                layers=described(self.layers),
+                directions=described(self.directions),
+                biases=described(self.biases),
                 projection=self.proj_size,
             )
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.state_layout import lay_out_state
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, described
 from rnnviz.recurrent import packed_like
 
 Loss = str | Callable[..., Tensor] | None
@@ -44,6 +44,8 @@ def differentiate_loss(
     """
     if callable(loss):
         return _differentiate_callable(loss, output, final, sequence)
+    if not isinstance(loss, str) or loss not in LOSSES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+        raise RnnvizError("error.loss_name", came=described(loss), expected=", ".join(LOSSES))
     y = output.detach().double()
     if loss == "final":
         states = final()
@@ -57,13 +59,11 @@ def differentiate_loss(
     valid = sequence.valid
     if loss == "all":
         weight[:] = 1 if valid is None else valid
-    elif loss == "last":
+    else:
         last = -1 if valid is None else sequence.counts - 1
         weight[last, torch.arange(y.shape[1], device="cpu")] = 1
         if valid is not None:  # a sequence may have no step
             weight[~valid] = 0
-    else:
-        raise RnnvizError("error.loss_name", came=repr(loss), expected=", ".join(LOSSES))
     weight = weight[:, :, None].to(y.device)
     value = y.where(weight > 0, 0.0).sum()  # no product: 0 · inf is NaN
     return LossGradients(float(value), weight.expand_as(y).contiguous().cpu(), None)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.array_likes import read_array
-from rnnviz.errors import RnnvizError
+from rnnviz.array_likes import check_dense, read_array
+from rnnviz.errors import RnnvizError, described, real_number
 
 Array = NDArray[Any]
 
@@ -59,29 +59,35 @@ def clip_by_value(gradients: Mapping[str, Any], threshold: float) -> dict[str, A
     given = _read(gradients, threshold)
     clipped: dict[str, Array] = {}
     for name, g in given.items():
-        bound = min(threshold, torch.finfo(g.dtype).max)
+        if g.is_complex():
+            raise RnnvizError("error.no_array", what=name, came=str(g.dtype))
+        bound = min(real_number(threshold), torch.finfo(g.dtype).max)
         clipped[name] = _array(g.clamp(-bound, bound))
     return clipped
 
 
 def _read(gradients: Mapping[str, Any], threshold: float) -> dict[str, torch.Tensor]:
-    if not (threshold > 0 and math.isfinite(threshold)):
-        raise RnnvizError("error.clip_threshold", came=threshold)
-    given = {
-        name: g.detach().cpu()
-        if isinstance(g, torch.Tensor)
-        else torch.from_numpy(np.array(read_array(name, g)))
-        for name, g in gradients.items()
-        if g is not None
-    }
-    given = {
-        n: g if g.is_floating_point() or g.is_complex() else g.double() for n, g in given.items()
-    }
+    if not 0 < real_number(threshold) < math.inf:
+        raise RnnvizError("error.clip_threshold", came=described(threshold))
+    given = {name: _tensor(name, g) for name, g in gradients.items() if g is not None}
     for name, g in given.items():
         bad = int((~torch.isfinite(g)).sum())
         if bad:
             raise RnnvizError("error.clip_infinite", name=name, bad=bad, of=g.numel())
     return given
+
+
+def _tensor(name: str, gradient: Any) -> torch.Tensor:
+    """On the CPU, integers in float64; RnnvizError for what holds no numbers."""
+    if isinstance(gradient, torch.Tensor) and not gradient.is_meta:
+        check_dense(gradient, name)
+        g = gradient.detach().cpu()
+    else:
+        array = read_array(name, gradient)
+        if array.dtype.kind not in "fiubc":
+            raise RnnvizError("error.no_array", what=name, came=str(array.dtype))
+        g = torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
+    return g if g.is_floating_point() or g.is_complex() else g.double()
 
 
 def _array(values: torch.Tensor) -> Array:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, described, real_number
 from rnnviz.gradients.backpropagation import backpropagate
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -28,10 +28,10 @@ def remembered_steps(
     >>> remembered_steps(rnnviz.trace(module, torch.ones(200, 1), loss="last"))
     7
     """
-    if not 0 < fraction <= 1:
+    if not 0 < real_number(fraction) <= 1:
         expected = "0 < x ≤ 1"
         raise RnnvizError(
-            "error.initialise_number", name="fraction", came=fraction, expected=expected
+            "error.initialise_number", name="fraction", came=described(fraction), expected=expected
         )
     part = TracePart(trace, layer, direction, batch)
     found = backpropagate(trace)[part.layer][part.direction_number].norms

@@ -1,10 +1,10 @@
 """Which part of a trace a figure shows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rnnviz.errors import RnnvizError, whole_number
+from rnnviz.errors import RnnvizError, is_list, whole_number
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class View:
     def order(self, width: int) -> list[int]:
         """The units shown of ``width``. RnnvizError for one out of range."""
         units: Any = range(width) if self.units is None else self.units
-        if isinstance(units, str | bytes | Mapping) or not isinstance(units, Collection):
+        if not is_list(units):
             raise RnnvizError("error.view_units", came=repr(units))
         order = [whole_number("unit", unit, width) for unit in units]
         if not order or not set(order) <= set(range(width)):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, described, is_whole
 from rnnviz.stability.products import (
     SMALL,
     Progress,
@@ -47,10 +47,11 @@ def lyapunov_exponents(
     array([ 0.6931, -0.6931,    -inf])
     """
     steps, states = check_jacobians(jacobians)
-    if not 0 <= warmup < steps:
-        raise RnnvizError("error.warmup", came=warmup, steps=steps)
-    if leading is not None and leading < 1:
-        raise RnnvizError("error.initialise_number", name="leading", came=leading, expected="x ≥ 1")
+    if not (is_whole(warmup) and 0 <= warmup < steps):
+        raise RnnvizError("error.warmup", came=described(warmup), steps=steps)
+    if leading is not None and not (is_whole(leading) and leading >= 1):
+        came = described(leading)
+        raise RnnvizError("error.initialise_number", name="leading", came=came, expected="x ≥ 1")
     q = np.eye(states)
     if leading is not None and leading < states:
         q = np.linalg.qr(np.random.default_rng(0).standard_normal((states, leading)))[0]

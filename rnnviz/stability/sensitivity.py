@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnviz.engine.device import single_thread
 from rnnviz.engine.step_gradients import state_jacobians
 from rnnviz.engine.step_points import StepPoints
-from rnnviz.errors import RnnvizError, whole_number
+from rnnviz.errors import RnnvizError, described, is_list, whole_number
 from rnnviz.stability.slopes import Slopes, slopes_of
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart, parts_by_layer
@@ -61,6 +61,8 @@ def sensitivity_norms(
 
     part = TracePart(trace, trace.layers - 1 if layer is None else layer, batch=batch)
     end = part.end
+    if sources is not None and not is_list(sources):
+        raise RnnvizError("error.sources", came=described(sources), last=end - 1)
     chosen = range(end) if sources is None else sources
     steps = sorted({whole_number("source", k, end) for k in chosen})
     if not steps or not set(steps) <= set(range(end)):
