@@ -1,4 +1,4 @@
-"""The changes to Streamlit that make a run of a page cheaper."""
+"""The changes to Streamlit that make a run of a page cheaper or safer."""
 
 import asyncio
 from functools import partial
@@ -9,8 +9,9 @@ from streamlit import config
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig, NewSession
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.state.session_state import Value, WStates
 
-from rnnviz.ui.lighter_runs import read_theme_once, send_in_batches
+from rnnviz.ui.lighter_runs import iterate_over_copies, read_theme_once, send_in_batches
 
 
 def sections(message: NewSession) -> dict[str, CustomThemeConfig]:
@@ -108,3 +109,15 @@ def test_another_streamlit_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     send_in_batches()
     assert not hasattr(app_session, "_populate_theme_msg")
     assert not hasattr(AppSession, "_call_soon_on_event_loop")
+
+
+def test_widgets_that_go_while_a_run_begins(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(WStates, "__iter__", WStates.__iter__)  # restored after the test
+    iterate_over_copies()
+    states = WStates({name: Value(1) for name in "abc"})
+    seen: list[str] = []
+    for name in states:
+        seen.append(name)
+        states.states.pop("c", None)
+    assert (seen, list(states)) == (["a", "b", "c"], ["a", "b"])
+    assert states.get("c") is None
