@@ -181,10 +181,7 @@ def spectral_radius(module: nn.Module, radius: float) -> None:
     >>> round(torch.linalg.eigvals(module.weight_hh_l0.detach()).abs().max().item(), 12)
     0.9
     """
-    radius = _finite("radius", radius)
-    if radius < 0:
-        expected = "0 ≤ x < ∞"
-        raise RnnvizError("error.initialise_number", name="radius", came=radius, expected=expected)
+    radius = _finite("radius", radius, least=0.0)
     network = _writable(module)
     found: list[tuple[Tensor, Tensor]] = []
     for place, weights in enumerate(_all_weights(network)):
@@ -305,10 +302,10 @@ def _check_fits(values: Tensor, dtype: torch.dtype, symbol: str, name: str, came
         raise RnnvizError("error.initialise_number", name=name, came=came, expected=expected)
 
 
-def _finite(name: str, came: Any) -> float:
+def _finite(name: str, came: Any, least: float = -math.inf) -> float:
     number = real_number(came)
-    if not math.isfinite(number):
-        expected = "−∞ < x < ∞"
+    if not (least <= number and math.isfinite(number)):
+        expected = "−∞ < x < ∞" if least == -math.inf else f"{least:.0f} ≤ x < ∞"
         raise RnnvizError(
             "error.initialise_number", name=name, came=described(came), expected=expected
         )
