@@ -49,12 +49,15 @@ class Talk(NamedTuple):
 
 
 async def _talk(*questions: str | bytes, headers: dict[str, str] | None = None) -> Talk:
-    """Sends these questions one after another over one connection, and leaves after the answers."""
+    """Sends these questions one after another over one connection, and leaves after the answers.
+
+    Left out are the empty messages, which say that an answer takes long, as when code is compiled.
+    """
     client = Client([*questions])
     lines = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
     scope = {"type": "websocket", "headers": lines}
     await serve_live_updates(WebSocket(scope, client.receive, client.send))
-    return client.talk
+    return client.talk._replace(messages=[m for m in client.talk.messages if m])
 
 
 class Client:
@@ -101,8 +104,7 @@ def parts(question: object) -> dict[str, str]:
     """The received parts, by key."""
     *messages, end = talk(json.dumps(question)).messages
     assert end == END
-    # an empty one says that the answer takes long
-    assert all(message.endswith("\n") for message in messages if message)
+    assert all(message.endswith("\n") for message in messages)
     lines = "".join(messages).splitlines()
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
