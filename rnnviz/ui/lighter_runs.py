@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.state.session_state import WStates
+from streamlit.runtime.state import session_state as widget_states
 
 WAIT = 0.002  # seconds that a message waits for others
 
@@ -80,7 +80,7 @@ def iterate_over_copies() -> None:
     one calls the callbacks of changed widgets. The two have different locks.
     """
 
-    def names(self: WStates) -> Iterator[str]:
+    def names(self: widget_states.WStates) -> Iterator[str]:
         return iter(tuple(self.states))
 
-    WStates.__iter__ = names
+    widget_states.WStates.__iter__ = names
