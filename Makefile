@@ -52,7 +52,8 @@ app: .venv/.compiled
 serve: .venv/.compiled
 	$(RUN) -m rnnviz.ui.serve --workers $(WORKERS)
 
-test: dev chromium haproxy check-js
+# Compiled first, so that no page of the browser tests is drawn again while code is compiled.
+test: dev .venv/.compiled chromium haproxy check-js
 	$(RUN) -m ruff format --check
 	$(RUN) -m ruff check
 	$(RUN) -m basedpyright
