@@ -18,15 +18,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from rnnviz.locale import labels
 from rnnviz.ui.live_server import END
 from rnnviz.ui.serve import _workers
+from rnnviz.ui.trouble import sentence
 from rnnviz.ui.workers import Options
 from tests.browser import ROOT
 from tests.test_live_server import QUESTION
 from tests.test_turns import until
-
-WORDS = labels("en")
 
 
 @contextmanager
@@ -94,7 +92,7 @@ def test_two_servers_and_their_proxy():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with TemporaryFile() as log, served(port, log) as process, ExitStack() as stack:
-        ready = WORDS("serve.ready", count=2, address=f"http://127.0.0.1:{port}")
+        ready = sentence("serve.ready", count=2, address=f"http://127.0.0.1:{port}")
         until(lambda: ready in text(log) or process.poll() is not None)
         assert ready in text(log), text(log)
         servers = {pid: line for pid, line in children(process.pid).items() if "streamlit" in line}
@@ -116,7 +114,7 @@ def test_two_servers_and_their_proxy():
         os.kill(first, signal.SIGKILL)
         until(lambda: is_closed(live["server1"]) and is_closed(wires["server1"]))
         assert answers(live["server2"]) == ["verdicts", "bound"]
-        again = WORDS("serve.again", name="server1", status=-signal.SIGKILL)
+        again = sentence("serve.again", name="server1", status=-signal.SIGKILL)
         until(lambda: again in text(log))
         with visitors["server1"].open("rnnviz/live") as other:  # at any server
             assert answers(other) == ["verdicts", "bound"]
@@ -171,4 +169,4 @@ def test_what_cannot_be_served_is_said_in_one_sentence(
     environment = os.environ | {"PATH": str(tmp_path)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (status, "")
-    assert done.stderr == f"rnnviz: {WORDS[key]}\n"
+    assert done.stderr == f"{sentence(key)}\n"

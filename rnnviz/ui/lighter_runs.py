@@ -8,6 +8,7 @@ from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
@@ -79,8 +80,11 @@ def iterate_over_copies() -> None:
     When a browser reloads the page, the run before it ends, and forgets its widgets, while the new
     one calls the callbacks of changed widgets. The two have different locks.
     """
+    kept: Any = getattr(widget_states, "WStates", None)
+    if kept is None:
+        return
 
-    def names(self: widget_states.WStates) -> Iterator[str]:
+    def names(self: Any) -> Iterator[str]:
         return iter(tuple(self.states))
 
-    widget_states.WStates.__iter__ = names
+    kept.__iter__ = names

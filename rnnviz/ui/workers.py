@@ -20,8 +20,8 @@ from socket import socket
 from tempfile import TemporaryDirectory
 from urllib.request import urlopen
 
-from rnnviz.locale import labels
 from rnnviz.ui.app_folder import APP
+from rnnviz.ui.trouble import sentence
 
 CONFIG = Path(__file__).with_name("haproxy.cfg")
 LOOK_EVERY = 0.2  # seconds
@@ -31,7 +31,6 @@ PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 TO_STOP = 10.0  # seconds until a process that does not stop is killed
 
 LIBC = ctypes.CDLL(None)
-words = labels("en")
 
 
 class Options:
@@ -182,4 +181,4 @@ def _stop(processes: Sequence[subprocess.Popen[bytes] | None]) -> None:
 
 def tell(key: str, **values: object) -> None:
     """Prints a text of the catalogs."""
-    print(f"rnnviz: {words(key, **values)}", file=sys.stderr, flush=True)
+    print(sentence(key, **values), file=sys.stderr, flush=True)

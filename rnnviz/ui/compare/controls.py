@@ -97,6 +97,6 @@ def _slide(key: str, numbers: Any, words: Labels, help: str, live: Live) -> None
         key=key,
         options=numbers,
         format="{:,}".format,
-        help=words[f"control.{help}"],
+        help=words(f"control.{help}", low=numbers[0], high=numbers[-1]),
         live=live,
     )

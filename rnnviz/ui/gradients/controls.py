@@ -91,7 +91,7 @@ def _slide(key: str, step: float, form: str, words: Labels, live: Live) -> None:
         high=high,
         step=step,
         format=form.format,
-        help=words[f"control.{key}_help"],
+        help=words(f"control.{key}_help", low=low, high=high),
         live=live,
     )
 
