@@ -1,7 +1,7 @@
 """Traces as files: netCDF (.nc), NumPy (.npz) and long-form tables (.csv).
 
 Files are untrusted: the memory they need is computed before any array is read, links out of the
-file are refused, and no code in it runs. ``trace_file`` checks what the arrays mean.
+file are refused, and no code in it runs. ``trace_check`` checks what the arrays mean.
 """
 
 from __future__ import annotations

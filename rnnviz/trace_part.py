@@ -230,15 +230,19 @@ class TracePart:
         """U of all gates, (gates · unit, unit)."""
         return self._weight("weight_hh")
 
-    def recurrent_weights(self) -> Floats:
-        """``weight_hh``; RnnvizError for a cell with its own step if it is not that of its form."""
+    def recurrent_weights(self, gate: str | None = None) -> Floats:
+        """``weight_hh``, or the rows of one gate.
+
+        RnnvizError for a cell with its own step if it is not that of its form.
+        """
         u, trace = self.parameter("weight_hh"), self.trace
         expected = len(trace.form.gates) * self.units, self.output_units
         if u is None or u.shape != expected:
             module = trace.module_repr.partition("(")[0]
             came = None if u is None else u.shape
             raise RnnvizError("error.own_weights", module=module, came=came, expected=expected)
-        return u
+        names = trace.form.gates
+        return u if gate is None else np.split(u, len(names))[names.index(gate)]
 
     def _weight(self, name: str) -> Floats:
         values = self.parameter(name)

@@ -11,8 +11,8 @@ from torch import Tensor
 from rnnviz.cells import Cell
 from rnnviz.engine import autograd_step
 from rnnviz.engine.device import on_cpu
-from rnnviz.engine.equations_run import run_equations
 from rnnviz.engine.kernel_gradients import backward_pass
+from rnnviz.engine.kernel_run import run_kernels
 from rnnviz.engine.replay import replay_gates, with_states
 from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.steps import EndGradients, Gradients, Steps
@@ -101,7 +101,7 @@ def _record(
         if network.by_kernels:
             cell, steps = None, with_states(network, weights, steps, h_0)
     elif hidden is None:
-        steps = run_equations(network, weights, x, h_0, c_0, own_held)
+        steps = run_kernels(network, weights, x, h_0, c_0, own_held)
     else:
         steps = replay_gates(network, weights, x, h_0, c_0, hidden)
     return DirectionRun(cell, weights, x, h_0, c_0, own_held, steps, stepped)
@@ -119,7 +119,7 @@ def _held(
     widths, shape = network.widths(place[0]), sequence.x.shape[:2]
     for name, values in held.items():
         own = torch.from_numpy(values[place][:, None, : widths[name]])
-        whole = sequence.at_places(own.expand(-1, shape[1], -1))
+        whole = sequence.read_steps(own.expand(-1, shape[1], -1))
         arrays[name] = flip_valid_time(whole, place[1], sequence.lengths).numpy()
     return held_for_kernels(arrays, network.form, shape, widths)
 

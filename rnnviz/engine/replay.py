@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from rnnviz.cells import GATE_NAMES
-from rnnviz.engine.steps import GRUStates, LSTMStates, RNNStates, Steps, by_gate
+from rnnviz.engine.steps import GRUStates, LSTMStates, RNNStates, Steps, split_gates
 from rnnviz.recurrent import Network, Weights
 
 Array = NDArray[Any]
@@ -83,7 +83,7 @@ def _lstm(weights: Weights, x: Tensor, before: Tensor, c_0: Tensor, hidden: Tens
     h = s[..., 3 * n :] * q
     if weights.hr is not None:
         h = linear(h, weights.hr)
-    arrays = by_gate("lstm", s.numpy(), a.numpy()) | {"cell_state": c.numpy()}
+    arrays = split_gates("lstm", s.numpy(), a.numpy()) | {"cell_state": c.numpy()}
     states = LSTMStates(s.numpy(), c.numpy(), q.numpy(), _contiguous(hidden))
     return Steps(arrays, h.numpy(), states)
 
@@ -100,4 +100,4 @@ def _gru(weights: Weights, x: Tensor, before: Tensor, hidden: Tensor) -> Steps:
     torch.tanh(a[..., 2 * n :], out=s[..., 2 * n :])
     h = (1 - z) * s[..., 2 * n :] + z * before
     states = GRUStates(s.numpy(), m.contiguous().numpy(), _contiguous(hidden))
-    return Steps(by_gate("gru", s.numpy(), a.numpy()), h.numpy(), states)
+    return Steps(split_gates("gru", s.numpy(), a.numpy()), h.numpy(), states)

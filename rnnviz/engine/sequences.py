@@ -63,9 +63,9 @@ class Sequence:
             return None
         return torch.arange(len(self.x), device="cpu")[:, None] < self.counts
 
-    def at_places(self, values: Tensor) -> Tensor:
+    def read_steps(self, values: Tensor) -> Tensor:
         """(time of the input, batch, …) → those at the steps of x."""
-        return values if self.mask is None else _at_places(values, self.mask, len(self.x))
+        return values if self.mask is None else _gathered(values, self.mask, len(self.x))
 
     def spread(self, values: NDArray[Any], fill: float) -> NDArray[Any]:
         """(…, time, batch, unit) → over all steps of the input, with the fill where masked."""
@@ -136,21 +136,21 @@ def read_sequence(
         x = x.where(valid[:, :, None].to(x.device), x.new_zeros(()))
     check_finite(x.transpose(0, 1) if batch_first else x if batched else x[:, 0], "inputs")
     if read is not None:
-        x, sizes = _steps_read(x, read)
+        x, sizes = _drop_masked(x, read)
     h, c = read_state(network, state, x, batched)
     layout = None, batched, batch_first, network.is_cell, state is None
     return Sequence(x, h, c, sizes, *layout, read)
 
 
-def _steps_read(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+def _drop_masked(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
     """The steps that a mask leaves, one after the other, and their number if it differs."""
     counts = mask.sum(0)
     longest = max(int(counts.max()), 1)
     lengths = None if bool((counts == longest).all()) else counts.clamp(min=1)
-    return _at_places(x, mask, longest), lengths
+    return _gathered(x, mask, longest), lengths
 
 
-def _at_places(values: Tensor, mask: Tensor, steps: int) -> Tensor:
+def _gathered(values: Tensor, mask: Tensor, steps: int) -> Tensor:
     places = torch.from_numpy(valid_first(mask.numpy())[:steps])
     return values[places.to(values.device), torch.arange(places.shape[1], device=values.device)]
 

@@ -128,7 +128,7 @@ class Gradients(NamedTuple):
     initial: dict[str, Array]
 
 
-def by_gate(cell: str, s: Array, a: Array) -> dict[str, Array]:
+def split_gates(cell: str, s: Array, a: Array) -> dict[str, Array]:
     """Gates and their pre-activations by name, from s and a with all gates side by side."""
     names = GATE_NAMES[cell]
     n = s.shape[-1] // len(names)

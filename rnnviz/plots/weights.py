@@ -38,8 +38,7 @@ def plot_recurrent_weights(
     names = trace.form.gates
     if gate is not None and gate not in names:
         raise RnnvizError("error.gate", came=gate, cell=trace.cell, expected=", ".join(names))
-    all_gates = TracePart(trace, layer, direction).recurrent_weights()
-    u = np.split(all_gates, len(names))[names.index(gate or names[0])]
+    u = TracePart(trace, layer, direction).recurrent_weights(gate or names[0])
     maximum = end_of_scale(float(np.abs(u).max()))
     heatmap = {
         "type": "heatmap",

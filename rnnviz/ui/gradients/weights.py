@@ -1,8 +1,6 @@
 """Cards of the gradients page: recurrent weights that can be edited, and their eigenvalues."""
 
-import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from rnnviz.cells import GATE_NAMES, GATES_AS_READ
 from rnnviz.experiment import MOST_EDITED, Edit, GradientsPage, with_edit
@@ -13,6 +11,7 @@ from rnnviz.plots.eigenvalues import plot_eigenvalues
 from rnnviz.plots.weights import plot_recurrent_weights
 from rnnviz.stability import pascanu_bound
 from rnnviz.trace import Trace
+from rnnviz.trace_part import TracePart
 from rnnviz.ui.cache import networks
 from rnnviz.ui.cards import heading, note, show_figure, small_print
 from rnnviz.ui.components.grid import Numbers, input_grid
@@ -99,12 +98,8 @@ def _numbers(settings: GradientsPage) -> Numbers:
     own = [edit for edit in settings.edit if edit.place[:2] == (settings.cell, gate)]
     places = [(edit.row, edit.column) for edit in own]
     template = edit_template(settings.cell, gate)
-    return Numbers(_matrix(trace, gate), f"{settings.cell}.{gate}", places, template)
-
-
-def _matrix(trace: Trace, gate: str) -> NDArray[np.float64]:
-    names = GATE_NAMES[trace.cell]
-    return np.split(trace.parameters["weight_hh_l0"], len(names))[names.index(gate)]
+    u = TracePart(trace).recurrent_weights(gate)
+    return Numbers(u, f"{settings.cell}.{gate}", places, template)
 
 
 def _edit(of: str, row: int, column: int, value: float | None) -> None:

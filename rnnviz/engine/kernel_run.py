@@ -1,4 +1,4 @@
-"""The states of a network from its equations alone, in compiled loops.
+"""The states of a network from the compiled loops of `kernels`, without torch's own pass.
 
 Used where something is held, and where torch's own loop over time would take too long. The result
 is the module's except for rounding, whose effect grows over time in a chaotic network. The tests
@@ -19,7 +19,7 @@ from rnnviz.engine.steps import (
     LSTMWeights,
     RNNStates,
     Steps,
-    by_gate,
+    split_gates,
 )
 from rnnviz.holding import Held
 from rnnviz.recurrent import Network, Weights
@@ -27,7 +27,7 @@ from rnnviz.recurrent import Network, Weights
 Array = NDArray[Any]
 
 
-def run_equations(
+def run_kernels(
     network: Network,
     weights: Weights,
     x: Tensor,
@@ -69,7 +69,7 @@ def _gru(network: Network, weights: Weights, x: Tensor, h_0: Array, held: Held |
     out = GRUStates(np.empty_like(a), np.empty_like(h), h)
     u, u_n = _transposed(weights.hh[: 2 * n]), _transposed(weights.hh[2 * n :])
     gru_states(a, GRUWeights(u, u_n, b_n), network.form.reset_after, h_0, held, out)
-    return Steps(by_gate("gru", out.gates, a), h, out)
+    return Steps(split_gates("gru", out.gates, a), h, out)
 
 
 def _lstm(
@@ -91,7 +91,7 @@ def _lstm(
     out = LSTMStates(np.empty_like(a), c, np.empty_like(c), h)
     v = np.ascontiguousarray(v.T)
     lstm_states(a, LSTMWeights(u, v, p), form.coupled, h_0, c_0, held, out)
-    arrays = by_gate("lstm", out.gates, a) | {"cell_state": c}
+    arrays = split_gates("lstm", out.gates, a) | {"cell_state": c}
     if form.coupled:
         del arrays["input_gate_preactivation"]
     return Steps(arrays, h, out)
