@@ -105,6 +105,7 @@ class Visitor:
         else:
             self.sent += 1
             run.fragment_id = self.fragment_id
+            state.id = f"$$STREAMLIT_INTERNAL_KEY_{self.widget_id}__events"
             value = {"at": 60 + number % 80, "t": 1 + number % 50, "number": self.sent}
             state.json_trigger_value = json.dumps([{"event": self.change.event, "value": value}])
         run.widget_states.widgets.append(state)
@@ -116,6 +117,7 @@ class Visitor:
         is_fragment = bool(message.rerun_script.fragment_id) and self.change.event == "position"
         ended = {0, 3} if is_fragment else {0}  # successfully; as a fragment
         kept: list[str] = []
+        drawn = 0
         while True:
             data = await self.wire.recv()
             assert isinstance(data, bytes)
@@ -123,6 +125,7 @@ class Visitor:
             came = ForwardMsg.FromString(data)
             kind = came.WhichOneof("type")
             if kind == "delta":
+                drawn += came.delta.WhichOneof("type") == "new_element"
                 self._note(came, kept)
             elif kind == "ref_hash":
                 kept.append(came.ref_hash)
@@ -130,6 +133,7 @@ class Visitor:
                 self.page_hash = came.new_session.page_script_hash
             elif kind == "script_finished" and came.script_finished in ended:
                 break
+        assert drawn, self.change  # a change of which the server takes no notice draws nothing
         self.cached = [*self.cached[-200:], *kept]
 
     def _note(self, came: ForwardMsg, kept: list[str]) -> None:
