@@ -106,7 +106,8 @@ class Visitor:
             self.sent += 1
             run.fragment_id = self.fragment_id
             state.id = f"$$STREAMLIT_INTERNAL_KEY_{self.widget_id}__events"
-            value = {"at": 60 + number % 80, "t": 1 + number % 50, "number": self.sent}
+            # neither the default nor, for any number of visitors, the value before
+            value = {"at": 101 + number % 79, "t": 1 + number % 53, "number": self.sent}
             state.json_trigger_value = json.dumps([{"event": self.change.event, "value": value}])
         run.widget_states.widgets.append(state)
         return message
