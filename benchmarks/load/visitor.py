@@ -130,8 +130,8 @@ class Visitor:
                 self._note(came, kept)
             elif kind == "ref_hash":
                 kept.append(came.ref_hash)
-            elif kind == "new_session":
-                self.page_hash = came.new_session.page_script_hash
+            elif kind == "navigation":
+                self.page_hash = came.navigation.page_script_hash
             elif kind == "script_finished" and came.script_finished in ended:
                 break
         assert drawn, self.change  # a change of which the server takes no notice draws nothing
