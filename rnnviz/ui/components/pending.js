@@ -5,9 +5,9 @@
 // left out. Values are formatted by Python only (`field_text`, `edit_template`), which also defines the
 // order of the settings; this module composes the query.
 
-// Safari allows a page 100 addresses in 30 seconds.
-const ADDRESSES_AT_ONCE = 20;
-const ADDRESS_EVERY_MS = 400; // when these are used up
+// Safari allows a page 100 addresses in 30 seconds; in Chromium one costs as much as a live update.
+const ADDRESS_EVERY_MS = 2000; // while a value keeps changing
+const ADDRESS_AFTER_MS = 400; // without a change
 
 /**
  * @typedef {object} PageState one per page, for all components
@@ -21,8 +21,7 @@ const ADDRESS_EVERY_MS = 400; // when these are used up
  * @property {number} pageVersion the value of `changes` that the page itself shows
  * @property {number} runs how often the page has shown all changes
  * @property {boolean} isLive whether live updates arrive, as far as is known
- * @property {number} mayWrite the rate limit's tokens when the last address was written
- * @property {number} wroteAt the time of that
+ * @property {number} wroteAt the time at which the last address was written
  * @property {number | undefined} writing the timer that will write one
  */
 
@@ -37,27 +36,21 @@ window.rnnvizPage ??= {
   pageVersion: 0,
   runs: 0,
   isLive: true,
-  mayWrite: ADDRESSES_AT_ONCE,
-  wroteAt: 0,
+  wroteAt: -ADDRESS_EVERY_MS,
   writing: undefined,
 };
 export const page = window.rnnvizPage;
 
 /**
- * Keeps a value until the server has it, and writes it to the address, at once or after the rate limit.
+ * Keeps a value until the server has it, and writes it to the address, at once or within the limits above.
  * @param {string} name
  * @param {string} value
  */
 export function setPending(name, value) {
   page.pending.set(name, value);
   clearTimeout(page.writing);
-  if (spareAddresses() >= 1) writeAddress();
-  else page.writing = setTimeout(writeAddress, ADDRESS_EVERY_MS);
-}
-
-function spareAddresses() {
-  const since = (performance.now() - page.wroteAt) / ADDRESS_EVERY_MS;
-  return Math.min(ADDRESSES_AT_ONCE, page.mayWrite + since);
+  if (performance.now() - page.wroteAt >= ADDRESS_EVERY_MS) writeAddress();
+  else page.writing = setTimeout(writeAddress, ADDRESS_AFTER_MS);
 }
 
 /**
@@ -86,7 +79,6 @@ export function writeAddress() {
   // Python's urlencode differs from the browser in these two
   const query = String(address()).replaceAll("%7E", "~").replaceAll("*", "%2A");
   if (query === location.search.slice(1)) return;
-  page.mayWrite = Math.max(0, spareAddresses() - 1);
   page.wroteAt = performance.now();
   history.replaceState(
     history.state,
