@@ -285,6 +285,32 @@ def test_what_takes_long_shows_progress_and_can_be_cancelled(visit: Visit):
     assert len(lines(visit, "lyapunov")["LSTM"]) == 192
 
 
+# The next page's query, as Streamlit may handle it on a busy machine: before it changes the path.
+EARLY = """() => document.addEventListener(
+    'click', () => history.pushState({}, '', location.pathname))"""
+
+
+@pytest.mark.parametrize(("key", "gain"), [(None, "3"), ("ArrowLeft", "2.99")])
+def test_a_query_before_its_path_does_not_replace_the_entry_of_the_page_before(
+    visit: Visit, key: str | None, gain: str
+):
+    visit.open("/gradients", hidden=4, gain=3)
+    entries = visit.page.evaluate("() => history.length")
+    visit.page.evaluate(EARLY)
+    if key is not None:
+        visit.key("gain").get_by_role("slider").press(key)
+    visit.page.get_by_role("link", name="Step through", exact=True).click()
+    visit.page.locator(".rnnviz-count").wait_for()
+    visit.settle()
+    assert visit.query == {}
+    assert visit.page.evaluate("() => history.length") == entries + 1
+    visit.page.go_back()
+    visit.page.locator(".rnnviz-verdict").first.wait_for()
+    visit.settle()
+    assert visit.query == {"hidden": "4", "gain": gain}
+    check_norms(visit, NetworkSettings(hidden=4, gain=float(gain)))
+
+
 def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
     visit.open("/", text="abc", t=2)
     visit.page.get_by_role("link", name="Gradients").click()

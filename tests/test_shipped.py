@@ -5,10 +5,12 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import parse_tree_from_messages
 
 from rnnviz.errors import RnnvizError
 from rnnviz.instrument import modules
@@ -141,6 +143,32 @@ def opened(page: str = "step") -> AppTest:
     shown.switch_page(f"pages/{page}.py").run()
     assert [error.value for error in shown.exception] == []
     return shown
+
+
+@pages
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "most"), [("step", 250_000), ("gradients", 90_000)])
+def test_a_page_run_sends_no_script_and_little_else(
+    page: str, most: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Scripts and styles come by address; they would be most of a run's bytes.
+
+    The step page's first run has all steps of its network, which browsers keep.
+    """
+    sent: list[bytes] = []
+
+    def reading(messages: list[Any]) -> Any:
+        sent[:] = [message.SerializeToString() for message in messages]
+        return parse_tree_from_messages(messages)
+
+    reader = "streamlit.testing.v1.local_script_runner.parse_tree_from_messages"
+    monkeypatch.setattr(reader, reading)
+    opened(page)
+    assert sum(map(len, sent)) < most
+    for name in script.SOURCES:
+        content = bytes(script.answer(request(script.script_of(name).name)).body)
+        part = content[len(content) // 2 :][:200]
+        assert not any(part in message for message in sent), name
 
 
 def errors(page: AppTest) -> list[str]:

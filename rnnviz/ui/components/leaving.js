@@ -26,6 +26,8 @@ export class Exit {
     this.touched = -Infinity;
     /** @type {(() => void) | null} */
     this.goOn = null;
+    this.left = ""; // the path of the page that a link leaves
+    this.leftUntil = -Infinity;
     document.addEventListener("click", (event) => this.clicked(event), true);
     window.addEventListener("popstate", (event) => this.popped(event), true);
     for (const name of ["pointerdown", "keydown", "input"]) {
@@ -33,7 +35,10 @@ export class Exit {
     }
     for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
       const write = history[name];
+      const isEarly = (/** @type {string | URL | null | undefined} */ url) =>
+        name === "pushState" && this.isOfNextPage(url);
       history[name] = function (...args) {
+        if (isEarly(args[2])) return;
         write.apply(this, args);
         writeAddress(); // Streamlit's address lacks the pending values
       };
@@ -52,12 +57,27 @@ export class Exit {
     const link = linkOf(event);
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
       return;
-    if (link.target === "_blank" || this.isReleased) return;
-    this.hold(event, () => (link.isConnected ? link : sameAs(link))?.click());
+    if (link.target === "_blank") return;
+    const goOn = () => (link.isConnected ? link : sameAs(link))?.click();
+    if (!this.isReleased && this.hold(event, goOn)) return;
+    this.left = link.pathname === location.pathname ? "" : location.pathname;
+    this.leftUntil = performance.now() + LEAVE_AFTER_MS;
+  }
+
+  /**
+   * Whether an address has the query of the next page and still the path of the one that a link leaves.
+   * Streamlit changes the path when it has drawn the next page, and adds the query itself; a query that
+   * arrives before would be a wrong entry in the history.
+   * @param {string | URL | null | undefined} url
+   */
+  isOfNextPage(url) {
+    if (location.pathname !== this.left || performance.now() > this.leftUntil) return false;
+    return new URL(url ?? "", location.href).pathname === this.left;
   }
 
   /** @param {PopStateEvent} event */
   popped(event) {
+    this.left = "";
     if (this.isReleased) return;
     page.leaving = true; // the address is already that of the other page
     if (!this.hold(event, () => this.navigate())) page.leaving = false;
