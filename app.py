@@ -10,7 +10,6 @@ if __name__ == "__main__":
 else:
     import gc
     import gzip
-    import os
     from contextlib import suppress
     from functools import cache
     from pathlib import Path
@@ -19,9 +18,6 @@ else:
     from urllib.parse import urlsplit
 
     gc.disable()  # collections during the imports would take seconds
-    # torch's idle threads sleep. By default they keep a core busy for a moment after every
-    # operation, which takes as much processor time as all the rest of a page run.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
     from starlette.concurrency import run_in_threadpool
     from starlette.datastructures import Headers

@@ -102,6 +102,31 @@ def test_after_an_exception_the_others_come(monkeypatch: pytest.MonkeyPatch):
     assert found == list(range(100))
 
 
+def test_the_sender_is_woken_once_for_a_batch(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(AppSession, "_call_soon_on_event_loop", AppSession._call_soon_on_event_loop)
+    send_in_batches()
+    found: list[int | str] = []
+
+    async def run() -> None:
+        session = Session(asyncio.get_running_loop())
+        session._message_enqueued_callback = lambda: found.append("woken")
+
+        def take(number: int) -> None:
+            found.append(number)
+            if session._message_enqueued_callback is not None:  # as Streamlit does
+                session._message_enqueued_callback()
+
+        for number in range(5):
+            session._call_soon_on_event_loop(partial(take, number))
+        await asyncio.sleep(0.05)
+        assert found == [0, 1, 2, 3, 4, "woken"]
+        assert session._message_enqueued_callback is not None
+        session._message_enqueued_callback()
+        assert found[-2:] == ["woken", "woken"]
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
 def test_another_streamlit_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delattr(app_session, "_populate_theme_msg")
     monkeypatch.delattr(AppSession, "_call_soon_on_event_loop")

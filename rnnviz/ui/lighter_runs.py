@@ -48,7 +48,7 @@ def send_in_batches() -> None:
     """Has the event loop take the messages of a run in batches, in their order.
 
     Streamlit wakes the event loop for each of a hundred messages, and both threads then wait for
-    each other.
+    each other. The loop then wakes itself for each, to send it: here once for a batch.
     """
     call = getattr(AppSession, "_call_soon_on_event_loop", None)
     if call is None:
@@ -60,18 +60,24 @@ def send_in_batches() -> None:
         queue.append(callback)
         if len(queue) == 1:  # others find it and are taken with it
             loop = self._event_loop
-            call(self, lambda: loop.call_later(WAIT, lambda: _take_all(queue, loop)))
+            call(self, lambda: loop.call_later(WAIT, lambda: _take_all(queue, self, loop)))
 
     AppSession._call_soon_on_event_loop = call_in_batch
 
 
-def _take_all(queue: Callbacks, loop: AbstractEventLoop) -> None:
+def _take_all(queue: Callbacks, session: AppSession, loop: AbstractEventLoop) -> None:
+    wake: Callable[[], None] | None = getattr(session, "_message_enqueued_callback", None)
+    if wake is not None:
+        session._message_enqueued_callback = None
     try:
         while queue:
             queue.popleft()()
     finally:
+        if wake is not None:
+            session._message_enqueued_callback = wake
+            wake()
         if queue:  # after an exception
-            loop.call_soon(lambda: _take_all(queue, loop))
+            loop.call_soon(lambda: _take_all(queue, session, loop))
 
 
 def iterate_over_copies() -> None:

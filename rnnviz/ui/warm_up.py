@@ -71,7 +71,12 @@ compile_ahead()
 
 def make_ready() -> None:
     """Imports the pages' modules and computes the first view; compiles on the first start."""
+    import torch
+
     sys.setswitchinterval(SWITCH_INTERVAL)
+    # Visitors share the cores; a second thread of torch's would only wait, at a core's full speed,
+    # after every operation.
+    torch.set_num_threads(1)
     read_theme_once()
     send_in_batches()
     iterate_over_copies()
