@@ -60,7 +60,7 @@ class Visitor:
             f"{base}/_stcore/stream", subprotocols=protocols, **options
         )
         self.asks: ClientConnection = await connect(f"{base}/rnnviz/live", **options)
-        self.query = {**self.change.query, "seed": str(self.number)}
+        self.query = {**self.change.query, "seed": str(self.number % 1000)}
         self.widget_id = self.fragment_id = ""
         message = BackMsg()
         message.rerun_script.query_string = urlencode(self.query)

@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
-from threading import Condition
+from threading import Event, Lock
+from typing import NamedTuple
 
 from rnnviz.experiment.settings import Settings
 from rnnviz.experiment.work import work_of
@@ -27,15 +28,25 @@ AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // int(os.environ.get("RNNVIZ_SERV
 LOOK_EVERY = 0.25  # seconds between two calls of ``waiting``
 
 
+class Waiting(NamedTuple):
+    """Who waits. granted: set when it has a turn."""
+
+    place: int
+    granted: Event
+
+
 class Turns:
-    """A semaphore that serves in the order of places; a lower place is served earlier."""
+    """A semaphore that serves in the order of places; a lower place is served earlier.
+
+    A turn goes directly to the next in line, so that the others need not wake up.
+    """
 
     def __init__(self, at_once: int) -> None:
         self.at_once = at_once
         self.computing = 0
-        self._changed = Condition()
+        self._lock = Lock()
         self._places = count()
-        self._waiting: list[int] = []  # places, sorted
+        self._waiting: list[Waiting] = []  # sorted by place
 
     def place(self) -> int:
         """A place behind all others."""
@@ -53,38 +64,38 @@ class Turns:
         try:
             yield
         finally:
-            with self._changed:
-                self.computing -= 1
-                self._changed.notify_all()
+            with self._lock:
+                self._end()
 
     def ahead(self, place: int) -> int:
         """How many computations this place waits for, those that are computing included."""
-        with self._changed:
-            return self.computing + sum(other < place for other in self._waiting)
+        with self._lock:
+            return self.computing + sum(other.place < place for other in self._waiting)
 
     def _enter(self, place: int, waiting: Callable[[int], object]) -> None:
-        with self._changed:
-            insort(self._waiting, place)
+        own = Waiting(place, Event())
+        with self._lock:
+            insort(self._waiting, own, key=lambda other: other.place)
+            self._grant()
         try:
-            while not self._take(place):
+            while not own.granted.wait(LOOK_EVERY):
                 waiting(self.ahead(place))
         except BaseException:
-            with self._changed:
-                self._waiting.remove(place)
-                self._changed.notify_all()
+            with self._lock:
+                if own.granted.is_set():
+                    self._end()
+                else:
+                    self._waiting.remove(own)
             raise
 
-    def _take(self, place: int) -> bool:
-        def is_next() -> bool:
-            return self.computing < self.at_once and self._waiting[0] == place
-
-        with self._changed:
-            if not self._changed.wait_for(is_next, LOOK_EVERY):
-                return False
-            self._waiting.pop(0)
+    def _grant(self) -> None:
+        while self._waiting and self.computing < self.at_once:
             self.computing += 1
-            self._changed.notify_all()
-            return True
+            self._waiting.pop(0).granted.set()
+
+    def _end(self) -> None:
+        self.computing -= 1
+        self._grant()
 
 
 LARGE, SMALL = Turns(AT_ONCE), Turns(AT_ONCE)
