@@ -16,6 +16,8 @@ from tests.cases import plain_case
 from tests.ends import EndCase
 from tests.own_cells import NormedLSTM, own_of
 
+pytestmark = pytest.mark.slow
+
 FORMS = ["tanh", "lstm", "gru"]
 WAYS = ["stack", "torch cell", "own cell", "recurrent"]
 

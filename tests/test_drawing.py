@@ -129,6 +129,7 @@ print(*cache.measured(NetworkSettings()), gc.isenabled(), gc.get_freeze_count() 
 """
 
 
+@pytest.mark.slow
 def test_the_server_computes_the_first_view_before_the_first_request():
     assert discover_asgi_app(ROOT / "app.py").import_string == "app:app"
     run = [sys.executable, "-W", "ignore", "-c", STARTED]  # Streamlit warns about a missing server

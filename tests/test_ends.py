@@ -17,6 +17,8 @@ from rnnviz.trace import trace_equations
 from tests import reference
 from tests.ends import EndCase, compacted, end_cases
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[Any]
 
 

@@ -19,6 +19,8 @@ from rnnviz.cells import Form
 from rnnviz.storage import FORMAT_VERSION
 from tests.cases import plain_case
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).with_name("data")
 
 CASES: dict[str, dict[str, Any]] = {

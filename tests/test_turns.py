@@ -376,6 +376,7 @@ time.sleep(600)
 """
 
 
+@pytest.mark.slow
 def test_the_end_of_the_process_waits_for_no_question():
     environment = os.environ | {"STREAMLIT_LOGGER_LEVEL": "error"}
     command = [sys.executable, "-c", STOPPED]

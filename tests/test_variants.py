@@ -20,6 +20,8 @@ from tests.cases import VARIANTS, Case, cases, plain_case
 from tests.test_plain import assert_gradients
 from tests.test_trace import assert_all_equal_to_the_loop, assert_close
 
+pytestmark = pytest.mark.slow
+
 ALL = ("tanh", "relu", "sigmoid", "identity", "lstm", "gru", *VARIANTS)
 DEEP: dict[str, Any] = {"layers": 2, "bidirectional": True, "padding": "lengths"}
 HOLDS: dict[str, dict[str, Any]] = {

@@ -159,6 +159,7 @@ def test_the_proxy_has_the_address_and_every_server_the_other_options():
     assert (Options([]).port, Options([]).health) == (8501, "/_stcore/health")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "key", "status"), [("2", "serve.no_proxy", 1), ("none", "serve.workers", 2)]
 )
