@@ -13,8 +13,6 @@ LOCK = $(RUN) -m uv pip compile -q --config-file lock.toml $(UPGRADE)
 
 # Processes that the tests, or the visitors of `make serve`, are shared among.
 WORKERS ?= 2
-# Of the browser tests, which wait for much of their time.
-BROWSERS ?= 3
 
 # The order of the tests; `make test SEED=<the number a run printed>` repeats that run's order.
 ifndef SEED
@@ -61,7 +59,7 @@ test: dev .venv/.compiled chromium haproxy check-js
 	$(RUN) -m basedpyright
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
 	$(PYTEST) -n $(WORKERS) -m "slow and not browser"
-	$(PYTEST) -n $(BROWSERS) --dist loadfile -m browser
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser
 
 test-fast: dev
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
