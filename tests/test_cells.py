@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 import rnnviz
 from rnnviz.cells import Cell, ElmanCell, Form, GRUCell, LSTMCell
+from rnnviz.errors import RnnvizError
 
 PAIRS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "rnn tanh": (ElmanCell, nn.RNNCell, {"nonlinearity": "tanh"}),
@@ -215,3 +217,10 @@ def test_layers_of_incompatible_sizes_raise(
         f"the same kind with input size {expected}, in a layer with as many directions, all of "
         "the same size. Change its sizes or leave it out."
     )
+
+
+@pytest.mark.parametrize("came", [[], {}, np.array(0.0), slice(None), 3])
+def test_a_nonlinearity_that_is_no_name(came: Any):
+    with pytest.raises(RnnvizError) as caught:
+        ElmanCell(1, 2, came)
+    assert caught.value.key == "error.nonlinearity"

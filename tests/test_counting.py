@@ -3,6 +3,7 @@
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from torch import nn
 
@@ -214,3 +215,11 @@ def test_every_form_can_be_built_and_counted():
         for bias, projection in product((False, True), (0, 2)):
             cell = make_cell(form, 3, 5, bias=bias, proj_size=projection)
             assert count_parameters(Size(form, 3, 5, 1, 1, 2 * bias, projection)) == of_torch(cell)
+
+
+def test_integers_of_few_bits_do_not_overflow():
+    one, two, hidden = np.int8(1), np.int8(2), np.int8(100)
+    size = Size(Form("lstm"), one, hidden, layers=two)  # pyright: ignore[reportArgumentType]  # as a user may pass it
+    assert count_parameters(size) == count_parameters(Size(Form("lstm"), 1, 100, layers=2))
+    assert fit_hidden(Form("rnn"), one, 1344, layers=one) == fit_hidden(Form("rnn"), 1, 1344)  # pyright: ignore[reportArgumentType]  # as a user may pass it
+    assert fit_hidden(Form("rnn"), 1, 10**5, least=one, most=np.int8(127)) == 127  # pyright: ignore[reportArgumentType]  # as a user may pass it

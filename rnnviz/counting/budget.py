@@ -39,6 +39,7 @@ def fit_hidden(
             raise RnnvizError(
                 "error.initialise_number", name=name, came=described(number), expected=expected
             )
+    least, most = int(least), int(most)  # NumPy's integers of few bits would overflow
     if not fits(least):
         raise RnnvizError(
             "error.budget",

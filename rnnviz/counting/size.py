@@ -46,6 +46,9 @@ class Size:
                 biases=described(self.biases),
                 projection=self.proj_size,
             )
+        # NumPy's integers of few bits would overflow in the counts
+        for name in ("input_size", "hidden_size", "layers", "directions", "biases", "proj_size"):
+            object.__setattr__(self, name, int(getattr(self, name)))
 
     @property
     def output_size(self) -> int:
