@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rnnviz import Trace, trace
-from rnnviz.cells import GATES_AS_READ
+from rnnviz.cells import GATES_AS_READ, Form, make_cell
 from rnnviz.experiment import FIRST_TEXT
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.instrument.payload import pack_trace, rows_of
@@ -54,6 +54,45 @@ def test_a_payload_contains_the_initial_state():
     assert header["initial"] == ["cell_state", "hidden_state"]
     assert numbers[-6:].tolist() == [*c[0].tolist(), *h[0].tolist()]
     assert header["unknown"] == [1]
+
+
+def test_a_payload_has_the_activations_of_the_usual_cells_and_sends_no_output_of_theirs():
+    for cell, expected in {
+        "rnn": {"hidden": "tanh"},
+        "gru": {"reset_gate": "sigmoid", "update_gate": "sigmoid", "hidden_candidate": "tanh"},
+        "lstm": {
+            "input_gate": "sigmoid",
+            "forget_gate": "sigmoid",
+            "cell_candidate": "tanh",
+            "output_gate": "sigmoid",
+            "cell_output": "tanh",
+        },
+    }.items():
+        record = trace(make_cell(Form(cell), 1, 3), torch.ones(2, 1))
+        header, numbers = sent(record, "ab", Vocabulary("a"))
+        assert (header["activations"], header["output"]) == (expected, False)
+        assert len(numbers) == 3 * (2 * len(header["rows"]) + len(header["initial"]))
+
+
+def test_a_payload_has_the_cell_state_after_its_own_activation():
+    form = Form(
+        "lstm", gate_activation="hard_sigmoid(0.2, 0.5)", activation="relu", output_activation="elu"
+    )
+    cell = make_cell(form, 2, 3).double()
+    record = trace(cell, torch.randn(4, 2, dtype=torch.float64))
+    header, numbers = sent(record, "abab", Vocabulary("ab"))
+    assert header["output"] is True
+    assert header["activations"] == {
+        "input_gate": "hard_sigmoid(0.2, 0.5)",
+        "forget_gate": "hard_sigmoid(0.2, 0.5)",
+        "cell_candidate": "relu",
+        "output_gate": "hard_sigmoid(0.2, 0.5)",
+        "cell_output": "elu",
+    }
+    psi = numbers[-12:].reshape(4, 3)
+    o, h = (record.array(name)[0, 0, :, 0] for name in ("output_gate", "hidden_state"))
+    assert np.abs(o * psi - h).max() < 1e-7
+    assert numbers[-18:-12].tolist() == [0.0] * 6  # the initial states
 
 
 def test_a_payload_has_the_themes_colours_and_the_languages_texts():

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from playwright.sync_api import Browser, Page
 from plotly.colors import hex_to_rgb
 
 from rnnviz import Trace, trace
+from rnnviz.cells import LSTMCell
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.instrument import SCRIPT, STYLES
 from rnnviz.instrument.modules import join_modules, join_styles
@@ -61,6 +63,12 @@ def record() -> Trace:
 
 @pytest.fixture
 def page(browser: Browser, record: Trace) -> Iterator[Page]:
+    with opened(browser, record) as page:
+        yield page
+
+
+@contextmanager
+def opened(browser: Browser, record: Trace) -> Iterator[Page]:
     payload = pack_trace(
         record, TEXT, vocabulary=Vocabulary("ab "), units=range(4), words=labels("en"), dark=False
     )
@@ -100,6 +108,23 @@ def test_the_drawing_shows_the_traces_numbers(page: Page, record: Trace):
         assert abs(page.evaluate(FILLED)[name] - value) < 0.001
     now = page.locator("#drawing [data-value=hidden_state][data-back='0']").text_content()
     assert now == f"h₂ {values(record, 'hidden_state', 2)[UNIT]:+.2f}".replace("-", "−")
+
+
+def test_the_drawing_names_activations_where_they_are_not_the_usual_ones(
+    browser: Browser, page: Page
+):
+    assert page.locator("#drawing .activation").count() == 0
+    assert page.locator("#drawing .word").all_text_contents() == ["tanh"]
+    cell = LSTMCell(2, 4, gate_activation="hard_sigmoid", output_activation="relu")
+    record = trace(cell, torch.randn(len(TEXT), 2))
+    with opened(browser, record) as other:
+        assert other.locator("#drawing .word").all_text_contents() == ["relu"]
+        names = other.locator("#drawing .activation").all_text_contents()
+        assert names == ["hard_sigmoid"] * 3  # the candidate has tanh
+        wire = other.locator("#drawing .wire[d^=M556]")
+        c = values(record, "cell_state", 2)[UNIT]
+        share = max(c, 0) / rows_of(record)[-1].most
+        assert float(wire.get_attribute("stroke-width") or 0) == round(2 + 4 * min(1, share), 1)
 
 
 def test_the_strip_has_a_button_per_character_and_the_keys_step(page: Page, record: Trace):

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.activations import apply
 from rnnviz.cells import GATES_AS_READ, Form
 from rnnviz.experiment import FASTEST
 from rnnviz.explain.equations import LETTERS
@@ -81,6 +82,18 @@ def plan_of(form: Form) -> str:
     return "_".join([form.cell, *filter(None, ends)])
 
 
+def activations_of(form: Form) -> dict[str, str]:
+    """The activation of each gate, and of an LSTM's cell state in h, under "cell_output".
+
+    >>> activations_of(Form("gru", gate_activation="hard_sigmoid"))["update_gate"]
+    'hard_sigmoid'
+    """
+    found = {gate: form.activation_of(gate) for gate in form.gates}
+    if form.cell == "lstm":
+        found["cell_output"] = str(form.output_activation)
+    return found
+
+
 def rows_of(record: Trace) -> list[Row]:
     """The displayed arrays of a cell: its gates in reading order, then its states."""
     if record.cell == "rnn":
@@ -108,8 +121,9 @@ def pack_trace(
 ) -> bytes:
     """The whole trace as one payload: a line of JSON, then float32, little-endian.
 
-    The arrays are those of "rows", each (time, unit), then the initial states, each (unit,). All
-    units are included, so that the browser can show any number without a request to the server.
+    The arrays are those of "rows", each (time, unit), then the initial states, each (unit,), then
+    where "output" is true, the activation of the cell state, (time, unit). All units are included,
+    so that the browser can show any number without a request to the server.
     """
     header = {
         "steps": len(text),
@@ -196,15 +210,21 @@ def _arrays_of(
     states = [name for name in ("cell_state", "hidden_state") if name in record]
     arrays = [part.array(row.name)[:, units] for row in rows]
     arrays += [part.initial(name)[units] for name in states]
+    activations = activations_of(record.form)
+    sends_output = activations.get("cell_output", "tanh") != "tanh"  # the browser has tanh
+    if sends_output:
+        c = np.array(part.array("cell_state")[:, units], np.float64)
+        arrays.append(apply(activations["cell_output"], c))
     about = {
         "cell": record.cell,
         "plan": plan_of(record.form),
-        "nonlinearity": record.nonlinearity,
+        "activations": activations,
         "rows": [
             {**row._asdict(), "label": words[f"gate.{row.name}"], "beyond": _beyond(record, row)}
             for row in rows
         ],
         "initial": states,
+        "output": sends_output,
         "letters": LETTERS,
     }
     return arrays, about

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { nameIfUnusual, nameOf } from "../../rnnviz/instrument/static/activations.js";
+import { narrowed } from "../../rnnviz/instrument/static/elements.js";
 import { PLANS } from "../../rnnviz/instrument/static/plans.js";
 import {
   below,
@@ -38,10 +40,13 @@ const HEADER = {
 // (step, unit) of both rows, then the initial state
 const NUMBERS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, -2, 2, -1, 1, 0, 0.5, 0.25, 0.75];
 
-/** @param {object} changes */
-function message(changes = {}) {
+/**
+ * @param {object} changes
+ * @param {number[]} numbers
+ */
+function message(changes = {}, numbers = NUMBERS) {
   const line = new TextEncoder().encode(`${JSON.stringify({ ...HEADER, ...changes })}\n`);
-  return new Uint8Array([...line, ...new Uint8Array(new Float32Array(NUMBERS).buffer)]);
+  return new Uint8Array([...line, ...new Uint8Array(new Float32Array(numbers).buffer)]);
 }
 
 const GATE = { signed: false, most: 1 };
@@ -135,4 +140,44 @@ test("wires carry the terms of the cell's equation", () => {
   const flows = PLANS.gru.wires.map(({ flow }) => flow(v));
   assert.deepEqual(flows.slice(0, 3), [4, 0.25 * 4, 2]); // h, z h, the new h
   assert.equal(flows[7], 0.75 * -0.5); // (1 − z) n
+});
+
+test("the wire from the cell state carries its activation, which is tanh unless it is sent", () => {
+  const rows = ["cell_state", "hidden_state"].map((name) => ({ ...HEADER.rows[1], name }));
+  const usual = new Recording(message({ rows }));
+  const wire = PLANS.lstm.wires.find(({ d }) => d.startsWith("M556"));
+  /** @param {Recording} recording */
+  const carried = (recording) =>
+    [1, 2, 3].map((t) => wire?.flow((name, back = 0) => recording.at(name, t - back, 1)));
+  const c = [0.2, 0.4, 0.6].map(Math.fround);
+  assert.deepEqual(carried(usual), c.map(Math.tanh));
+  // two rows and the initial state as above, then (step, unit) of the activation
+  const sent = [...NUMBERS, 0, 1.5, 0, 2.5, 0, 3.5];
+  const other = new Recording(message({ rows, output: true }, sent));
+  assert.deepEqual(carried(other), [1.5, 2.5, 3.5]);
+  assert.deepEqual([other.at("hidden_state", 0, 0), other.at("hidden_state", 0, 1)], [0.25, 0.75]);
+});
+
+test("an activation is named where it is not the usual one", () => {
+  const usual = { forget_gate: "sigmoid", cell_candidate: "tanh", hidden: "relu" };
+  for (const gate of Object.keys(usual)) assert.equal(nameIfUnusual(usual, gate), "");
+  const other = {
+    forget_gate: "hard_sigmoid(0.2, 0.5)",
+    cell_candidate: "sigmoid",
+    update_gate: "tanh",
+  };
+  assert.deepEqual(
+    Object.keys(other).map((gate) => nameIfUnusual(other, gate)),
+    ["hard_sigmoid(0.2, 0.5)", "σ", "tanh"],
+  );
+  assert.deepEqual(["tanh", "identity", "leaky_relu(0.2)"].map(nameOf), [
+    "tanh",
+    "id",
+    "leaky_relu(0.2)",
+  ]);
+});
+
+test("a text is narrowed only where it does not fit", () => {
+  assert.deepEqual(narrowed("tanh", 32), {});
+  assert.equal(narrowed("softsign", 32).textLength, 32);
 });

@@ -1,6 +1,7 @@
 // The drawing of a cell, by its plan (plans.js).
 
-import { closest, drawn, element, write } from "./elements.js";
+import { nameIfUnusual, nameOf } from "./activations.js";
+import { closest, drawn, element, LETTER, narrowed, write } from "./elements.js";
 import { GATE, PLANS } from "./plans.js";
 import { below, number } from "./recording.js";
 
@@ -16,8 +17,7 @@ import { below, number } from "./recording.js";
  * @property {number} thick width at the end of the scale
  */
 
-/** @type {Record<string, string>} */
-const FUNCTIONS = { identity: "id", sigmoid: "σ" };
+const ROOM = 140; // the width of the longest sign
 
 let drawings = 0;
 
@@ -125,18 +125,20 @@ export class Drawing {
 
   /**
    * @param {SVGElement} svg
-   * @param {string} text "" for the cell's nonlinearity
-   * @param {number} x
+   * @param {string} text
+   * @param {number} x its middle
    * @param {number} y
+   * @param {string} [activation] whose name is shown instead of a text
    */
-  drawSign(svg, text, x, y) {
-    const { nonlinearity, cell } = this.instrument.recording;
-    if (!text) text = cell === "rnn" ? (FUNCTIONS[nonlinearity] ?? nonlinearity) : "";
+  drawSign(svg, text, x, y, activation) {
+    if (activation) text = nameOf(this.instrument.recording.activations[activation]);
     const wide = text.length > 1;
+    const width = Math.max(48, Math.min(ROOM, LETTER * text.length) + 8);
     const shape = wide
-      ? drawn("rect", { x: x - 24, y: y - 12, width: 48, height: 24, rx: 12 })
+      ? drawn("rect", { x: x - width / 2, y: y - 12, width, height: 24, rx: 12 })
       : drawn("circle", { cx: x, cy: y, r: 14 });
-    const word = drawn("text", { x, y: y + (wide ? 4 : 5), class: wide ? "word" : "sign" }, text);
+    const at = { x, y: y + (wide ? 4 : 5), class: wide ? "word" : "sign" };
+    const word = drawn("text", { ...at, ...narrowed(text, ROOM) }, text);
     svg.append(drawn("g", { class: "node" }, shape, word));
   }
 
@@ -155,6 +157,12 @@ export class Drawing {
     const fill = drawn("rect", { x: left, y, width, height, "clip-path": `url(#${clip})` });
     const name = drawn("text", { x, y: y + 26, class: "name" }, row.label ?? "");
     const text = drawn("text", { x, y: y + 46, class: "value", "data-value": array });
+    const lines = [name, text];
+    const activation = nameIfUnusual(this.instrument.recording.activations, gate);
+    if (activation) {
+      const at = { x, y: y + 60, class: "activation", ...narrowed(activation, width - 8) };
+      lines.push(drawn("text", at, activation));
+    }
     const button = drawn(
       "g",
       { class: "gate", role: "button", tabindex: 0, "data-gate": gate },
@@ -170,11 +178,10 @@ export class Drawing {
       drawn("rect", { ...box, class: "ground" }),
       fill,
       drawn("rect", { ...box, class: "edge" }),
-      name,
-      text,
+      ...lines,
     );
     svg.append(button);
-    return { gate, row, array, fill, name, text, button, y, height };
+    return { gate, row, array, fill, lines, text, button, y, height };
   }
 
   /**
@@ -318,7 +325,7 @@ export class Drawing {
   /** @param {number[]} shown */
   fillGates(shown) {
     const { recording } = this.instrument;
-    this.valves.forEach(({ row, fill, name, text, y, height }, i) => {
+    this.valves.forEach(({ row, fill, lines, y, height }, i) => {
       const part = Math.min(1, Math.abs(shown[i]) / row.most);
       const colour = recording.colour(row, shown[i]);
       fill.setAttribute("y", (y + height * (1 - part)).toFixed(1));
@@ -326,7 +333,7 @@ export class Drawing {
       fill.setAttribute("fill", colour);
       // the ink suits the colour behind the letters' middle; they are outlined if it is not the page's ink
       const ink = recording.ink(row, shown[i]);
-      for (const line of [name, text]) {
+      for (const line of lines) {
         const covered = y + height * (1 - part) < Number(line.getAttribute("y")) - 5;
         line.style.fill = covered ? ink : "";
         line.style.stroke = recording.isOwn(ink) ? "none" : covered ? colour : "";

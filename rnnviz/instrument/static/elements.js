@@ -27,6 +27,20 @@ export function drawn(tag, attributes = {}, ...children) {
   return made;
 }
 
+export const LETTER = 8; // the width of a letter of a drawing, at most
+
+/**
+ * The attributes of an SVG text that must fit a width.
+ *
+ * @param {string} text
+ * @param {number} width
+ * @returns {Record<string, string | number>}
+ */
+export function narrowed(text, width) {
+  if (LETTER * text.length <= width) return {};
+  return { textLength: width, lengthAdjust: "spacingAndGlyphs" };
+}
+
 /**
  * The nearest element that matches, from an event's target outwards.
  *

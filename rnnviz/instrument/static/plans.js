@@ -1,6 +1,7 @@
 // The plan of each kind of cell's drawing: wires with a value, gates filled to their value, signs and
-// numbers. `v(name)` is a recorded value at this step, `v(name, 1)` at the step before. The mean over
-// units is the mean of `flow` over units.
+// numbers. `v(name)` is a recorded value at this step, `v(name, 1)` at the step before; "cell_output" is
+// the activation of the cell state. The mean over units is the mean of `flow` over units. A sign without
+// text shows the activation of its fourth entry.
 
 /** @import { Plan } from "./types.d.ts" */
 
@@ -33,7 +34,7 @@ export const PLANS = {
       {
         d: `M556 ${TOP}V${NODE - 14}`,
         of: "hidden_state",
-        flow: (v) => Math.tanh(v("cell_state")),
+        flow: (v) => v("cell_output"),
       },
       { d: `M570 ${NODE}H590V${BUS}H616`, of: "hidden_state", flow: (v) => v("hidden_state") },
     ],
@@ -46,7 +47,7 @@ export const PLANS = {
       ["×", 134, TOP],
       ["+", 318, TOP],
       ["×", 318, NODE],
-      ["tanh", 556, 112],
+      ["", 556, 112, "cell_output"],
       ["×", 556, NODE],
     ],
     gates: { forget_gate: 134, input_gate: 260, cell_candidate: 376, output_gate: 492 },
@@ -118,7 +119,7 @@ export const PLANS = {
     loop: "M560 184V92H80V182",
     signs: [
       ["+", 180, 190],
-      ["", 312, 190],
+      ["", 312, 190, "hidden"],
     ],
     gates: { hidden: 450 },
     gateTop: 158,

@@ -12,7 +12,7 @@ export class Recording {
     this.version = header.version;
     this.cell = header.cell ?? ""; // empty for a signal
     this.plan = header.plan ?? "";
-    this.nonlinearity = header.nonlinearity ?? "";
+    this.activations = header.activations ?? {};
     this.letters = header.letters ?? {};
     this.rows = rows;
     this.steps = steps;
@@ -38,6 +38,7 @@ export class Recording {
     this.initial = new Map(
       initial.map((name, i) => [name, states.subarray(i * this.width, (i + 1) * this.width)]),
     );
+    if (header.output) this.arrays.set("cell_output", states.subarray(initial.length * this.width));
   }
 
   /**
@@ -46,8 +47,12 @@ export class Recording {
    * @param {string} name
    * @param {number} t
    * @param {number} unit
+   * @returns {number}
    */
   at(name, t, unit) {
+    // sent only where it is not tanh
+    if (name === "cell_output" && !this.arrays.has(name))
+      return Math.tanh(this.at("cell_state", t, unit));
     return t > 0
       ? this.array(name)[(t - 1) * this.width + unit]
       : (this.initial.get(name)?.[unit] ?? 0);

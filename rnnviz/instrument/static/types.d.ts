@@ -35,6 +35,7 @@ export interface Header {
   units: number[]; // from the top of the heatmaps
   rows: Row[];
   initial: string[]; // the states whose initial values follow the rows
+  output?: boolean; // whether the activation of the cell state follows, (step, unit)
   characters: string[];
   unknown: number[]; // positions of characters that are in no vocabulary
   breaks: number[]; // positions of line ends
@@ -44,7 +45,7 @@ export interface Header {
   // of a network
   cell?: string;
   plan?: string; // which drawing
-  nonlinearity?: string;
+  activations?: Record<string, string>; // of each gate, and of the cell state in h
   letters?: Record<string, string>;
   // of a signal
   note?: string;
@@ -117,7 +118,7 @@ export interface Plan {
   feeds: string[];
   peepholes?: string[];
   loop?: string;
-  signs: [text: string, x: number, y: number][];
+  signs: [text: string, x: number, y: number, activation?: string][];
   gates: Record<string, number>; // x by name
   gateTop?: number;
   numbers: NumberPlan[];
