@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from rnnviz.activations import find_activation
-from rnnviz.cells import Form
+from rnnviz.cells import GATE_NAMES, Form
 from rnnviz.errors import RnnvizError, described, is_list, whole_number
 from rnnviz.recurrent import Network
 
@@ -38,6 +38,17 @@ class Hold:
     layer: int | None = None
     direction: str | None = None
     stop: int | None = None
+
+
+class OwnGates(NamedTuple):
+    """Gates of cells with a step of their own.
+
+    widths: by layer, of everything that the steps record or ask to be held, by name. asked: the
+    names that some step passes to ``held``.
+    """
+
+    widths: Sequence[Mapping[str, int]]
+    asked: tuple[str, ...]
 
 
 # What can be held in each cell, and at what, as (time, batch, unit) arrays, NaN where free. The
@@ -71,6 +82,7 @@ class HeldLSTM(NamedTuple):
 
 
 Held = HeldRNN | HeldGRU | HeldLSTM
+HeldRows = Mapping[str, Array]  # the same by name, only what is held, as a cell's own step takes it
 HELD: Mapping[str, type[Held]] = {"rnn": HeldRNN, "gru": HeldGRU, "lstm": HeldLSTM}
 
 
@@ -84,7 +96,7 @@ def holdable(form: Form) -> tuple[str, ...]:
 
 
 def held_for_kernels(
-    held: Mapping[str, Array], form: Form, shape: Sequence[int], widths: Mapping[str, int]
+    held: HeldRows, form: Form, shape: Sequence[int], widths: Mapping[str, int]
 ) -> Held | None:
     """The arrays that the kernels read, (time, batch, unit), NaN where free; None without any.
 
@@ -104,10 +116,13 @@ def held_for_kernels(
     return HELD[form.cell](*(np.ascontiguousarray({**held, **free}[name], float) for name in names))
 
 
-def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
+def held_values(
+    hold: Holds, network: Network, steps: int, own: OwnGates | None = None
+) -> dict[str, Array]:
     """The values held, by name: (layer, direction, time, unit), NaN where free.
 
     hold: by the name of a gate or state; later holds of a name override earlier ones.
+    own: the gates of cells with a step of their own, None for other cells.
     Values are as the network's dtype represents them.
     RnnvizError for what the network does not have, and for values that a gate cannot have.
 
@@ -117,17 +132,17 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
     >>> held_values({"forget_gate": Hold(1.0, start=1, stop=3)}, network, 4)["forget_gate"].ravel()
     array([nan,  1.,  1., nan])
     """
-    names = holdable(network.form)
+    known = _known(network, own)
     if not isinstance(hold, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
-        expected = ", ".join(names)
+        expected = ", ".join(known.asked)
         raise RnnvizError("error.hold_mapping", came=described(hold), expected=expected)
     found: dict[str, Array] = {}
     for name, given in hold.items():
-        if name not in names:
+        if not any(name in widths for widths in known.widths):
             raise RnnvizError(
-                "error.hold_name", came=name, cell=network.cell, expected=", ".join(names)
+                "error.hold_name", came=name, cell=network.cell, expected=", ".join(known.asked)
             )
-        widths = [network.widths(layer)[name] for layer in range(len(network.layers))]
+        widths = [found_in.get(name, 0) for found_in in known.widths]
         values = np.full((len(widths), network.directions, steps, max(widths)), np.nan)
         for one in _holds(name, given):
             value = _value(name, one.value, network)
@@ -135,10 +150,21 @@ def held_values(hold: Holds, network: Network, steps: int) -> dict[str, Array]:
             directions = _directions(one.direction, network.directions)
             times, units = _times(name, one, steps), _units(name, one.units, max(widths[layers]))
             values[layers, directions, times, units] = value
-        for own, width in zip(values, widths, strict=True):
-            own[..., width:] = np.nan  # a narrower layer lacks these units
+        for layer, width in zip(values, widths, strict=True):
+            layer[..., width:] = np.nan  # a narrower layer lacks these units
         found[name] = values
     return found
+
+
+def _known(network: Network, own: OwnGates | None) -> OwnGates:
+    """The gates and states of the network's form, and those of its own steps."""
+    names = holdable(network.form)
+    by_form = [network.widths(layer) for layer in range(len(network.layers))]
+    stock = [{name: widths[name] for name in names} for widths in by_form]
+    if own is None:
+        return OwnGates(stock, names)
+    both = [{**also, **known} for also, known in zip(own.widths, stock, strict=True)]
+    return OwnGates(both, own.asked or names)
 
 
 def _holds(name: str, given: Any) -> list[Hold]:
@@ -214,12 +240,12 @@ def _directions(direction: Any, directions: int) -> slice:
 
 
 def range_of(name: str, form: Form) -> tuple[float, float]:
-    """The values a gate or state can have: those of its activation; any number for a state.
+    """The values a gate can have: those of its activation; any number for what the form lacks.
 
     >>> range_of("forget_gate", Form("lstm")), range_of("hidden_state", Form("gru"))
     ((0.0, 1.0), (-inf, inf))
     """
     activation = find_activation(form.activation_of(name))
-    if name.endswith("_state") or activation is None:
+    if name not in GATE_NAMES[form.cell] or activation is None:
         return -np.inf, np.inf
     return activation.low, activation.high

@@ -17,6 +17,7 @@ from torch import nn
 from rnnviz.cells import Form
 from rnnviz.engine.hooks import turn
 from rnnviz.engine.loss import Loss
+from rnnviz.engine.own_gates import find_own_gates
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
 from rnnviz.engine.state_layout import StateLayout, lay_out_state
@@ -425,9 +426,10 @@ def trace(
     it, or 0 before the first and in two directions.
     hold: gates and states by name, with the values that replace what the network computes for them:
     a number for all units at every step, a Hold, or a list of Holds, of which later ones override
-    earlier ones. A network with a hold is run by its equations, and no gradient flows through held
-    values. A module with hooks or a forward method of its own is run without the hold first, to
-    check that these are its equations.
+    earlier ones. A cell with a step of its own also holds gates of its own names, if its step takes
+    ``held`` and calls held(name, value) for them. A network with a hold is run by its equations,
+    and no gradient flows through held values. A module with hooks or a forward method of its own is
+    run without the hold first, to check that these are its equations.
 
     Raises RnnvizError for invalid arguments, for values that are not finite, for hooks that change
     the inputs or the output, and if the output computed from the gates differs from the module's
@@ -486,7 +488,10 @@ def _run(
     with turn(module):
         network = read_module(module, of_replica=True)
         sequence = read_sequence(network, inputs, state, lengths, mask)
-        held = held_values({} if hold is None else hold, network, sequence.steps)
+        hold = {} if hold is None else hold
+        finds = isinstance(hold, Mapping) and len(hold) > 0 and network.has_own_step  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
+        own = find_own_gates(network, sequence) if finds else None
+        held = held_values(hold, network, sequence.steps, own)
         run = record_run(module, network, sequence, held, loss, by_module=by_module)
     read = sequence.mask
     valid = sequence.lengths if read is None else None

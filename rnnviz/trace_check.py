@@ -77,10 +77,13 @@ def check_trace(
     if mask is not None:
         check_array("mask", mask, (steps, batch), (np.dtype(np.bool_),))
     _check_layout(layout, arrays["hidden_state"].dtype, layers * directions, batch)
+    width = dict.fromkeys(holdable(form), hidden) | width
+    if own_step:
+        gates = [name for name in arrays if name != "input" and not name.startswith("grad_")]
+        width = {name: arrays[name].shape[-1] for name in gates} | width
     for name, values in held.items():
-        check_choice("held", name, holdable(form))
-        units = width.get(name, hidden)
-        check_array(f"held_{name}", values, (layers, directions, steps, units))
+        check_choice("held", name, tuple(width))
+        check_array(f"held_{name}", values, (layers, directions, steps, width[name]))
         _check_held(name, values, form)
 
 

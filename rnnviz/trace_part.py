@@ -12,7 +12,7 @@ from rnnviz.engine.device import full_precision
 from rnnviz.engine.step_points import StepPoints
 from rnnviz.engine.time_order import flip_valid_time, valid_first
 from rnnviz.errors import RnnvizError, index
-from rnnviz.holding import Held, held_for_kernels, holdable
+from rnnviz.holding import Held, HeldRows, held_for_kernels, holdable
 from rnnviz.own_cells import STANDARD, copy_cell
 from rnnviz.torch_names import parameter_suffix
 from rnnviz.trace import Trace
@@ -251,14 +251,18 @@ class TracePart:
 
     def held(self) -> Held | None:
         """What gates and states are held at, for ALL, in order; None if nothing is held."""
-        trace = self.trace
-        rows: dict[str, Array] = {}
-        for name, values in trace.held.items():
-            own = values[self.layer, self.direction_number][:, None, self._own_units(name)]
-            rows[name] = self.reorder(np.repeat(own, trace.batch, axis=1))
+        trace, rows = self.trace, self.held_rows()
         widths = dict.fromkeys(holdable(trace.form), self.units)
         widths["hidden_state"] = self.output_units
-        return held_for_kernels(rows, trace.form, (trace.steps, trace.batch), widths)
+        return held_for_kernels(rows or {}, trace.form, (trace.steps, trace.batch), widths)
+
+    def held_rows(self) -> HeldRows | None:
+        """The same by name, (time, batch, unit), also of gates that only a cell's own step has."""
+        rows: dict[str, Array] = {}
+        for name, values in self.trace.held.items():
+            own = values[self.layer, self.direction_number][:, None, self._own_units(name)]
+            rows[name] = self.reorder(np.repeat(own, self.trace.batch, axis=1))
+        return rows or None
 
     def candidate_recurrence(self) -> Floats:
         """U_n h_{t−1} + b_hn of a reset-after GRU, (time, batch, unit), in order, for ALL."""
@@ -290,10 +294,10 @@ class TracePart:
         x = np.array(x[self.times][:, None] if one else self.reorder(x))
         states = [self.before(name) for name in self.trace.form.states]
         states = [state[:, None] if one else state for state in states]
-        held, valid = self.held(), None
+        held, valid = self.held_rows(), None
         if one and held is not None:
             rows = slice(self.length), np.array([self.batch])
-            held = type(held)(*(h[rows] for h in held))
+            held = {name: values[rows] for name, values in held.items()}
         elif not one and self._lengths() is not None:
             read = np.arange(self.trace.steps)[:, None] < self.trace.valid_lengths
             valid = torch.from_numpy(read)

@@ -14,11 +14,11 @@ from torch import Tensor
 from rnnviz.cells import Cell
 from rnnviz.engine.device import on_cpu
 from rnnviz.engine.step_gradients import at_nodes, pass_back
-from rnnviz.engine.step_points import Evaluated, StepPoints, held_step, take_step
+from rnnviz.engine.step_points import Evaluated, StepPoints, at_step, held_step, take_step
 from rnnviz.engine.steps import EndGradients, Gradients, RNNStates, Steps
 from rnnviz.errors import RnnvizError
-from rnnviz.holding import Held
-from rnnviz.own_cells import copy_cell, has_own_step, takes_held
+from rnnviz.holding import HeldRows
+from rnnviz.own_cells import copy_cell, has_own_step
 
 STATES = ("hidden_state", "cell_state")
 # Names that a trace and its file use for other things.
@@ -32,15 +32,13 @@ def take_steps(
     h_0: Tensor,
     c_0: Tensor | None,
     hidden: Tensor | None,
-    held: Held | None,
+    held: HeldRows | None,
 ) -> Steps:
     """Every gate and state of one layer in one direction.
 
     x: (time, batch, input); h_0, c_0: (batch, unit), c_0 of an LSTM. hidden: (time, batch, unit)
     as the module computed it, so that each step starts from there; None: from the step before.
     """
-    if held is not None and not takes_held(cell):
-        raise RnnvizError("error.hold_own", type=type(cell).__name__)
     some = next(iter(cell.parameters()), x)
     x, h = x.to(some.device, some.dtype), h_0.to(some.device, some.dtype)
     c = None if c_0 is None else c_0.to(some.device, some.dtype)
@@ -50,11 +48,7 @@ def take_steps(
             return together
     steps: list[dict[str, Tensor]] = []
     for t, x_t in enumerate(x):
-        at = (
-            None
-            if held is None
-            else held_step({n: torch.from_numpy(v[t]) for n, v in _items(held)})
-        )
+        at = None if held is None else held_step(at_step(held, t))
         found = take_step(cell, x_t, [h] if c is None else [h, c], at)
         steps.append(_recorded(cell, found))
         h, c = found.after[0], None if c is None else found.after[1]
@@ -98,10 +92,6 @@ def _take_together(cell: Cell[Any], x: Tensor, h_0: Tensor, hidden: Tensor) -> S
     return Steps(numbers, computed.numpy(), RNNStates(hidden.contiguous().numpy()))
 
 
-def _items(held: Held) -> list[tuple[str, Any]]:
-    return list(zip(held._fields, held, strict=True))
-
-
 def _recorded(cell: Cell[Any], found: Evaluated) -> dict[str, Tensor]:
     """Gates and states of one step by name, each (batch, unit)."""
     states = dict(zip(STATES, found.after, strict=False))
@@ -135,15 +125,16 @@ def _stacked(cell: Cell[Any], steps: list[dict[str, Tensor]]) -> dict[str, Tenso
     return {name: on_cpu(torch.stack([found[name] for found in steps])) for name in names}
 
 
-def _check_held(cell: Cell[Any], arrays: Mapping[str, Tensor], held: Held) -> None:
+def _check_held(cell: Cell[Any], arrays: Mapping[str, Tensor], held: HeldRows) -> None:
     """RnnvizError unless every held value is in what the steps recorded."""
-    for name, values in _items(held):
-        fixed = torch.from_numpy(values)
-        free = fixed.isnan()
-        if free.all():
-            continue
+    for name, values in held.items():
         came = arrays.get(name)
-        if came is None or not bool((free | (came == fixed.to(came.dtype))).all()):
+        fixed = torch.from_numpy(values)
+        if fixed.isnan().all():
+            continue
+        if came is not None:
+            fixed = fixed[..., : came.shape[-1]].to(came.dtype)
+        if came is None or not bool((fixed.isnan() | (came == fixed)).all()):
             raise RnnvizError("error.hold_ignored", type=type(cell).__name__, name=name)
 
 
@@ -154,7 +145,7 @@ def differentiate(
     c_0: Tensor | None,
     steps: Steps,
     output_grad: Tensor,
-    held: Held | None,
+    held: HeldRows | None,
     end: EndGradients | None,
     valid: Tensor | None,
 ) -> Gradients:

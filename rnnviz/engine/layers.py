@@ -18,7 +18,7 @@ from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.steps import EndGradients, Gradients, Steps
 from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.errors import RnnvizError
-from rnnviz.holding import Held, held_for_kernels
+from rnnviz.holding import Held, HeldRows, held_for_kernels
 from rnnviz.own_cells import copy_cell
 from rnnviz.recurrent import Network, Weights
 
@@ -33,7 +33,8 @@ class DirectionRun(NamedTuple):
     x: Tensor
     h_0: Tensor
     c_0: Tensor | None
-    held: Held | None
+    held: HeldRows | None  # by name, as the cell takes it
+    kernel_held: Held | None  # the same, as the kernels take it
     steps: Steps
     stepped: bool  # by the cell's own step method, whatever gradients are computed by
 
@@ -94,6 +95,8 @@ def _record(
         own = on_cpu(output[..., direction * width : (direction + 1) * width])
         hidden = flip_valid_time(own, direction, lengths)
     own_held = _held(network, held, place, sequence)
+    shape, widths = sequence.x.shape[:2], network.widths(layer)
+    kernel_held = held_for_kernels(own_held or {}, network.form, shape, widths)
     cell = None if cells is None else cells[layer][direction]
     stepped = cell is not None
     if cell is not None:
@@ -101,10 +104,10 @@ def _record(
         if network.by_kernels:
             cell, steps = None, with_states(network, weights, steps, h_0)
     elif hidden is None:
-        steps = run_kernels(network, weights, x, h_0, c_0, own_held)
+        steps = run_kernels(network, weights, x, h_0, c_0, kernel_held)
     else:
         steps = replay_gates(network, weights, x, h_0, c_0, hidden)
-    return DirectionRun(cell, weights, x, h_0, c_0, own_held, steps, stepped)
+    return DirectionRun(cell, weights, x, h_0, c_0, own_held, kernel_held, steps, stepped)
 
 
 def _held(
@@ -112,16 +115,15 @@ def _held(
     held: Mapping[str, Array],
     place: tuple[int, int],
     sequence: Sequence,
-) -> Held | None:
-    if not held:
-        return None
+) -> HeldRows | None:
+    """What is held in one layer and direction, (time, batch, unit), in its own order of time."""
     arrays: dict[str, Array] = {}
-    widths, shape = network.widths(place[0]), sequence.x.shape[:2]
+    widths, batch = network.widths(place[0]), sequence.x.shape[1]
     for name, values in held.items():
-        own = torch.from_numpy(values[place][:, None, : widths[name]])
-        whole = sequence.read_steps(own.expand(-1, shape[1], -1))
+        own = torch.from_numpy(values[place][:, None, : widths.get(name)])
+        whole = sequence.read_steps(own.expand(-1, batch, -1))
         arrays[name] = flip_valid_time(whole, place[1], sequence.lengths).numpy()
-    return held_for_kernels(arrays, network.form, shape, widths)
+    return arrays or None
 
 
 def layer_output(layer: LayerRun, lengths: Tensor | None) -> Tensor:
@@ -206,7 +208,7 @@ def _differentiate(
 ) -> Gradients:
     if run.cell is None:
         states = run.steps.states
-        given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.held, end
+        given = network, run.weights, states, run.h_0, run.c_0, output_grad, run.kernel_held, end
         found = backward_pass(*given, by_input=by_input)
     else:
         found = autograd_step.differentiate(

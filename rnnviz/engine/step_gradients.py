@@ -11,6 +11,7 @@ from rnnviz.engine.device import few_threads, full_precision
 from rnnviz.engine.step_points import (
     Evaluated,
     StepPoints,
+    at_step,
     check_autograd,
     gradients,
     held_step,
@@ -194,7 +195,7 @@ class _Pull:
         before = [state[t].detach().requires_grad_() for state in points.before]
         held = None
         if points.held is not None:
-            held = held_step({n: torch.from_numpy(v[t]) for n, v in points.held._asdict().items()})
+            held = held_step(at_step(points.held, t))
         found = take_step(points.cell, points.x[t].detach().requires_grad_(), before, held)
         check_autograd(points.cell, found)
         return found

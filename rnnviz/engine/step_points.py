@@ -16,7 +16,7 @@ from torch import Tensor
 from rnnviz.cells import Cell, Gates, HeldStep
 from rnnviz.engine.device import full_precision
 from rnnviz.errors import RnnvizError
-from rnnviz.holding import Held
+from rnnviz.holding import HeldRows
 from rnnviz.own_cells import step_held
 
 ROOM = 2**22  # entries of intermediate results to hold at once, estimated from the widths
@@ -36,15 +36,15 @@ class StepPoints:
     """A cell, and the inputs and states at which its step is differentiated.
 
     cell: on the CPU, in eval mode, in the dtype of the rest. x: (time, batch, input). before:
-    h_{t−1} and, of an LSTM, c_{t−1}, (time, batch, unit). held: as the kernels read it. valid:
-    (time, batch), false where padded; None if all are valid. Padded steps take the values of their
-    sequence's first step, at which the derivatives exist; callers discard them.
+    h_{t−1} and, of an LSTM, c_{t−1}, (time, batch, unit). held: by name, of the same axes.
+    valid: (time, batch), false where padded; None if all are valid. Padded steps take the values of
+    their sequence's first step, at which the derivatives exist; callers discard them.
     """
 
     cell: Cell[Any]
     x: Tensor
     before: tuple[Tensor, ...]
-    held: Held | None = None
+    held: HeldRows | None = None
     valid: Tensor | None = None
 
     def __post_init__(self) -> None:
@@ -71,7 +71,7 @@ class StepPoints:
 
     def cut(self, times: slice) -> "StepPoints":
         """The points of some time steps."""
-        held = None if self.held is None else type(self.held)(*(h[times] for h in self.held))
+        held = None if self.held is None else {n: h[times] for n, h in self.held.items()}
         before = tuple(state[times] for state in self.before)
         return replace(self, x=self.x[times], before=before, held=held, valid=None)
 
@@ -175,18 +175,28 @@ def gradients(
     return list(found)
 
 
-def rows_of(held: Held) -> dict[str, Tensor]:
+def rows_of(held: HeldRows) -> dict[str, Tensor]:
     """What is held, by name, one row per time step and sequence."""
-    return {name: torch.from_numpy(getattr(held, name)).flatten(0, 1) for name in held._fields}
+    return {name: torch.from_numpy(values).flatten(0, 1) for name, values in held.items()}
+
+
+def at_step(held: HeldRows, time: int) -> dict[str, Tensor]:
+    """What is held at one time step, by name, one row per sequence."""
+    return {name: torch.from_numpy(values[time]) for name, values in held.items()}
 
 
 def held_step(rows: dict[str, Tensor]) -> HeldStep:
-    """What ``Cell.step`` takes to hold gates and states. rows: by name, NaN where free."""
+    """What ``Cell.step`` takes to hold gates and states. rows: by name, NaN where free.
+
+    A row may be longer than the gate, if the same gate of another layer is wider.
+    """
 
     def override(name: str, value: Tensor) -> Tensor:
-        if name not in rows:  # a gate that only a user-defined cell has
+        if name not in rows:
             return value
         fixed = rows[name].to(value.device, value.dtype)
+        if value.dim():
+            fixed = fixed[..., : value.shape[-1]]
         return torch.where(fixed.isnan(), value, fixed)
 
     return override
