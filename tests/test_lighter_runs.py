@@ -9,9 +9,9 @@ from streamlit import config
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig, NewSession
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.state.session_state import Value, WStates
+from streamlit.runtime.state import SafeSessionState, SessionState
 
-from rnnviz.ui.lighter_runs import iterate_over_copies, read_theme_once, send_in_batches
+from rnnviz.ui.lighter_runs import read_theme_once, send_in_batches, share_the_lock
 
 
 def sections(message: NewSession) -> dict[str, CustomThemeConfig]:
@@ -136,13 +136,27 @@ def test_another_streamlit_is_left_alone(monkeypatch: pytest.MonkeyPatch):
     assert not hasattr(AppSession, "_call_soon_on_event_loop")
 
 
-def test_widgets_that_go_while_a_run_begins(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(WStates, "__iter__", WStates.__iter__)  # restored after the test
-    iterate_over_copies()
-    states = WStates({name: Value(1) for name in "abc"})
-    seen: list[str] = []
-    for name in states:
-        seen.append(name)
-        states.states.pop("c", None)
-    assert (seen, list(states)) == (["a", "b", "c"], ["a", "b"])
-    assert states.get("c") is None
+def test_the_runs_of_a_session_take_turns_at_its_state(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(SafeSessionState, "__init__", SafeSessionState.__init__)
+    share_the_lock()
+    state, other = SessionState(), SessionState()
+    ending, begun, stranger = (SafeSessionState(s, lambda: None) for s in (state, state, other))
+    ending["shown"] = 1
+    assert begun["shown"] == 1
+    assert "shown" not in stranger
+    assert state.filtered_state == {"shown": 1}  # the lock is no value of the session
+    free: list[bool] = []
+
+    def look() -> None:
+        for each in (begun, stranger):
+            free.append(each._lock.acquire(blocking=False))
+            if free[-1]:
+                each._lock.release()
+
+    with ending._lock:  # as while it forgets its widgets
+        thread = Thread(target=look)
+        thread.start()
+        thread.join()
+    assert free == [False, True]
+    look()
+    assert free[2:] == [True, True]

@@ -6,15 +6,16 @@ it is.
 
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from streamlit.proto.NewSession_pb2 import CustomThemeConfig
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
-from streamlit.runtime.state import session_state as widget_states
+from streamlit.runtime.state import SafeSessionState
 
 WAIT = 0.002  # seconds that a message waits for others
 
@@ -80,17 +81,22 @@ def _take_all(queue: Callbacks, session: AppSession, loop: AbstractEventLoop) ->
             loop.call_soon(lambda: _take_all(queue, session, loop))
 
 
-def iterate_over_copies() -> None:
-    """Has a run go over a copy of the widgets' names, which another thread may change meanwhile.
+def share_the_lock() -> None:
+    """Has all runs of a session use the same lock for its state.
 
-    When a browser reloads the page, the run before it ends, and forgets its widgets, while the new
-    one calls the callbacks of changed widgets. The two have different locks.
+    Streamlit gives every run a lock of its own. When a browser reloads the page, the run before it
+    ends, and forgets its widgets, while the new one registers its own or calls their callbacks.
     """
-    kept: Any = getattr(widget_states, "WStates", None)
-    if kept is None:
-        return
+    prepare = SafeSessionState.__init__
+    guard = Lock()
+    # by the identity of the state, which lives as long as its lock does: a run holds both
+    locks: WeakValueDictionary[int, Any] = WeakValueDictionary()
 
-    def names(self: Any) -> Iterator[str]:
-        return iter(tuple(self.states))
+    def prepare_with_lock(self: SafeSessionState, state: Any, *rest: Any, **options: Any) -> None:
+        prepare(self, state, *rest, **options)
+        own = vars(self)  # an assignment to an attribute would set a value of the session
+        if "_lock" in own:
+            with guard:
+                own["_lock"] = locks.setdefault(id(state), own["_lock"])
 
-    kept.__iter__ = names
+    SafeSessionState.__init__ = prepare_with_lock

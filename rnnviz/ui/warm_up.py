@@ -23,7 +23,7 @@ from rnnviz.locale import labels
 from rnnviz.stability.kernels import factorise, log_spectral_norms
 from rnnviz.trace import trace_equations
 from rnnviz.ui.compiling import compilation
-from rnnviz.ui.lighter_runs import iterate_over_copies, read_theme_once, send_in_batches
+from rnnviz.ui.lighter_runs import read_theme_once, send_in_batches, share_the_lock
 
 MODULES = (
     "frame",
@@ -79,7 +79,7 @@ def make_ready() -> None:
     torch.set_num_threads(1)
     read_theme_once()
     send_in_batches()
-    iterate_over_copies()
+    share_the_lock()
     is_first = not all(map(is_kept, KERNELS))
     groups = _groups() if is_first else []
     if is_first:
