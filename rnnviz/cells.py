@@ -222,11 +222,7 @@ class ElmanCell(Cell[Tensor]):
     def __init__(
         self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", *, bias: bool = True
     ) -> None:
-        came: Any = nonlinearity
-        if not isinstance(came, str) or find_activation(came) is None:
-            shown = came if isinstance(came, str) else described(came)
-            expected = ", ".join(ACTIVATIONS)
-            raise RnnvizError("error.nonlinearity", came=shown, expected=expected)
+        _check_activation("nonlinearity", nonlinearity)
         form = Form("rnn", nonlinearity)
         super().__init__(form, input_size, hidden_size, bias=bias, proj_size=0)
 

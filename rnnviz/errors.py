@@ -16,9 +16,9 @@ class RnnvizError(ValueError):
 
     key: the sentence's key in the language catalogs; values: what it names.
 
-    >>> error = RnnvizError("error.nonlinearity", came="sin", expected="tanh, relu")
-    >>> print(error)
-    The nonlinearity is "sin"; it must be one of tanh, relu. Choose one of these.
+    >>> error = RnnvizError("error.loss_name", came="sum", expected="last, all")
+    >>> error.key, error.values["came"]
+    ('error.loss_name', 'sum')
     """
 
     def __init__(self, key: str, **values: object) -> None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from rnnviz.cells import Form
 from rnnviz.engine.hooks import turn
-from rnnviz.engine.loss import Loss
+from rnnviz.engine.loss import Loss, tensors_of
 from rnnviz.engine.own_gates import find_own_gates
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
@@ -422,8 +422,9 @@ def trace(
     all valid outputs), "final" (sum of h_n: every layer and direction after its last step); or a
     callable to a scalar tensor: of the output sequence or, if it has two positional parameters
     without a default, of the output sequence and the final state, both laid out as the module
-    returns them. A masked step has the output that Keras gives it: that of the step read before
-    it, or 0 before the first and in two directions.
+    returns them. It must not depend on the module's parameters, or on inputs and a state that
+    require a gradient, in another way: detach them in it. A masked step has the output that Keras
+    gives it: that of the step read before it, or 0 before the first and in two directions.
     hold: gates and states by name, with the values that replace what the network computes for them:
     a number for all units at every step, a Hold, or a list of Holds, of which later ones override
     earlier ones. A cell with a step of its own also holds gates of its own names, if its step takes
@@ -492,7 +493,11 @@ def _run(
         finds = isinstance(hold, Mapping) and len(hold) > 0 and network.has_own_step  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
         own = find_own_gates(network, sequence) if finds else None
         held = held_values(hold, network, sequence.steps, own)
-        run = record_run(module, network, sequence, held, loss, by_module=by_module)
+        outside = dict(module.named_parameters())
+        outside |= tensors_of("inputs", inputs) | tensors_of("state", state)
+        run = record_run(
+            module, network, sequence, held, loss, outside=outside, by_module=by_module
+        )
     read = sequence.mask
     valid = sequence.lengths if read is None else None
     return Trace(

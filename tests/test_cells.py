@@ -172,9 +172,10 @@ def test_invalid_cell_sizes_raise(sizes: tuple[int, int], projection: int):
 
 def test_an_unknown_nonlinearity_raises():
     assert refusal(lambda: ElmanCell(2, 3, "sinus")) == (
-        'The nonlinearity is "sinus"; it must be one of tanh, relu, sigmoid, identity, softsign, '
+        'nonlinearity is "sinus"; it must be one of tanh, relu, sigmoid, identity, softsign, '
         "softplus, selu, relu6, silu, gelu, mish, exponential, hard_sigmoid, leaky_relu, elu, "
-        "thresholded_relu, affine, scaled_tanh. Choose one of these."
+        "thresholded_relu, affine, scaled_tanh, some of them with numbers, such as leaky_relu(0.2) "
+        "or hard_sigmoid(0.2, 0.5). Choose one of these."
     )
 
 
@@ -223,4 +224,4 @@ def test_layers_of_incompatible_sizes_raise(
 def test_a_nonlinearity_that_is_no_name(came: Any):
     with pytest.raises(RnnvizError) as caught:
         ElmanCell(1, 2, came)
-    assert caught.value.key == "error.nonlinearity"
+    assert (caught.value.key, caught.value.values["name"]) == ("error.activation", "nonlinearity")

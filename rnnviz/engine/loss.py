@@ -1,11 +1,12 @@
 """The loss, and its derivatives by the output sequence and by the final state."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.state_layout import lay_out_state
@@ -34,16 +35,18 @@ def differentiate_loss(
     output: Tensor,
     final: Callable[[], list[Layers]],
     sequence: Sequence,
+    outside: Mapping[str, Tensor],
 ) -> LossGradients:
     """The loss and its derivatives.
 
     loss: "last", "all", "final", or a callable to a scalar tensor: of the output sequence or, if it
     has a second positional parameter without a default, of the output sequence and the final state.
     output: (time, batch, directions · unit), 0 where padded. final: returns h_n, and c_n of an
-    LSTM; called only if the loss reads them.
+    LSTM; called only if the loss reads them. outside: by name, what the recorded gradients go back
+    to; RnnvizError if a callable depends on one of these other than by its arguments.
     """
     if callable(loss):
-        return _differentiate_callable(loss, output, final, sequence)
+        return _differentiate_callable(loss, output, final, sequence, outside)
     if not isinstance(loss, str) or loss not in LOSSES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
         raise RnnvizError("error.loss_name", came=described(loss), expected=", ".join(LOSSES))
     y = output.detach().double()
@@ -74,6 +77,7 @@ def _differentiate_callable(
     output: Tensor,
     final: Callable[[], list[Layers]],
     sequence: Sequence,
+    outside: Mapping[str, Tensor],
 ) -> LossGradients:
     y = output.detach().clone().requires_grad_()  # a copy: the callable may keep or change it
     states = final() if _reads_state(loss) else []
@@ -90,11 +94,17 @@ def _differentiate_callable(
             came += f" {tuple(value.shape)}"
         raise RnnvizError("error.loss_shape", came=came)
     leaves = [y, *(h for layers in ends for h in layers)]
-    found: list[Tensor | None] = [None] * len(leaves)
+    learned = {name: values for name, values in outside.items() if values.requires_grad}
+    found: list[Tensor | None] = [None] * (len(leaves) + len(learned))
     if value.requires_grad:
-        found = list(torch.autograd.grad(value, leaves, allow_unused=True))
+        of = [*leaves, *learned.values()]
+        found = list(torch.autograd.grad(value, of, allow_unused=True))
+    found, direct = found[: len(leaves)], found[len(leaves) :]
     if all(gradient is None for gradient in found):
         raise RnnvizError("error.loss_independent")
+    read = [name for name, g in zip(learned, direct, strict=True) if g is not None]
+    if read:
+        raise RnnvizError("error.loss_reads", names=", ".join(read))
     exact = [
         (torch.zeros_like(leaf) if g is None else g).detach().double().cpu()
         for leaf, g in zip(leaves, found, strict=True)
@@ -104,6 +114,15 @@ def _differentiate_callable(
     layers = len(sequence.h)
     by_layer = [by_state[k : k + layers] for k in range(0, len(by_state), layers)]
     return LossGradients(float(value.detach()), by_output.contiguous(), by_layer or None)
+
+
+def tensors_of(name: str, given: Any) -> dict[str, Tensor]:
+    """The tensors of inputs or of a state as a module takes them, by name."""
+    if isinstance(given, PackedSequence):
+        given = given.data
+    parts: Any = given if isinstance(given, tuple | list) else (given,)
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    return {name if k == 0 else f"{name}[{k}]": part for k, part in enumerate(tensors)}
 
 
 def _reads_state(loss: Callable[..., Tensor]) -> bool:

@@ -63,12 +63,14 @@ def record_run(
     held: Mapping[str, Array],
     loss: Loss,
     *,
+    outside: Mapping[str, Tensor],
     by_module: bool,
 ) -> Run:
     """Runs the network, records its gates and states, and differentiates the loss.
 
-    network: of a replica of the module. by_module: run the module itself; else, and if anything is
-    held, the network's equations, after a run of the module itself if these may not be its own.
+    network: of a replica of the module. outside: as ``differentiate_loss`` takes it. by_module: run
+    the module itself; else, and if anything is held, the network's equations, after a run of the
+    module itself if these may not be its own.
     RnnvizError if the recorded gates do not give the module's output back except for rounding.
     """
     multiplications = sequence.x.shape[1] * network.layers[0][0].hh.numel()
@@ -77,7 +79,7 @@ def record_run(
         gradients = None
         if loss is not None:
             gradients = differentiate_loss(
-                loss, run.output, lambda: final_states(run.layers, sequence), sequence
+                loss, run.output, lambda: final_states(run.layers, sequence), sequence, outside
             )
         arrays, initial = _arrays(run.on_cpu, sequence, run.layers, gradients)
         own = _own_cells(run.network, sequence)

@@ -20,6 +20,7 @@ def parameter_gradients(trace: Trace) -> dict[str, Array]:
     Equal to autograd's, also where float32 would under- or overflow on the way; inf beyond 1e308.
     A parameter that layers, directions or biases share has one array under all its names, the sum
     over its uses.
+    With respect to the weights as used: of a parametrized or pruned one its value after that.
     RnnvizError if the trace was made without a loss.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
