@@ -202,6 +202,18 @@ def test_a_page_whose_live_updates_do_not_arrive_says_so_and_runs(
         assert visit.query["gain"] == "1.3"
 
 
+@pytest.mark.parametrize("touch", [True, False])
+def test_plotlys_buttons_lie_over_no_figure_on_a_touch_screen(
+    browser: Browser, address: str, touch: bool
+):
+    options = {"viewport": {"width": 390, "height": 844}, "has_touch": touch, "is_mobile": touch}
+    with windows(browser, **options) as own, visiting(own, address) as visit:
+        visit.open("/gradients", hidden=4, length=30)
+        lines(visit, "gradient_norms")
+        has_buttons = visit.key("figure_gradient_norms").locator(".modebar-group").count() > 0
+        assert has_buttons != touch
+
+
 def test_a_finger_drags_a_slider(browser: Browser, address: str):
     options = {"viewport": {"width": 1024, "height": 700}, "has_touch": True}
     with windows(browser, **options) as own, visiting(own, address) as visit:

@@ -18,6 +18,8 @@ const IDLE = 1500; // milliseconds after which a figure out of sight is drawn in
 let requested = -Infinity; // when Plotly was requested last
 
 const CONFIG = {
+  // Without hover Plotly would always show its buttons, over the legend; fingers zoom without them.
+  displayModeBar: matchMedia("(hover: none)").matches ? false : "hover",
   displaylogo: false,
   showSendToCloud: false, // no upload to Plotly's servers
   modeBarButtonsToRemove: ["select2d", "lasso2d"],
