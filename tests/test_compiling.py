@@ -111,7 +111,7 @@ def test_stages_are_the_same_in_every_process_and_the_first_are_the_gradients():
     cells, first, rest = warm_up._groups()
     assert [stage.args for stage in cells] == [("rnn",), ("gru",), ("lstm",)]
     assert [stage.args[0] for stage in first] == ["gradients", "compare"]
-    assert len([*cells, *first, *rest]) == 33
+    assert len([*cells, *first, *rest]) == 35
 
 
 @pytest.mark.slow

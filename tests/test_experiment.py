@@ -200,11 +200,29 @@ def test_a_text_is_read_back_from_its_address(text: str):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_defaults_have_an_empty_query(page: type[PageSettings]):
-    assert page().to_query() == {}
-    assert page.from_query({}) == (page(), [])
-    assert page.from_query({}, "ko") == (page(language="ko"), [])
-    assert StepPage().text == ComparePage().text == FIRST_TEXT
+def test_the_first_view_has_an_empty_query(page: type[PageSettings]):
+    first = page.first()
+    assert first.to_query() == {}
+    assert page.from_query({}) == (first, [])
+    korean = first.model_copy(update={"language": "ko"})
+    assert page.from_query({}, "ko") == (korean, [])
+    assert page.from_query({"language": "ko", "utm_source": "a"}) == (korean, [])
+    assert korean.to_query() == {"language": "ko"}
+    assert StepPage.first().text == ComparePage.first().text == FIRST_TEXT
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_defaults_are_named_where_the_first_view_differs(page: type[PageSettings]):
+    texts = {"init": "torch_default", "t": "36"}
+    named = {name: text for name, text in texts.items() if name in page.model_fields}
+    assert page().to_query() == named
+    assert page.from_query(named) == (page(), [])
+    assert page(language="ko").to_query() == {"language": "ko", **named}
+    # an address that names any other setting means what it always did
+    query = {"seed": "7"} if "seed" in page.model_fields else {"cell": "gru"}
+    settings, _ = page.from_query(query)
+    assert all(getattr(settings, name) == getattr(page(), name) for name in named)
+    assert settings.to_query() == query
 
 
 def test_the_networks_do_not_depend_on_display_settings():
@@ -285,7 +303,7 @@ def test_the_languages_are_those_of_the_catalogs():
 
 
 def test_unknown_parameters_are_ignored():
-    assert StepPage.from_query({"utm_source": "a", "T": "0", "gain": "9"}) == (StepPage(), [])
+    assert StepPage.from_query({"utm_source": "a", "T": "0", "gain": "9"}) == (StepPage.first(), [])
 
 
 CHOICE = "The link asks for {}, which must be one of {}. The page shows {} instead."

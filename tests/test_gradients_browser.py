@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from html import unescape
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,19 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from rnnviz.experiment import SCENES, GradientsPage, NetworkSettings, run_networks
+from rnnviz.experiment.gain import gain_marks
 from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
+from rnnviz.ui.gradients.story import write_story
 from tests.browser import Visit, on_stream, visiting, windows
 
 pytestmark = pytest.mark.browser
 
+MOVE = """(input, at) => {
+    input.valueAsNumber = at;
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
+MARKED = "marks => marks.map(mark => mark.style.getPropertyValue('--at'))"
 FIGURES = ("gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation")
 
 
@@ -331,7 +339,7 @@ def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
     slider.focus()
     slider.press("End")
     visit.settle()
-    assert visit.query == {"gain": "3"}
+    assert visit.query == {"init": "orthogonal", "gain": "3", "forget_bias": "3"}
     visit.page.get_by_role("link", name="Step through").click()
     visit.page.locator(".rnnviz-count").wait_for()
     visit.settle()
@@ -340,15 +348,15 @@ def test_the_menu_keeps_the_settings_of_both_pages(visit: Visit):
     visit.page.get_by_role("link", name="Gradients").click()
     visit.page.locator(".rnnviz-verdict").first.wait_for()
     visit.settle()
-    assert visit.query == {"gain": "3"}
-    check_norms(visit, NetworkSettings(gain=3))
+    assert visit.query == {"init": "orthogonal", "gain": "3", "forget_bias": "3"}
+    check_norms(visit, GradientsPage.first().network().model_copy(update={"gain": 3.0}))
     slider.press("ArrowLeft")
     visit.until("the address has 2.99", "() => location.search.includes('gain=2.99')")
     for name, ready in (("Step through", ".rnnviz-count"), ("Gradients", ".rnnviz-verdict")):
         visit.page.get_by_role("link", name=name).press("Enter")  # without waiting
         visit.page.locator(ready).first.wait_for()
         visit.settle()
-    check_norms(visit, NetworkSettings(gain=2.99))
+    check_norms(visit, GradientsPage.first().network().model_copy(update={"gain": 2.99}))
     visit.page.get_by_role("link", name="Forget bias 3").click()
     expect(visit.page.locator(".rnnviz-scene")).to_be_visible()
     visit.settle()
@@ -432,6 +440,60 @@ def test_what_was_moved_is_drawn_as_if_it_were_new(visit: Visit):
         drawn, fresh = (rounded(seen) for seen in visit.page.evaluate(FRESH, figure))
         assert len(drawn) > 500
         assert drawn == fresh, figure
+
+
+def test_the_first_view_goes_from_vanishing_to_exploding_by_its_gain_alone(visit: Visit):
+    """At every position the sentence and the marks say what the networks do."""
+    first = GradientsPage.first()
+    visit.open("/gradients")
+    assert visit.query == {}
+    story = visit.page.locator(".rnnviz-story")
+    slider = visit.key("gain").locator("input")
+    marks = gain_marks(first.network())
+    names = visit.key("gain").locator(".marks span")
+    names.first.wait_for()
+    assert names.all_inner_texts() == ["lasts", "explodes"]
+    assert marks.lasts is not None
+    assert marks.explodes is not None
+    for mark, gain in zip(names.all(), (marks.lasts, marks.explodes), strict=True):
+        at = mark.evaluate("mark => Number(mark.style.getPropertyValue('--at'))")
+        assert at == pytest.approx(gain / 3)
+    for gain, verb in ((marks.lasts, "lasts"), (marks.explodes, "explodes")):
+        slider.evaluate(MOVE, round(100 * gain) - 1)
+        visit.settle()
+        assert f"gradient {verb}." not in story.inner_text()
+        slider.press("ArrowRight")
+        visit.settle()
+        settings = first.model_copy(update={"gain": gain})
+        check_norms(visit, settings.network())
+        told = write_story(settings, labels("en"), compute=True)
+        assert unescape(re.sub("<.*?>", "", told)) == story.inner_text()
+        assert f"gradient {verb}." in told
+        assert visit.query == settings.to_query()
+    slider.evaluate(MOVE, 100)
+    visit.settle()
+    assert visit.query == {}
+    visit.page.reload()
+    check_norms(visit, first.network())
+
+
+def test_marks_are_hidden_while_they_may_be_wrong(visit: Visit):
+    visit.open("/gradients")
+    marks = visit.key("gain").locator(".marks")
+    marks.locator("span").first.wait_for()
+    before = marks.locator("span").evaluate_all(MARKED)
+    for name, follows in (("forget_bias", True), ("input_scale", False)):
+        slider = visit.key(name).locator("input")
+        slider.evaluate("input => input.dispatchEvent(new PointerEvent('pointerdown'))")
+        slider.evaluate(MOVE, 3)
+        visit.until(
+            "a live update", "() => [...rnnvizPage.shownAt.values()].includes(rnnvizPage.changes)"
+        )
+        expect(marks).to_be_visible() if follows else expect(marks).to_be_hidden()
+        visit.page.evaluate("window.dispatchEvent(new PointerEvent('pointerup'))")
+        visit.settle()
+        expect(marks).to_be_visible()
+    assert marks.locator("span").evaluate_all(MARKED) != before
 
 
 RUNS = "() => window.rnnvizPage.runs"

@@ -7,6 +7,7 @@ from rnnviz.experiment.settings import GradientsPage as Scene
 
 # By the name of their texts in the catalogs, in the order of the story that they tell.
 SCENES: Mapping[str, Scene] = {
+    "gain": Scene(init="orthogonal", forget_bias=3.0),
     "torch_default": Scene(),
     "sigmoid": Scene(cell="rnn", nonlinearity="sigmoid"),
     "exploding": Scene(cell="rnn", nonlinearity="relu", init="identity", gain=1.1, length=2000),

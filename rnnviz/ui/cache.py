@@ -20,6 +20,7 @@ from rnnviz.experiment import (
 )
 from rnnviz.experiment.character_model import CharacterModel, load_character_model
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
+from rnnviz.experiment.gain import GainMarks, gain_marks
 from rnnviz.experiment.networks import of_each
 from rnnviz.experiment.sensitivity import sensitivities_of
 from rnnviz.experiment.stability_limits import Stability
@@ -125,6 +126,28 @@ def measured(settings: NetworkSettings) -> dict[str, Measured]:
 def _measure(trace: Trace) -> Measured:
     norms = gradient_norms(trace)
     return Measured(norms, diagnose(trace, norms=norms), plain_pass(trace, norms=norms))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def _gain_marks() -> OrderedDict[str, GainMarks]:
+    return OrderedDict()
+
+
+def marks_of_gain(settings: NetworkSettings, *, compute: bool = True) -> GainMarks | None:
+    """The gains at which the RNN's gradient begins to last and to explode.
+
+    None for large networks and, without ``compute``, where they have not been computed before.
+    """
+    if is_large(settings):
+        return None
+    edits = tuple(edit for edit in settings.edit if edit.cell == "rnn")
+    network = settings.model_copy(update={"gain": 1.0, "forget_bias": None, "edit": edits})
+    store, key = _gain_marks(), network.model_dump_json()
+    found = store.get(key)
+    if found is None and compute:
+        found = gain_marks(network)
+        keep(store, key, found, most=64)
+    return found
 
 
 @st.cache_resource(max_entries=8, show_spinner=False, hash_funcs=_BY_FIELDS)

@@ -52,12 +52,15 @@ def show_figure(name: str, figure: go.Figure | Drawing, words: Labels) -> None:
     show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed)
 
 
-def write_power(log10: float) -> str:
-    """A number given by its logarithm: in full from 0.001 to 100,000, else as a power of ten."""
+def write_power(log10: float, digits: int = 3) -> str:
+    """A number given by its logarithm: in full from 0.001 to 100,000, else as a power of ten.
+
+    digits: significant ones of a number in full.
+    """
     if not math.isfinite(log10):
         return {-math.inf: "0", math.inf: "∞"}.get(log10, "NaN")
     if -3 < log10 < 5:
-        return write_number(10**log10, ".3g")
+        return write_number(10**log10, f".{digits}g")
     mantissa, exponent = f"{10 ** (log10 % 1):.1f}", math.floor(log10)
     if mantissa == "10.0":
         mantissa, exponent = "1.0", exponent + 1

@@ -85,8 +85,8 @@ def _run_page(words: Labels) -> None:
     name = next(name for name, page in pages.items() if page.url_path == opened.url_path)
     read_address(name)
     take_pending(name)
-    fields = list(PAGES[name].settings.model_fields)
-    connect(session.run, fields, words["live.unavailable"])
+    kind = PAGES[name].settings
+    connect(session.run, list(kind.model_fields), kind.first_texts(), words["live.unavailable"])
     if st.session_state.language != words.language:
         st.rerun()  # the menu is in the language of the address before
     opened.run()

@@ -29,7 +29,7 @@ from rnnviz.experiment.work import work_of
 from rnnviz.locale import Labels, labels
 from rnnviz.ui.compare import cards, hold
 from rnnviz.ui.components.live_updates import LiveParts
-from rnnviz.ui.gradients import norms, scenes, stability, weights
+from rnnviz.ui.gradients import norms, scenes, stability, story, weights
 from rnnviz.ui.live_queue import Ticket, live_queue
 from rnnviz.ui.origin import may_connect
 from rnnviz.ui.pages import PAGES
@@ -67,7 +67,11 @@ class Makers(NamedTuple):
 LIVE_PARTS = {
     "gradients": Makers(
         norms.LIVE_FIGURES | weights.LIVE_FIGURES | stability.LIVE_FIGURES,
-        scenes.LIVE_TEXTS | norms.LIVE_TEXTS | weights.LIVE_TEXTS | stability.LIVE_TEXTS,
+        story.LIVE_TEXTS
+        | scenes.LIVE_TEXTS
+        | norms.LIVE_TEXTS
+        | weights.LIVE_TEXTS
+        | stability.LIVE_TEXTS,
     ),
     "compare": Makers(cards.LIVE_FIGURES | hold.LIVE_FIGURES, hold.LIVE_TEXTS),
 }

@@ -6,6 +6,7 @@ The menu, the address, the session and the live updates take a page's settings f
 from typing import Any, NamedTuple
 
 from rnnviz.experiment import ComparePage, GradientsPage, PageSettings, StepPage
+from rnnviz.experiment.settings import FIRST_VIEW
 
 
 class Page(NamedTuple):
@@ -24,9 +25,9 @@ PAGES: dict[str, Page] = {
 
 
 def default_values() -> dict[str, Any]:
-    """The defaults of all pages' fields. Pages that have a field of one name share its value."""
+    """What all pages' fields have at first. Pages that have a field of one name share its value."""
     return {
-        name: field.default
+        name: FIRST_VIEW.get(name, field.default)
         for page in PAGES.values()
         for name, field in page.settings.model_fields.items()
     }

@@ -16,7 +16,7 @@ from threading import Thread
 
 from rnnviz.engine.kernels import gru_gradients, gru_reset_before_gradients, lstm_gradients
 from rnnviz.engine.kernels.compiling import can_keep, is_kept
-from rnnviz.experiment import SCENES, ComparePage, NetworkSettings, PageSettings
+from rnnviz.experiment import SCENES, ComparePage, GradientsPage, NetworkSettings, PageSettings
 from rnnviz.experiment.networks import build_network, make_inputs
 from rnnviz.gradients import diagnose, gradient_norms, plain_pass
 from rnnviz.locale import labels
@@ -92,9 +92,11 @@ def make_ready() -> None:
             compilation.finish(number)
     finally:
         compilation.begin(0, {}, is_kept=True)
-    from rnnviz.ui.cache import measured
+    from rnnviz.ui.cache import marks_of_gain, measured
 
-    measured(NetworkSettings())
+    first = GradientsPage.first().network()
+    measured(first)
+    marks_of_gain(first)
 
 
 def _begin(groups: list[list[Stage]]) -> None:

@@ -21,7 +21,7 @@ Object.assign(globalThis, {
 mock.method(performance, "now", () => now);
 mock.timers.enable({ apis: ["setTimeout"] });
 const script = new URL("../../rnnviz/ui/components/pending.js", import.meta.url);
-const { page, setPending } = await import(script.href);
+const { address, page, setPending, setting } = await import(script.href);
 
 /** @param {number} ms */
 function wait(ms) {
@@ -44,4 +44,31 @@ test("the first change is in the address at once, a drag every two seconds, the 
   page.pending.clear();
   wait(5000);
   assert.equal(written.length, 4);
+});
+
+test("an address that names no setting is the first view's, and the default view names one", () => {
+  Object.assign(page, {
+    names: ["init", "gain", "forget_bias", "language"],
+    firstView: { init: "orthogonal", forget_bias: "3" },
+    defaultView: { init: "torch_default" },
+  });
+  const after = (/** @type {string} */ search, /** @type {[string, string][]} */ ...changes) => {
+    place.search = search;
+    page.pending.clear();
+    for (const [name, value] of changes) page.pending.set(name, value);
+    return String(address());
+  };
+  assert.equal(after(""), "");
+  assert.equal(after("?language=ko"), "language=ko");
+  assert.equal(after("", ["gain", "1.5"]), "init=orthogonal&gain=1.5&forget_bias=3");
+  assert.equal(after("?init=orthogonal&gain=1.5&forget_bias=3", ["gain", ""]), "");
+  assert.equal(after("?gain=1.5", ["gain", ""]), "init=torch_default");
+  assert.equal(after("?language=ko", ["forget_bias", ""]), "init=orthogonal&language=ko");
+  assert.equal(after("?utm=1&gain=2", ["gain", "1.5"]), "gain=1.5&utm=1");
+  place.search = "?language=ko";
+  page.pending.clear();
+  assert.equal(setting("forget_bias"), "3");
+  place.search = "?gain=2";
+  assert.equal(setting("forget_bias"), "");
+  page.pending.clear();
 });

@@ -5,6 +5,9 @@ The grammar of an address: ``?name=value&name=value``.
 - A name is a field of the page's settings, which is also the key of its widget. Other names are
   ignored; ``OLD_NAMES`` are read as the fields that they are called now.
 - A field that is not named has its default. ``language`` alone defaults to the reader's own.
+- An address that names no other field is that of the page's first view, where the fields of
+  ``FIRST_VIEW`` have the values that it gives. A view in which all fields have their defaults
+  names those of ``FIRST_VIEW``.
 - Numbers are written without trailing zeros, switches as ``true`` or ``false``, and several values
   of one field with commas between them. ``read_networks`` and ``read_edits`` have their formats.
 - A value that cannot be read is reported and its field has its default; values that do not fit
@@ -29,6 +32,9 @@ from rnnviz.experiment.settings.base import (
 
 # What links from earlier versions call a field.
 OLD_NAMES: Mapping[str, str] = {"reads": "input_source", "looked_at": "selected"}
+
+# What a page shows first, where that is not the default, which addresses leave out.
+FIRST_VIEW: Mapping[str, Any] = {"init": "orthogonal", "forget_bias": 3.0, "t": 37}
 
 # From settings and what the address gives: settings that fit together, and what did not.
 Rule = Callable[[Any, Given], tuple[Any, RnnvizError | None]]
@@ -58,6 +64,8 @@ class PageSettings(Settings):
         """
         given = cls._given(query)
         values: dict[str, Any] = {} if "language" in given else {"language": language}
+        if given.keys() <= {"language"}:
+            values |= cls.first_values()
         rejected: list[str] = []
         for field, parameter in given.items():
             try:
@@ -82,11 +90,51 @@ class PageSettings(Settings):
         {'gain': '1.1', 'cell': 'rnn'}
         """
         default = type(self)(language=language)
-        return {
+        first = self.first_values()
+        is_first = self == self.first().model_copy(update={"language": self.language})
+        query = {
             name: value_text(value)
             for name, value in self
             if value is not None and value != getattr(default, name)
+            if not (is_first and name in first)
         }
+        return query if is_first or query.keys() - {"language"} else query | self._default_texts()
+
+    @classmethod
+    def first(cls) -> Self:
+        """The page's first view.
+
+        >>> from rnnviz.experiment import StepPage
+        >>> StepPage.first().t, StepPage().t
+        (37, 36)
+        """
+        return cls(**cls.first_values())
+
+    @classmethod
+    def first_values(cls) -> dict[str, Any]:
+        """The fields of this page in ``FIRST_VIEW``, and their values.
+
+        >>> from rnnviz.experiment import GradientsPage, StepPage
+        >>> GradientsPage.first_values(), StepPage.first_values()
+        ({'init': 'orthogonal', 'forget_bias': 3.0}, {'t': 37})
+        """
+        return {name: value for name, value in FIRST_VIEW.items() if name in cls.model_fields}
+
+    @classmethod
+    def first_texts(cls) -> list[dict[str, str]]:
+        """What an address leaves out for the first view, and what it names for the default view.
+
+        >>> from rnnviz.experiment import GradientsPage
+        >>> GradientsPage.first_texts()
+        [{'init': 'orthogonal', 'forget_bias': '3'}, {'init': 'torch_default'}]
+        """
+        first = {name: value_text(value) for name, value in cls.first_values().items()}
+        return [first, cls._default_texts()]
+
+    @classmethod
+    def _default_texts(cls) -> dict[str, str]:
+        defaults = {name: cls.model_fields[name].default for name in cls.first_values()}
+        return {name: value_text(value) for name, value in defaults.items() if value is not None}
 
     @classmethod
     def field_text(cls, field: str, value: Any) -> str:

@@ -25,6 +25,7 @@ export default function (component) {
   exit.trigger = (message) => setTriggerValue("leaving", message);
   exit.courier.answer(data.answered);
   page.names = data.names;
+  [page.firstView, page.defaultView] = data.first;
   for (const name of page.pending.keys()) if (!page.names.includes(name)) forget(name);
   if (data.run !== run) settleWhenDone();
   run = data.run;

@@ -17,14 +17,17 @@ KEY = "connection"
 LEAVING = "rnnviz.leaving"
 
 
-def connect(run: int, names: Sequence[str], unavailable: str) -> None:
+def connect(
+    run: int, names: Sequence[str], first: Sequence[Mapping[str, str]], unavailable: str
+) -> None:
     """Mounts the component that every page needs, and answers the message of ``take_leaving``.
 
     run: the number of the page's run. names: all settings, in the order of the address.
+    first: ``PageSettings.first_texts``.
     unavailable: the text shown while live updates do not arrive.
     """
     data = {"run": run, "names": list(names), "chunk": CHUNK, "answered": answered(KEY)}
-    data |= {"unavailable": unavailable}
+    data |= {"first": list(first), "unavailable": unavailable}
     served("connection")(key=KEY, data=data, on_leaving_change=_leave)
 
 

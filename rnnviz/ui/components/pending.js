@@ -14,6 +14,8 @@ const ADDRESS_AFTER_MS = 400; // without a change
  * @property {Map<string, string>} pending values by setting, "" for one that the address leaves out
  * @property {Set<string>} unrun settings changed since the page was run
  * @property {string[]} names all settings, in the order of the address
+ * @property {Record<string, string>} firstView what an address leaves out if it names no setting
+ * @property {Record<string, string>} defaultView what it names if all settings have their defaults
  * @property {Set<{collect: () => void, abandon: () => void, isIdle: boolean}>} senders
  * @property {boolean} leaving whether the address is already that of another page
  * @property {number} changes the number of changes so far
@@ -29,6 +31,8 @@ window.rnnvizPage ??= {
   pending: new Map(),
   unrun: new Set(),
   names: [],
+  firstView: {},
+  defaultView: {},
   senders: new Set(),
   leaving: false,
   changes: 0,
@@ -58,16 +62,46 @@ export function setPending(name, value) {
  * @param {string} name
  */
 export function setting(name) {
-  return page.pending.get(name) ?? new URLSearchParams(location.search).get(name) ?? "";
+  return page.pending.get(name) ?? named().get(name) ?? "";
+}
+
+/** The query of the browser's address, with the settings that the first view leaves out. */
+function named() {
+  const query = new URLSearchParams(location.search);
+  if (settingsOf(query).length) return query;
+  for (const [name, value] of Object.entries(page.firstView)) query.set(name, value);
+  return query;
+}
+
+/**
+ * The settings that a query names, but the language.
+ * @param {URLSearchParams} query
+ */
+function settingsOf(query) {
+  return [...query.keys()].filter((name) => name !== "language" && page.names.includes(name));
+}
+
+/**
+ * Leaves out the first view's settings where it names no others; names some of the default view.
+ * @param {URLSearchParams} query
+ */
+function shorten(query) {
+  const settings = settingsOf(query);
+  const first = Object.entries(page.firstView);
+  const isFirst = first.every(([name, value]) => query.get(name) === value);
+  if (isFirst && settings.length === first.length) for (const [name] of first) query.delete(name);
+  else if (!settings.length)
+    for (const [name, value] of Object.entries(page.defaultView)) query.set(name, value);
 }
 
 /** The query with all pending values, its settings in the server's order. */
 export function address() {
-  const query = new URLSearchParams(location.search);
+  const query = named();
   for (const [name, value] of page.pending) {
     if (value === "") query.delete(name);
     else query.set(name, value);
   }
+  shorten(query);
   const rank = (/** @type {string} */ name) =>
     page.names.indexOf(name) + 1 || page.names.length + 1;
   return new URLSearchParams([...query].sort(([one], [other]) => rank(one) - rank(other)));

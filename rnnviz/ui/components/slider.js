@@ -32,6 +32,7 @@ const SEND_ALONE_AFTER_MS = 1500; // further delay of a value for which the page
  * @property {number} at the index of the notch, or a fraction between two
  * @property {string} text
  * @property {number} answered
+ * @property {{ places: [at: number, name: string][], follow: string[] }} [marks] see slider.py
  */
 
 /** @param {import("./types.d.ts").ComponentArguments<any>} component */
@@ -63,7 +64,8 @@ class Slider {
     Object.assign(this.tip, { id: "tip", popover: "manual", role: "tooltip" });
     const head = element("div", "head");
     head.append(this.label, this.help, this.output);
-    this.root.append(head, this.input, this.tip);
+    this.marks = element("div", "marks");
+    this.root.append(head, this.input, this.marks, this.tip);
     parent.appendChild(this.root);
     /** @type {SliderData | undefined} */
     this.data = undefined;
@@ -90,6 +92,7 @@ class Slider {
     // an action elsewhere on the page may depend on this value
     this.onElsewhere = (/** @type {Event} */ event) =>
       event.composedPath().includes(this.root) || this.collect();
+    this.onChange = () => this.hideMarks();
     this.listen();
   }
 
@@ -105,6 +108,7 @@ class Slider {
     this.help.addEventListener("blur", () => this.explain(false));
     this.help.addEventListener("keydown", (event) => event.key === "Escape" && this.explain(false));
     for (const name of ELSEWHERE) document.addEventListener(name, this.onElsewhere, true);
+    for (const name of CHANGES) window.addEventListener(name, this.onChange);
   }
 
   /** @param {SliderData} data */
@@ -128,7 +132,32 @@ class Slider {
     this.noteRun();
     if (hasRun && data.live && page.unrun.has(data.key)) this.updates.renewAfterRun(data.live);
     this.takeFromServer();
+    this.showMarks();
     this.show();
+  }
+
+  /** Shows the marks under the track, the later of two close ones on a line of its own. */
+  showMarks() {
+    const { places = [] } = this.data?.marks ?? {};
+    const last = this.texts.length - 1;
+    const marks = places.map(([at, name], index) => {
+      const mark = element("span");
+      mark.textContent = name;
+      mark.style.setProperty("--at", String(at / last));
+      mark.classList.toggle("left", at / last > LATE);
+      mark.classList.toggle("low", index > 0 && (at - places[index - 1][0]) / last < CLOSE);
+      return mark;
+    });
+    this.marks.replaceChildren(...marks);
+    this.hideMarks();
+  }
+
+  /** Hides the marks while a setting changes on which they depend: they are the page's own. */
+  hideMarks() {
+    const { places = [], follow = [] } = this.data?.marks ?? {};
+    const isOld = [...page.pending.keys()].some((name) => !follow.includes(name));
+    this.marks.hidden = !places.length;
+    this.marks.classList.toggle("old", isOld);
   }
 
   /**
@@ -307,6 +336,7 @@ class Slider {
 
   stop() {
     for (const name of ELSEWHERE) document.removeEventListener(name, this.onElsewhere, true);
+    for (const name of CHANGES) window.removeEventListener(name, this.onChange);
     page.senders.delete(this);
     const { isIdle } = this;
     this.courier.stop();
@@ -320,3 +350,6 @@ class Slider {
 const POINTER = "pointer";
 const ENDS = ["pointerup", "pointercancel", "blur"];
 const ELSEWHERE = ["pointerdown", "keydown"];
+const CHANGES = ["rnnviz-live", "rnnviz-settled"];
+const LATE = 0.8; // of the track's length: a name stands on the left of its mark
+const CLOSE = 0.2; // of the track's length: two names would touch

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import streamlit as st
@@ -15,6 +15,17 @@ from rnnviz.ui.components.live_updates import Live, draw_live, take_updated
 from rnnviz.ui.components.message import message_bytes
 from rnnviz.ui.components.notches import fold
 from rnnviz.ui.components.script import served
+
+
+class Marks(NamedTuple):
+    """Values with names under a slider's track.
+
+    follow: the settings, beside those of the slider's own drag, that leave them where they are;
+    they are hidden while any other one changes.
+    """
+
+    names: Mapping[float, str]
+    follow: Sequence[str] = ()
 
 
 def input_slider(
@@ -28,6 +39,7 @@ def input_slider(
     step: float = 0.01,
     help: str | None = None,
     live: Live | None = None,
+    marks: Marks | None = None,
 ) -> None:
     """Draws the slider; its value is ``st.session_state[key]``, which Python may set as well.
 
@@ -47,6 +59,9 @@ def input_slider(
         look |= {"live": live.reader(), "alone": key in live.alone, "run": live.run}
         look["values"] = _values(tuple(notches), key, live.write)
     mount = served("slider")  # not in the fragment, which would let no error out
+    if marks is not None:
+        places = [[place(value, notches), name] for value, name in marks.names.items()]
+        look["marks"] = {"places": places, "follow": [key, *marks.follow]}
     draw = partial(_draw, mount, key, notches, format, look)
     with st.container(key=key):
         if live is None:

@@ -10,8 +10,9 @@ from rnnviz.inputs.signals import SIGNALS
 from rnnviz.locale import Labels
 from rnnviz.ui.address import current
 from rnnviz.ui.components.live_updates import Live
-from rnnviz.ui.components.slider import input_slider, tick
+from rnnviz.ui.components.slider import Marks, input_slider, tick
 from rnnviz.ui.controls import input_gate, input_seed, input_switch
+from rnnviz.ui.gradients.story import marks_on_gain
 from rnnviz.ui.scales import round_numbers
 
 
@@ -30,7 +31,8 @@ def input_network(words: Labels, live: Live) -> GradientsPage:
     with st.sidebar:
         _heading(words["control.weights"])
         _choose("init", get_args(InitName), words)
-        _slide("gain", 0.01, "{:.2f}", words, live)
+        marks = marks_on_gain(current(GradientsPage), words)
+        _slide("gain", 0.01, "{:.2f}", words, live, marks)
         _slide_or_none("spectral_radius", 0.02, "{:.2f}", words["control.as_drawn"], words, live)
         _slide_or_none("forget_bias", 0.25, "{:+.2f}", words["control.as_drawn"], words, live)
         input_switch("nonlinearity", get_args(NonlinearityName), words)
@@ -80,7 +82,9 @@ def _choose(key: str, options: tuple[str, ...], words: Labels) -> None:
     )
 
 
-def _slide(key: str, step: float, form: str, words: Labels, live: Live) -> None:
+def _slide(
+    key: str, step: float, form: str, words: Labels, live: Live, marks: Marks | None = None
+) -> None:
     low, high = limits_of(GradientsPage, key)
     # a slider's numbers are all of one type
     low, high = (int(low), int(high)) if isinstance(step, int) else (float(low), float(high))
@@ -93,6 +97,7 @@ def _slide(key: str, step: float, form: str, words: Labels, live: Live) -> None:
         format=form.format,
         help=words(f"control.{key}_help", low=low, high=high),
         live=live,
+        marks=marks,
     )
 
 

@@ -11,7 +11,7 @@ from rnnviz.locale import Labels
 from rnnviz.ui.address import LINK, query_of, write_address
 from rnnviz.ui.components.live_text import show_words
 
-LIVE_FIELDS = ("gain", "spectral_radius", "forget_bias", "input_scale", "clip")
+LIVE_FIELDS = ("gain", "forget_bias", "clip")  # the marks on the gain slider depend on others
 
 
 def write_view(settings: GradientsPage) -> None:
