@@ -44,13 +44,15 @@ FLAGS = (
     "--process-per-site",
 )
 DONE = "[data-test-script-state=notRunning]"
-# Polled every 50 ms, the page must be idle more than six times in a row, which is longer than the
-# 150 ms debounce of a value. A changed value is pending until the server has it.
+# Polled every 50 ms, the page must be idle more than four times in a row, which is longer than the
+# 150 ms debounce of a value. A changed value is pending until the server has it, and its sender
+# is not idle.
 STILL = f"""() => {{
     const done = document.querySelector("{DONE}") && !document.querySelector("[data-stale=true]")
-        && !window.rnnvizPage?.pending.size;
+        && !window.rnnvizPage?.pending.size
+        && [...(window.rnnvizPage?.senders ?? [])].every(sender => sender.isIdle);
     window.still = done ? (window.still ?? 0) + 1 : 0;
-    return window.still > 6;
+    return window.still > 4;
 }}"""
 FRAMES = """count => new Promise(done => {
     const look = () => count-- ? requestAnimationFrame(look) : done();
