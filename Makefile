@@ -59,7 +59,7 @@ test: dev .venv/.compiled chromium haproxy check-js
 	$(RUN) -m basedpyright
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"
 	$(PYTEST) -n $(WORKERS) -m "slow and not browser"
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m browser
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m browser
 
 test-fast: dev
 	$(PYTEST) -n $(WORKERS) -m "not slow and not browser"

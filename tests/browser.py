@@ -44,14 +44,20 @@ FLAGS = (
     "--process-per-site",
 )
 DONE = "[data-test-script-state=notRunning]"
-# Polled every 50 ms, the page must be idle more than six times in a row, which is longer than the
-# 150 ms debounce of a value. A changed value is pending until the server has it.
+# Polled every 50 ms, the page must be idle more than four times in a row, which is longer than the
+# 150 ms debounce of a value. A changed value is pending until the server has it, and its sender
+# is not idle.
 STILL = f"""() => {{
     const done = document.querySelector("{DONE}") && !document.querySelector("[data-stale=true]")
-        && !window.rnnvizPage?.pending.size;
+        && !window.rnnvizPage?.pending.size
+        && [...(window.rnnvizPage?.senders ?? [])].every(sender => sender.isIdle);
     window.still = done ? (window.still ?? 0) + 1 : 0;
-    return window.still > 6;
+    return window.still > 4;
 }}"""
+FRAMES = """count => new Promise(done => {
+    const look = () => count-- ? requestAnimationFrame(look) : done();
+    look();
+})"""
 # On a page other than the first, Streamlit first looks for its server below that page's address.
 LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
@@ -194,6 +200,22 @@ class Visit:
         except Exception as error:
             raise AssertionError(f"{wanted}: {expression}") from error
 
+    def eventually(self, check: Callable[[], object]) -> None:
+        """Repeats a check while it fails, until the page has followed or the patience is over."""
+        until = time.monotonic() + PATIENCE / 1000
+        while True:
+            try:
+                check()
+                return
+            except AssertionError:
+                if time.monotonic() > until:
+                    raise
+                self.page.wait_for_timeout(50)
+
+    def wait_frames(self, count: int) -> None:
+        """Waits for a number of animation frames, in each of which the page could have changed."""
+        self.page.evaluate(FRAMES, count)
+
     def check(self) -> None:
         """Asserts that there was no error so far and that the page shows no exception."""
         boxes = self.page.locator("[data-testid=stException], .katex-error").all_inner_texts()
@@ -241,6 +263,24 @@ class Visit:
             "document.querySelector('.rnnviz-count').innerText)",
         )
         self.settle()
+
+    def wait_until_played_to(self, t: int) -> None:
+        """Waits until the instrument has played to step t or further: one step may pass unseen."""
+        self.until(
+            f"step {t} or a later one",
+            "() => Number(/\\d+/.exec(document.querySelector('.rnnviz-count').innerText)[0])"
+            f" >= {t}",
+        )
+
+    @contextmanager
+    def own_time(self) -> Iterator[None]:
+        """Lets time stand still for the page in the block, but for ``page.clock.run_for``.
+
+        Only for a context with a clock.
+        """
+        self.page.clock.pause_at(self.page.evaluate("Date.now() / 1000") + 1)
+        yield
+        self.page.clock.resume()
 
     def read(self, text: str) -> None:
         """Types a text, submits it, and waits until the page shows it."""

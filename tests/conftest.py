@@ -28,6 +28,20 @@ def reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
         yield context
 
 
+@pytest.fixture(scope="session")
+def timed_reader(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    with windows(browser, address) as context:
+        context.clock.install()
+        yield context
+
+
+@pytest.fixture
+def timed(timed_reader: BrowserContext, address: str) -> Iterator[Visit]:
+    """A visit whose clock the test may drive."""
+    with visiting(timed_reader, address) as visit:
+        yield visit
+
+
 @pytest.fixture
 def visit(reader: BrowserContext, address: str) -> Iterator[Visit]:
     with visiting(reader, address) as visit:

@@ -170,10 +170,7 @@ def test_space_plays_and_pauses(visit: Visit):
     visit.open(t=1, speed=10)
     visit.page.locator(".rnnviz-title").click()
     visit.page.keyboard.press("Space")
-    visit.until(
-        "it plays",
-        "() => /^step ([5-9]|\\d\\d) /.test(document.querySelector('.rnnviz-count').innerText)",
-    )
+    visit.wait_until_played_to(5)
     visit.page.keyboard.press("Space")
     visit.until(
         "it pauses",
@@ -181,7 +178,7 @@ def test_space_plays_and_pauses(visit: Visit):
     )
     visit.settle()
     paused = visit.count
-    visit.page.wait_for_timeout(600)
+    visit.wait_frames(20)
     assert visit.count == paused
     assert f"step {visit.query['t']} of" in paused
 
@@ -274,10 +271,9 @@ def test_the_cursor_stands_over_its_step(visit: Visit):
         for figure in ("figure_gates", "figure_states"):
             assert_cursor(visit, figure, t, 100)
     visit.page.set_viewport_size({"width": 1100, "height": 1500})
-    visit.page.wait_for_timeout(500)
     for figure in ("figure_gates", "figure_states"):
-        assert_cursor(visit, figure, STEPS, 100)
-    assert_all_drawn(visit, "lstm", FIRST_TEXT, "index")
+        visit.eventually(lambda figure=figure: assert_cursor(visit, figure, STEPS, 100))
+    visit.eventually(lambda: assert_all_drawn(visit, "lstm", FIRST_TEXT, "index"))
 
 
 # The text

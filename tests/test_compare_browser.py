@@ -9,6 +9,7 @@ from rnnviz.experiment.comparison import run_held
 from rnnviz.holding import Hold
 from rnnviz.locale import LANGUAGES, labels
 from tests.browser import Visit
+from tests.test_gradients_browser import hold_keys
 
 pytestmark = pytest.mark.browser
 
@@ -67,7 +68,7 @@ def test_the_cursor_is_in_every_subplot_and_plays(visit: Visit, language: str):
     shapes: list[str] = clips.evaluate_all("all => all.map((box) => box.style.clipPath)")
     assert [shape.count("M") for shape in shapes] == [6, 5, 2]
     visit.page.locator("[data-do=play]").click()
-    visit.until("step 12", "() => /12/.test(document.querySelector('.rnnviz-count').innerText)")
+    visit.wait_until_played_to(12)
     visit.page.keyboard.press("Escape")
     visit.settle()
     t = int(visit.query["t"])
@@ -216,12 +217,8 @@ def test_what_is_held_follows_without_a_run_of_the_page(visit: Visit):
     assert problems == []
     runs = visit.page.evaluate("() => window.rnnvizPage.runs")
     for name, keys in (("hold_value", ["PageDown"] * 3), ("hold_from", ["PageUp", "ArrowRight"])):
-        bar = visit.key(name).locator("input[type=range]")
-        bar.scroll_into_view_if_needed()
-        bar.focus()
-        for key in keys:
-            visit.page.keyboard.press(key)
-        visit.settle()
+        visit.key(name).scroll_into_view_if_needed()
+        hold_keys(visit, name, *keys)
         settings = settings.model_copy(update={name: float(visit.query[name])})
         hold = Hold(settings.hold_value, start=int(settings.hold_from) - 1)
         held = run_held(settings.comparison(), "lstm", {"forget_gate": hold})

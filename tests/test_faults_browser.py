@@ -29,6 +29,10 @@ AWAY = re.compile(
 )
 
 
+WHOLE = """() => Array.from(document.querySelectorAll("[class*=st-key-figure_]"))
+    .every(place => place.querySelector(".main-svg, canvas"))"""
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     with serving() as server:
@@ -37,8 +41,12 @@ def server() -> Iterator[Server]:
 
 @contextmanager
 def away(visit: Visit, server: Server) -> Iterator[None]:
-    """Stops the server for the block; Streamlit's dialog about it is closed."""
+    """Stops the server for the block; Streamlit's dialog about it is closed.
+
+    It stops only when the figures are drawn: until then their scripts may still be loading.
+    """
     before = len(visit.wrong)
+    visit.until("all figures are drawn", WHOLE)
     server.stop()
     try:
         dialog = visit.page.get_by_role("dialog")
@@ -183,10 +191,7 @@ def test_the_longest_text_steps_plays_and_jumps(visit: Visit):
     visit.page.keyboard.press("ArrowRight")
     visit.wait_for_step(2)
     visit.page.keyboard.press("Space")
-    visit.until(
-        "it plays",
-        "() => Number(/\\d+/.exec(document.querySelector('.rnnviz-count').innerText)[0]) > 5",
-    )
+    visit.wait_until_played_to(6)
     visit.page.keyboard.press("Space")
     visit.settle()
     assert visit.count == f"step {visit.query['t']} of 2000"

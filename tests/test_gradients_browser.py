@@ -95,6 +95,38 @@ def check_norms(visit: Visit, settings: NetworkSettings) -> None:
         assert not np.isfinite(drawn[cell.upper()][~finite]).any()
 
 
+# The first value of the RNN's line.
+FIRST = """document.querySelector(".st-key-figure_gradient_norms .js-plotly-plot")._fullData
+    .find(({ name }) => name === "RNN").y[0]"""
+
+
+def redrawn(visit: Visit, before: float) -> float:
+    """Waits until the RNN's line begins with another value, and returns that."""
+    visit.until("the figure is updated", f"() => {FIRST} !== {before!r}")
+    return visit.page.evaluate(FIRST)
+
+
+# Whether all live parts show the last value.
+FOLLOWED = """() => Array.from(document.querySelectorAll("[data-rnnviz-live]"))
+    .filter(part => part.getBoundingClientRect().width)
+    .every(part => rnnvizPage.shownAt.get(part.dataset.rnnvizLive) === rnnvizPage.changes)"""
+
+
+def hold_keys(visit: Visit, slider: str, *keys: str) -> None:
+    """Holds keys down on a slider until all live parts have followed, however long that takes.
+
+    Once they are released, parts that do not follow soon enough make the page run.
+    """
+    visit.key(slider).get_by_role("slider").focus()
+    for key in keys:
+        visit.page.keyboard.down(key)
+        visit.page.wait_for_timeout(30)
+    visit.until("all parts have followed", FOLLOWED)
+    for key in dict.fromkeys(keys):
+        visit.page.keyboard.up(key)
+    visit.settle()
+
+
 def verdicts(visit: Visit) -> str:
     return " ".join(visit.page.locator(".rnnviz-verdict").all_inner_texts())
 
@@ -180,12 +212,10 @@ def test_a_slider_is_dragged(visit: Visit):
     x, y = track["x"] + track["width"] / 3, track["y"] + track["height"] / 2
     visit.page.mouse.move(x, y)
     visit.page.mouse.down()
-    seen: set[tuple[float, ...]] = set()
-    for step in range(20):
-        visit.page.mouse.move(x + 2 * step, y)
-        visit.page.wait_for_timeout(100)
-        seen.add(tuple(lines(visit, "gradient_norms")["RNN"]))
-    assert len(seen) >= 3, "the figure is updated during the drag"
+    drawn = lines(visit, "gradient_norms")["RNN"][0]
+    for step in range(1, 5):
+        visit.page.mouse.move(x + 10 * step, y)
+        drawn = redrawn(visit, float(drawn))  # during the drag
     visit.page.mouse.move(x + 600, y, steps=6)
     visit.page.mouse.up()
     visit.settle()
@@ -231,25 +261,24 @@ def test_a_finger_drags_a_slider(browser: Browser, address: str):
         assert track is not None
         touch = own.new_cdp_session(visit.page)
 
-        def drag(way_x: float, way_y: float) -> set[tuple[float, ...]]:
-            """The figures drawn while a finger drags the thumb by twenty steps."""
-            seen: set[tuple[float, ...]] = set()
+        def drag(way_x: float, way_y: float, *, follows: bool) -> None:
+            """Drags the thumb by twenty steps; every fifth waits until the figure is updated."""
+            drawn = float(lines(visit, "gradient_norms")["RNN"][0])
             x, y = track["x"] + track["width"] / 3, track["y"] + track["height"] / 2
             for step in range(21):
                 point = {"x": x + step * way_x, "y": y + step * way_y}
                 kind = "touchMove" if step else "touchStart"
                 touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
-                visit.page.wait_for_timeout(60)
-                seen.add(tuple(lines(visit, "gradient_norms")["RNN"]))
+                if follows and step and step % 5 == 0:
+                    drawn = redrawn(visit, drawn)
             touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
             visit.settle()
-            return seen
 
-        assert len(drag(4, 0)) >= 3, "the figure is updated during the drag"
+        drag(4, 0, follows=True)
         gain = float(visit.query["gain"])
         assert gain > 1.3
         check_norms(visit, NetworkSettings(hidden=4, length=30, gain=gain))
-        drag(0, -8)
+        drag(0, -8, follows=False)
         assert float(visit.query["gain"]) == pytest.approx(1, abs=0.05), (
             "the value that was touched"
         )
@@ -261,7 +290,11 @@ def test_zoom_and_a_hidden_line_stay_while_a_slider_moves(visit: Visit):
     lines(visit, "gradient_norms")
     plot.evaluate("plot => Plotly.relayout(plot, {'xaxis.range': [5, 12]})")
     plot.locator(".legendtoggle").first.click()
-    visit.page.wait_for_timeout(600)  # so that the next click is not a double click
+    visit.until(
+        "the line is hidden",
+        "() => document.querySelector('.st-key-figure_gradient_norms .js-plotly-plot')"
+        "._fullData[0].visible === 'legendonly'",
+    )
     slider = visit.key("gain").get_by_role("slider")
     slider.focus()
     slider.press("End")
@@ -415,12 +448,7 @@ def test_what_follows_is_drawn_as_if_it_were_new_and_not_laid_out_anew(
         }"""
     )
     before = {figure: visit.page.evaluate(FRESH, figure)[0] for figure in figures}
-    slider = visit.key("gain").locator("input")
-    for _ in range(8):
-        slider.press("ArrowRight")
-        visit.page.wait_for_timeout(80)  # still dragged
-    visit.settle()
-    visit.page.wait_for_timeout(600)  # until the page's own figures are shown again
+    hold_keys(visit, "gain", *["ArrowRight"] * 8)
     assert visit.page.evaluate("() => window.anew") == []
     for figure in figures:
         drawn, fresh = visit.page.evaluate(FRESH, figure)
@@ -504,17 +532,9 @@ def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(vis
     lines(visit, "gradient_norms")
     visit.settle()
     runs = visit.page.evaluate(RUNS)
-    slider = visit.key("gain").locator("input")
-    for _ in range(12):
-        slider.press("ArrowLeft")
-        visit.page.wait_for_timeout(30)
-    visit.settle()
+    hold_keys(visit, "gain", *["ArrowLeft"] * 12)
     settings = NetworkSettings(hidden=64, length=1000, gain=0.88)
     check_norms(visit, settings)
-    visit.until(
-        "the contributions",
-        "() => rnnvizPage.shownAt.get('figure_weight_gradients') === rnnvizPage.changes",
-    )
     traces = run_networks(settings)
     drawn = lines(visit, "weight_gradients")
     for cell, trace in traces.items():
@@ -525,7 +545,8 @@ def test_a_fast_hand_is_followed_by_all_in_the_end_without_a_run_of_the_page(vis
     assert visit.page.evaluate(RUNS) == runs
 
 
-def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visit: Visit):
+def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(timed: Visit):
+    visit = timed
     sent: list[object] = []
     on_stream(visit.page, framesent=lambda frame: sent.append(frame))
     visit.open("/gradients", hidden=12, length=30)
@@ -534,18 +555,17 @@ def test_the_script_hears_late_of_what_has_followed_and_the_address_at_once(visi
     before, runs = len(sent), visit.page.evaluate(RUNS)
     slider = visit.key("gain").locator("input")
     gains = ("1.01", "1.02", "1.03")
-    for gain in gains:  # cached, so that the comparison below is fast
-        norms_of(NetworkSettings(hidden=12, length=30, gain=float(gain)))  # pyright: ignore[reportArgumentType]  # frozen, so hashable
-    for gain in gains:
-        slider.press("ArrowRight")
-        visit.until(
-            f"the address has {gain}",
-            f"() => new URLSearchParams(location.search).get('gain') === '{gain}'",
-        )
-        visit.page.wait_for_timeout(700)
-        check_norms(visit, NetworkSettings(hidden=12, length=30, gain=float(gain)))
-    assert len(sent) == before
-    visit.page.wait_for_timeout(2000)
+    followed = "() => rnnvizPage.shownAt.get('figure_gradient_norms') === rnnvizPage.changes"
+    with visit.own_time():
+        for gain in gains:
+            slider.press("ArrowRight")
+            visit.until("the answer", followed)
+            visit.page.clock.run_for(700)
+            assert visit.query["gain"] == gain
+            check_norms(visit, NetworkSettings(hidden=12, length=30, gain=float(gain)))
+        assert len(sent) == before
+        visit.page.clock.run_for(2000)
+    visit.settle()
     assert len(sent) == before + 1, "one message, after the debounce"
     assert visit.page.evaluate(RUNS) == runs, "the page is not run for it"
     slider.press("ArrowRight")
@@ -576,7 +596,6 @@ def test_back_leads_over_pages_to_what_stood_there(visit: Visit):
     addresses = [visit.query]
     for _ in range(5):
         visit.page.go_back()
-        visit.page.wait_for_timeout(500)
         visit.settle()
         visit.check()
         addresses.append(visit.query)
@@ -588,15 +607,16 @@ def test_back_leads_over_pages_to_what_stood_there(visit: Visit):
     expect(visit.key("hidden").locator("output")).to_have_text("12")
 
 
-def test_a_scene_is_not_overtaken_by_a_slider_moved_just_before(visit: Visit):
-    visit.open("/gradients")
+def test_a_scene_is_not_overtaken_by_a_slider_moved_just_before(timed: Visit):
+    visit = timed.open("/gradients")
     lines(visit, "gradient_norms")
     visit.settle()
     visit.key("gain").locator("input").press("ArrowRight")
     visit.until("the address has 1.01", "() => location.search.includes('gain=1.01')")
     visit.page.get_by_role("link", name="Forget bias 3").click()
     visit.settle()
-    visit.page.wait_for_timeout(2500)
+    with visit.own_time():
+        visit.page.clock.run_for(2500)
     visit.settle()
     assert visit.query == {"forget_bias": "3"}
     check_norms(visit, NetworkSettings(forget_bias=3))

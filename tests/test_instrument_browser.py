@@ -139,11 +139,6 @@ def test_nothing_of_the_drawing_leaves_its_card_or_overlaps(visit: Visit):
 
 # Playing
 
-FRAMES = """count => new Promise(done => {
-    const look = () => count-- ? requestAnimationFrame(look) : done();
-    look();
-})"""
-
 
 def done_in_frames(visit: Visit, count: int) -> dict[str, float]:
     """The numbers of layouts and style recalculations in ``count`` frames."""
@@ -155,7 +150,7 @@ def done_in_frames(visit: Visit, count: int) -> dict[str, float]:
         return {part["name"]: part["value"] for part in found}
 
     before = counts()
-    visit.page.evaluate(FRAMES, count)
+    visit.wait_frames(count)
     after = counts()
     meter.detach()
     return {name: after[name] - before[name] for name in ("LayoutCount", "RecalcStyleCount")}
@@ -167,7 +162,7 @@ def test_a_frame_takes_one_layout_and_the_server_hears_nothing(visit: Visit):
     visit.page.locator(".rnnviz-title").click()
     before = len(wire.sent)
     visit.page.keyboard.press("Space")
-    wait_for_count(visit, 3)
+    visit.wait_until_played_to(3)
     # One each: a script that reads a position after changing the layout forces a second one. The
     # time per frame is measured by benchmarks.ui.
     assert max(done_in_frames(visit, 120).values()) < 1.5 * 120
@@ -179,17 +174,14 @@ def test_a_frame_takes_one_layout_and_the_server_hears_nothing(visit: Visit):
     assert visit.count == f"step {visit.query['t']} of 2000"
 
 
-def test_it_plays_as_fast_as_it_says(visit: Visit):
-    visit.open(t=1, speed=8)
-    clock = visit.page.clock
-    clock.install(time=0)
-    clock.pause_at(3_600_000)
-    visit.page.locator("[data-do=play]").click()
-    clock.run_for(2000 + 17)  # plus one frame
-    assert visit.count == f"step {1 + 2 * 8} of {STEPS}"
-    clock.run_for(1000)
-    assert visit.count == f"step {1 + 3 * 8} of {STEPS}"
-    clock.resume()
+def test_it_plays_as_fast_as_it_says(timed: Visit):
+    visit = timed.open(t=1, speed=8)
+    with visit.own_time():
+        visit.page.locator("[data-do=play]").click()
+        visit.page.clock.run_for(2000 + 17)  # plus one frame
+        assert visit.count == f"step {1 + 2 * 8} of {STEPS}"
+        visit.page.clock.run_for(1000)
+        assert visit.count == f"step {1 + 3 * 8} of {STEPS}"
     visit.page.locator(".speed select").select_option("1")  # takes effect while it plays
     assert playing(visit)
     visit.page.keyboard.press("Escape")
@@ -202,7 +194,7 @@ def test_cards_that_lag_behind_name_their_own_step(visit: Visit):
     visit.open(t=1, speed=10)
     visit.page.locator(".rnnviz-title").click()
     visit.page.keyboard.press("Space")
-    wait_for_count(visit, 6)
+    visit.wait_until_played_to(6)
     behind = "document.documentElement.hasAttribute('data-rnnviz-behind')"
     assert visit.page.evaluate(behind)
     for card in ("card_equations", "card_terms"):
@@ -217,42 +209,40 @@ def test_cards_that_lag_behind_name_their_own_step(visit: Visit):
     assert f"step {t}:" in visit.key("card_next").inner_text()
 
 
-def test_play_at_the_end_starts_over_and_a_step_by_hand_stops(visit: Visit):
-    visit.open(t=STEPS, speed=2)
-    visit.page.locator("[data-do=play]").click()
-    assert playing(visit)
-    assert visit.count == f"step 1 of {STEPS}"
-    visit.page.locator("[data-do=on]").click()
-    assert not playing(visit)
+def test_play_at_the_end_starts_over_and_a_step_by_hand_stops(timed: Visit):
+    visit = timed.open(t=STEPS, speed=2)
+    with visit.own_time():
+        visit.page.locator("[data-do=play]").click()
+        assert playing(visit)
+        assert visit.count == f"step 1 of {STEPS}"
+        visit.page.locator("[data-do=on]").click()
+        assert not playing(visit)
     visit.settle()
     assert visit.query == {"t": "2", "speed": "2"}
 
 
-def test_without_motion_a_step_is_there_at_once(visit: Visit):
-    look = """() => {
-        const fill = () => document.querySelector(".gate rect[clip-path]").getAttribute("height");
-        const column = () => document.querySelector(".rows .column").style.transform;
-        const before = [fill(), column()];
-        document.dispatchEvent(new KeyboardEvent("keydown", {key: "End", bubbles: true}));
-        const now = [fill(), column()];
-        return new Promise(done =>
-            setTimeout(() => done([before, now, [fill(), column()]]), 500));
-    }"""
-    visit.open(t=1, unit=5, speed=10)
-    for motion, at_once in (("no-preference", False), ("reduce", True)):
-        visit.page.emulate_media(reduced_motion=motion)  # pyright: ignore[reportArgumentType]  # one of two
-        visit.page.keyboard.press("Home")
-        visit.wait_for_step(1)
-        visit.page.wait_for_timeout(300)  # until the transition has ended
-        before, now, after = visit.page.evaluate(look)
-        assert before[0] != after[0]
-        assert before[1] != after[1]
-        assert (now == after) == at_once
-        assert (now == before) != at_once
-        visit.settle()
-    visit.page.keyboard.press("Space")  # at the end, so it plays from the start
-    wait_for_count(visit, 4)  # playing does not depend on the preference
-    visit.page.keyboard.press("Space")
+def test_without_motion_a_step_is_there_at_once(timed: Visit):
+    look = """() => [document.querySelector(".gate rect[clip-path]").getAttribute("height"),
+        document.querySelector(".rows .column").style.transform]"""
+    visit = timed.open(t=1, unit=5, speed=10)
+    with visit.own_time():
+        for motion, at_once in (("no-preference", False), ("reduce", True)):
+            visit.page.emulate_media(reduced_motion=motion)  # pyright: ignore[reportArgumentType]  # one of two
+            visit.page.keyboard.press("Home")
+            visit.page.clock.run_for(300)  # until the transition has ended
+            before = visit.page.evaluate(look)
+            visit.page.keyboard.press("End")
+            now = visit.page.evaluate(look)
+            visit.page.clock.run_for(500)
+            after = visit.page.evaluate(look)
+            assert before[0] != after[0]
+            assert before[1] != after[1]
+            assert (now == after) == at_once
+            assert (now == before) != at_once
+        visit.page.keyboard.press("Space")  # at the end, so it plays from the start
+        visit.page.clock.run_for(300 + 17)  # plus one frame
+        assert visit.count == f"step 4 of {STEPS}"  # playing does not depend on the preference
+        visit.page.keyboard.press("Space")
     visit.settle()
 
 
@@ -260,20 +250,20 @@ def test_a_page_left_while_it_plays(visit: Visit):
     visit.open(t=1, speed=10)
     visit.page.locator(".rnnviz-title").click()
     visit.page.keyboard.press("Space")
-    wait_for_count(visit, 5)
+    visit.wait_until_played_to(5)
     visit.page.get_by_role("link", name="Gradients").click()
     visit.page.locator(".rnnviz-verdict").first.wait_for()
     visit.settle()
     assert not visit.page.evaluate("document.documentElement.hasAttribute('data-rnnviz-behind')")
     visit.page.keyboard.press("Space")  # the instrument no longer handles it
-    visit.page.wait_for_timeout(500)
+    visit.wait_frames(20)
     visit.page.get_by_role("link", name="Step through").click()
     visit.page.locator(".rnnviz-count").wait_for()
     visit.settle()
     assert not playing(visit)
     stayed = visit.count
     assert int(stayed.split()[1]) >= 5
-    visit.page.wait_for_timeout(500)
+    visit.wait_frames(20)
     visit.settle()
     assert visit.count == stayed
     t = stayed.split()[1]
@@ -287,29 +277,30 @@ def test_a_page_left_while_it_plays(visit: Visit):
 # Keys
 
 
-def test_keys(visit: Visit):
-    visit.open(t=10, speed=1)
+def test_keys(timed: Visit):
+    visit = timed.open(t=10, speed=1)
     visit.page.locator(".rnnviz-title").click()
     press = visit.page.keyboard.press
-    for key, t in (
-        ("ArrowRight", 11),
-        ("ArrowLeft", 10),
-        ("End", STEPS),
-        ("ArrowRight", STEPS),
-        ("Home", 1),
-        ("ArrowLeft", 1),
-    ):
-        press(key)
-        assert visit.count == f"step {t} of {STEPS}", key
-    press("Space")
-    assert playing(visit)
-    press("Escape")
-    assert not playing(visit)
-    press("Escape")  # not playing: no effect
-    assert not playing(visit)
-    for keys in ("Control+ArrowRight", "Alt+ArrowRight", "Shift+End"):
-        press(keys)
-        assert visit.count == f"step 1 of {STEPS}", keys
+    with visit.own_time():
+        for key, t in (
+            ("ArrowRight", 11),
+            ("ArrowLeft", 10),
+            ("End", STEPS),
+            ("ArrowRight", STEPS),
+            ("Home", 1),
+            ("ArrowLeft", 1),
+        ):
+            press(key)
+            assert visit.count == f"step {t} of {STEPS}", key
+        press("Space")
+        assert playing(visit)
+        press("Escape")
+        assert not playing(visit)
+        press("Escape")  # not playing: no effect
+        assert not playing(visit)
+        for keys in ("Control+ArrowRight", "Alt+ArrowRight", "Shift+End"):
+            press(keys)
+            assert visit.count == f"step 1 of {STEPS}", keys
     visit.settle()
 
 
@@ -487,12 +478,12 @@ def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
         document.querySelector("#maps .js-plotly-plot"), {"xaxis.range": range})
         .then(() => undefined)"""
     visit.page.evaluate(zoom, [34.5, 44.5])
-    visit.page.wait_for_timeout(300)
+    visit.wait_frames(2)  # the cursor moves in the next frame
     edges, (zero, one) = visit.page.evaluate(OVER, "maps")
     assert abs(edges[0][0] - (zero + 38.5 * (one - zero))) < 1
     assert edges[0][1] > 40
     visit.page.evaluate(zoom, [0.5, 9.5])  # step 40 is out of sight
-    visit.page.wait_for_timeout(300)
+    visit.wait_frames(2)
     edges, *_ = visit.page.evaluate(OVER, "maps")
     assert len(edges) == 2 * len(GATES_AS_READ["lstm"])
     # figures over other axes have no cursor
@@ -504,7 +495,10 @@ def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
     x, y = box["x"] + box["width"] * 2.5 / 9, box["y"] + box["height"] / 2
     visit.page.mouse.move(x - 2, y)
     visit.page.mouse.move(x, y)
-    visit.page.wait_for_timeout(300)
+    visit.until(
+        "Plotly has found the step under the pointer",
+        "() => document.querySelector('#maps .js-plotly-plot')._hoverdata",
+    )
     visit.page.mouse.click(x, y)
     visit.wait_for_step(4)  # the third visible step: the first is step 2
 

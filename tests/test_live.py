@@ -134,6 +134,10 @@ class Wire:
         assert answered == sent
 
 
+def assert_sent(wire: Wire, count: int) -> None:
+    assert len(wire.sent) >= count
+
+
 def trigger(message: BackMsg) -> WidgetState | None:
     """The gain slider's part of this message."""
     for state in message.rerun_script.widget_states.widgets:
@@ -410,7 +414,8 @@ def test_dragging_sends_one_at_a_time_and_the_last_arrives(
         page.mouse.down()
         for step in range(40):
             page.mouse.move(*thumb(visit, 1 / 3 + step / 100))
-            page.wait_for_timeout(30)
+            if step in (1, 2, 3):  # each message waits until the one before is answered
+                visit.eventually(lambda step=step: assert_sent(wire, step))
         before_release = len(wire.sent)
         page.mouse.move(*thumb(visit, 0.9))
         output = visit.key("gain").locator("output").inner_text()
@@ -576,17 +581,20 @@ def followed(visit: Visit) -> tuple[float, float]:
     return y / waves(1.0)["sine"][-1], float(visit.key("said").inner_text())
 
 
+def assert_followed(visit: Visit, before: float) -> None:
+    assert round(followed(visit)[0], 6) != round(before, 6)
+
+
 def test_a_figure_and_words_follow_the_hand_and_the_page_follows_when_it_leaves(visit: Visit):
     opened(visit, live="1")
     runs = visit.count.rpartition(" ")[2]
     visit.page.mouse.move(*thumb(visit, 1 / 3))
     visit.page.mouse.down()
-    seen: set[float] = set()
     for step in range(20):
+        drawn, _ = followed(visit)
         visit.page.mouse.move(*thumb(visit, 1 / 3 + step / 50))
-        visit.page.wait_for_timeout(80)
-        seen.add(round(followed(visit)[0], 6))
-    assert len(seen) >= 5
+        if step in (4, 8, 12, 16, 19):
+            visit.eventually(lambda drawn=drawn: assert_followed(visit, drawn))
     output = float(visit.key("gain").locator("output").inner_text())
     visit.until(
         "the text shows the last value of the drag",

@@ -146,13 +146,12 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
     mouse = visit.page.mouse
     mouse.move(box["x"] + 20, box["y"] + 10)
     mouse.down()
-    seen: set[float] = set()
     read = f"document.querySelector('{FIGURE.format('weights')}')._fullData[0].z[2][3]"
     for pixel in range(0, 115, 5):
+        drawn = visit.page.evaluate(read)
         mouse.move(box["x"] + 20 + pixel, box["y"] + 10)
-        visit.page.wait_for_timeout(100)
-        seen.add(visit.page.evaluate(read))
-    assert len(seen) >= 3, "the figure is updated during the drag"
+        if pixel in (40, 75, 110):
+            visit.until("the figure is updated during the drag", f"() => {read} !== {drawn!r}")
     wanted = round(start[2, 3] + 1.1, 2)
     assert cell(visit, 2, 3).inner_text() == f"{wanted:.4g}"
     mouse.up()
@@ -252,6 +251,10 @@ def numbers(visit: Visit) -> dict[tuple[str, int, int], float]:
     return eval(visit.count.rpartition(" run ")[0])
 
 
+def assert_sent(wire: Wire, count: int) -> None:
+    assert len(wire.sent) >= count
+
+
 def runs(visit: Visit) -> int:
     return int(visit.count.rpartition(" ")[2])
 
@@ -305,7 +308,9 @@ def test_one_is_under_way_and_the_last_arrives(reader: BrowserContext, alone: st
         visit.page.mouse.down()
         for pixel in range(104):
             visit.page.mouse.move(box["x"] + 20 + pixel, box["y"] + 10)
-            visit.page.wait_for_timeout(10)
+            if pixel in (25, 50, 75):  # each message waits until the one before is answered
+                due = pixel // 25 + 1
+                visit.eventually(lambda due=due: assert_sent(wire, due))
         visit.page.keyboard.down("Shift")
         visit.page.mouse.move(box["x"] + 20 + 108, box["y"] + 10)
         visit.page.keyboard.up("Shift")
