@@ -54,7 +54,7 @@ def test_back_to_an_empty_query_restores_the_defaults():
     assert settings_of(page) == {"cell": "gru", "text": "x = 'a'", "t": "7"}
     go_to(page)
     state = page.session_state
-    assert (state.cell, state.unit, state.t) == ("lstm", first, 36)
+    assert (state.cell, state.unit, state.t) == ("lstm", first, 37)
     assert page.text_area(key="text").value == FIRST_TEXT
     assert settings_of(page) == {}
 
@@ -110,7 +110,7 @@ def test_values_delivered_before_leaving_are_taken_one_by_one():
     page = opened(order="index", t="21")
     page.session_state[LEAVING] = {"t": "", "speed": "7", "order": "none", "gain": "2"}
     state = go_to(page, by_history=False, order="index", t="21").session_state
-    assert (state.t, state.speed, state.order) == (36, 7, "index"), "an empty text is the default"
+    assert (state.t, state.speed, state.order) == (37, 7, "index"), "an empty text is the default"
     assert state.gain == 1.0, "a setting of another page"
 
 

@@ -105,7 +105,7 @@ def test_the_first_view_is_a_trained_lstm_on_a_line_of_code(visit: Visit):
     visit.open()
     wait_for_heatmaps(visit)
     assert visit.query == {}
-    assert visit.count == f"step 36 of {STEPS}"
+    assert visit.count == f"step 37 of {STEPS}"
     assert visit.key("text").locator("textarea").input_value() == FIRST_TEXT
     assert visit.cells.all_inner_texts() == [picture(character) for character in FIRST_TEXT]
     trace = character_model("lstm").read(FIRST_TEXT)
@@ -115,7 +115,7 @@ def test_the_first_view_is_a_trained_lstm_on_a_line_of_code(visit: Visit):
         assert visit.key(name).locator("canvas").first.is_visible()
     for name in ("figure_terms", "figure_next_character"):
         assert visit.key(name).locator(".js-plotly-plot .main-svg").first.is_visible()
-    lines = equations(trace, int(order[0]), 35)
+    lines = equations(trace, int(order[0]), 36)
     assert visit.key("card_equations").locator(".katex").count() == len(lines)
     assert visit.messages == []
 
@@ -265,7 +265,7 @@ def assert_cursor(visit: Visit, figure: str, t: int, row: int) -> None:
 def test_the_cursor_stands_over_its_step(visit: Visit):
     visit.open(order="index", unit=100)
     wait_for_heatmaps(visit)
-    for t in (36, 5, 1, STEPS):
+    for t in (37, 5, 1, STEPS):
         visit.cells.nth(t - 1).click()
         visit.wait_for_step(t)
         for figure in ("figure_gates", "figure_states"):
@@ -309,7 +309,7 @@ ODD = (
 def test_a_text_never_becomes_anything_but_text(visit: Visit):
     visit.open()
     visit.read(ODD)
-    assert visit.count == f"step 36 of {len(ODD)}"
+    assert visit.count == f"step 37 of {len(ODD)}"
     assert visit.cells.all_text_contents() == [picture(character) for character in ODD]
     assert visit.page.locator("img[src=x], .stMain script, strong:text-is('b')").count() == 0
     note = visit.page.locator(".rnnviz-note", has_text="Not in the vocabulary").inner_text()
@@ -412,13 +412,13 @@ def test_a_korean_reader_is_spoken_to_in_korean_and_may_choose_english(
 ):
     with windows(browser, locale="ko-KR") as own, visiting(own, address) as visit:
         visit.open()
-        assert visit.count == f"36 / {STEPS}단계"
+        assert visit.count == f"37 / {STEPS}단계"
         switch_language(visit, "English")
-        assert visit.count == f"step 36 of {STEPS}"
+        assert visit.count == f"step 37 of {STEPS}"
         visit.page.reload()
         visit.page.wait_for_selector(".rnnviz-count")
         visit.settle()
-        assert visit.count == f"step 36 of {STEPS}"
+        assert visit.count == f"step 37 of {STEPS}"
 
 
 def interpreted(visit: Visit) -> int:

@@ -172,7 +172,7 @@ def test_settings_stay_while_another_page_is_open(visit: Visit):
     visit.page.get_by_role("link", name="Gradients").click()
     visit.page.wait_for_selector(".rnnviz-verdict")
     visit.settle()
-    assert visit.query == {"length": "30", "loss": "all"}
+    assert visit.query == {"length": "30", "loss": "all", "init": "orthogonal", "forget_bias": "3"}
     visit.page.get_by_role("link", name="Side by side").click()
     wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 30)")
     assert visit.query == before
@@ -205,7 +205,7 @@ def test_every_section_stands_and_what_is_held_follows(visit: Visit, language: s
     held = f"(all) => all.find((d) => d.name === '{label}')?.y?.at(-1) === 0"
     wait_for_figure(visit, "hold_lines", held)
     assert visit.query["hold_value"] == "0"
-    check_cursor(visit, "hold_lines", int(visit.query.get("t", 36)))
+    check_cursor(visit, "hold_lines", int(visit.query.get("t", 37)))
     assert visit.messages == []
 
 

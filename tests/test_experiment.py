@@ -213,7 +213,7 @@ def test_the_first_view_has_an_empty_query(page: type[PageSettings]):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_defaults_are_named_where_the_first_view_differs(page: type[PageSettings]):
-    texts = {"init": "torch_default", "t": "36"}
+    texts = {"init": "torch_default"}
     named = {name: text for name, text in texts.items() if name in page.model_fields}
     assert page().to_query() == named
     assert page.from_query(named) == (page(), [])
@@ -364,13 +364,13 @@ OTHERS: dict[type[PageSettings], dict[str, str]] = {
             "all_terms",
             False,
         ),
-        ({"t": "0"}, WHOLE.format("t=0", "36"), "t", 36),
-        ({"t": "-3"}, WHOLE.format("t=-3", "36"), "t", 36),
-        ({"t": "2.5"}, WHOLE.format("t=2.5", "36"), "t", 36),
-        ({"t": ""}, WHOLE.format("t=", "36"), "t", 36),
-        ({"t": "nan"}, WHOLE.format("t=nan", "36"), "t", 36),
-        ({"t": "{t}"}, WHOLE.format("t={t}", "36"), "t", 36),
-        ({"t": "9" * 5000}, WHOLE.format("t=" + "9" * 40, "36"), "t", 36),
+        ({"t": "0"}, WHOLE.format("t=0", "37"), "t", 37),
+        ({"t": "-3"}, WHOLE.format("t=-3", "37"), "t", 37),
+        ({"t": "2.5"}, WHOLE.format("t=2.5", "37"), "t", 37),
+        ({"t": ""}, WHOLE.format("t=", "37"), "t", 37),
+        ({"t": "nan"}, WHOLE.format("t=nan", "37"), "t", 37),
+        ({"t": "{t}"}, WHOLE.format("t={t}", "37"), "t", 37),
+        ({"t": "9" * 5000}, WHOLE.format("t=" + "9" * 40, "37"), "t", 37),
         (
             {"t": "99"},
             "The link asks for t=99, but the last step of the text is 61. The page shows that "

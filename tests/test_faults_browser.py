@@ -177,7 +177,7 @@ def test_two_windows_do_not_influence_each_other(reader: BrowserContext, address
         other.page.locator(".rnnviz-count").wait_for()
         other.settle()
         assert one.count == "step 3 of 3"
-        assert other.count == f"step 36 of {STEPS}"
+        assert other.count == f"step 37 of {STEPS}"
 
 
 # The largest settings
@@ -244,5 +244,5 @@ def test_both_pages_are_drawn_without_webgl(visit: Visit):
     visit.settle()
     for figure in FIGURES:
         visit.key(f"figure_{figure}").locator(".main-svg").first.wait_for()
-    check_norms(visit, NetworkSettings())
+    check_norms(visit, GradientsPage.first().network())
     assert visit.page.get_by_text(failed).filter(visible=True).count() == 0

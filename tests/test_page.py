@@ -148,7 +148,7 @@ def test_the_first_view(cell: str, language: str):
     assert sent["units"] == order.tolist()
     unit = int(order[0])
     gate = GATES_AS_READ[cell][0]
-    position = {"t": 36, "unit": unit, "gate": gate, "speed": 4}
+    position = {"t": 37, "unit": unit, "gate": gate, "speed": 4}
     assert instrument(page, "drawing") == {
         "part": "drawing",
         **position,
@@ -222,7 +222,7 @@ def test_units_in_every_order():
     assert settings_of(page) == {"order": "indentation", "unit": "7"}
     line = equations(trace, 7, 35)["cell_state"]
     assert line.numbers in latex(page)
-    assert any("LSTM equations, unit 7, step 36" in text for text in shown(page))
+    assert any("LSTM equations, unit 7, step 37" in text for text in shown(page))
 
 
 def test_a_constant_text_property_gives_no_unit_order():

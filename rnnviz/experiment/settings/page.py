@@ -34,7 +34,7 @@ from rnnviz.experiment.settings.base import (
 OLD_NAMES: Mapping[str, str] = {"reads": "input_source", "looked_at": "selected"}
 
 # What a page shows first, where that is not the default, which addresses leave out.
-FIRST_VIEW: Mapping[str, Any] = {"init": "orthogonal", "forget_bias": 3.0, "t": 37}
+FIRST_VIEW: Mapping[str, Any] = {"init": "orthogonal", "forget_bias": 3.0}
 
 # From settings and what the address gives: settings that fit together, and what did not.
 Rule = Callable[[Any, Given], tuple[Any, RnnvizError | None]]
@@ -58,9 +58,9 @@ class PageSettings(Settings):
         >>> from rnnviz.experiment import StepPage
         >>> settings, problems = StepPage.from_query({"cell": "gru", "t": "zero"})
         >>> settings.cell, settings.t
-        ('gru', 36)
+        ('gru', 37)
         >>> print(problems[0])
-        The link asks for t=zero, which must be a positive integer. The page shows 36 instead.
+        The link asks for t=zero, which must be a positive integer. The page shows 37 instead.
         """
         given = cls._given(query)
         values: dict[str, Any] = {} if "language" in given else {"language": language}
@@ -104,9 +104,9 @@ class PageSettings(Settings):
     def first(cls) -> Self:
         """The page's first view.
 
-        >>> from rnnviz.experiment import StepPage
-        >>> StepPage.first().t, StepPage().t
-        (37, 36)
+        >>> from rnnviz.experiment import GradientsPage
+        >>> GradientsPage.first().init, GradientsPage().init
+        ('orthogonal', 'torch_default')
         """
         return cls(**cls.first_values())
 
@@ -116,7 +116,7 @@ class PageSettings(Settings):
 
         >>> from rnnviz.experiment import GradientsPage, StepPage
         >>> GradientsPage.first_values(), StepPage.first_values()
-        ({'init': 'orthogonal', 'forget_bias': 3.0}, {'t': 37})
+        ({'init': 'orthogonal', 'forget_bias': 3.0}, {})
         """
         return {name: value for name, value in FIRST_VIEW.items() if name in cls.model_fields}
 

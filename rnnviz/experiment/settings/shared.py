@@ -62,7 +62,7 @@ class TextInput(Settings):
 class Player(Settings):
     """The time step shown, and how many steps per second the player shows."""
 
-    t: Step = 36
+    t: Step = 37  # the closing quote of FIRST_TEXT
     speed: Annotated[int, Field(ge=1, le=FASTEST), Message(_report_speed)] = 4
 
 
