@@ -28,7 +28,7 @@ ALL = slice(None)  # every sequence of the batch
 class TracePart:
     """One layer of a trace in one direction, for one sequence or, with ALL, for the whole batch.
 
-    layer, batch: Python or NumPy integers counted from 0. Negative numbers, bools and floats are
+    layer, batch: integers of Python, NumPy or torch, from 0. Negative numbers, bools and floats are
     refused, here and so in every function that takes a layer or a sequence. Unless named, a part
     is the first layer, forward.
     RnnvizError if the trace has no such layer, direction or sequence, or if the sequence is wholly
