@@ -358,7 +358,9 @@ class Trace:
         """Writes .nc (netCDF), .npz, or .csv (one line per number), by the path's suffix.
 
         ``load_trace`` reads the first two back equal. An existing file is replaced once the new one
-        is complete; OSError if it cannot be written, and the old one is unchanged.
+        is complete. "~" in the path is not expanded. RnnvizError for another suffix and for a path
+        that cannot be written, such as one in a folder that does not exist; OSError if writing
+        fails, as on a full disk. The old file is then unchanged.
         """
         write_dataset(self.to_xarray(), path)
 
@@ -524,7 +526,8 @@ def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
 
     No code of a file runs, no link is followed, and names, shapes, types and the checksum are
     checked; only HDF5 itself may never return from a .nc that was forged to that end.
-    max_bytes: memory that its arrays may take; None for 256 MiB and 64 times the file's size.
+    path: as Python's ``open`` takes it; "~" is not expanded. max_bytes: memory that its arrays may
+    take, above 0; None for 256 MiB and 64 times the file's size.
     RnnvizError for another ending, a file that is missing, damaged, too large or no trace, or one
     that a later release wrote in a newer format.
     """
