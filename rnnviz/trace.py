@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from rnnviz.engine.own_gates import find_own_gates
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
 from rnnviz.engine.state_layout import StateLayout, lay_out_state
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, type_name
 from rnnviz.holding import Holds, held_values
 from rnnviz.own_cells import OwnCells
 from rnnviz.recurrent import read_module
@@ -76,6 +78,7 @@ class Trace:
     _initial: Mapping[str, Array] = field(repr=False)
     own_step: bool = False
     _own_cells: OwnCells | None = field(default=None, repr=False)
+    _identity: str = field(default_factory=partial(token_hex, 16), init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_trace(
@@ -91,6 +94,11 @@ class Trace:
             self.held,
             own_step=self.own_step,
         )
+
+    @property
+    def identity(self) -> str:
+        """A text that no other trace has, except for copies of this one."""
+        return self._identity
 
     @property
     def cell(self) -> str:
@@ -396,6 +404,19 @@ class Trace:
         dims = ("layer", "direction", "time step", "sequence", "unit")
         sizes = ", ".join(f"{n} {d}{'s' * (n != 1)}" for n, d in zip(shape, dims, strict=True))
         return f"Trace of {self.module_repr}: {sizes}; {', '.join(self.names)}"
+
+
+def expect_trace(came: Any) -> None:
+    """RnnvizError unless it is a trace; every function that takes one begins with this.
+
+    >>> expect_trace({})
+    Traceback (most recent call last):
+    ...
+    rnnviz.errors.RnnvizError: Got a value of type dict; expected a trace. Call \
+rnnviz.trace(module, inputs), or rnnviz.load_trace(path) for a saved one, and pass the result.
+    """
+    if not isinstance(came, Trace):
+        raise RnnvizError("error.no_trace", came=type_name(type(came)))
 
 
 def trace(

@@ -11,7 +11,7 @@ from rnnviz.errors import RnnvizError
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.locale import labels
 from rnnviz.locale.numbers import LONGEST
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart
 
 LETTERS = {
@@ -51,6 +51,7 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
     \tanh(1.00 + 0.00 + 2.00) = \tanh(3.00)
     1.00
     """
+    expect_trace(trace)
     if trace.own_step:
         module = trace.module_repr.partition("(")[0]
         raise RnnvizError("error.own_equations", what="equations", module=module)

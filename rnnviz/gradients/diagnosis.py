@@ -100,8 +100,8 @@ def diagnose(
 
     The decay is the median of the slopes between time steps half a sequence apart (Theil's
     incomplete method, 1950), robust to a few outliers. norms: the result of ``gradient_norms`` for
-    this trace, to reuse it. RnnvizError for a trace without a
-    loss and for a layer, direction or sequence that it lacks.
+    this trace, to reuse it. RnnvizError for the norms of another trace, for a trace without a loss
+    and for a layer, direction or sequence that it lacks.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
