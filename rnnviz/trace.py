@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from types import MappingProxyType
@@ -78,7 +78,6 @@ class Trace:
     _initial: Mapping[str, Array] = field(repr=False)
     own_step: bool = False
     _own_cells: OwnCells | None = field(default=None, repr=False)
-    _identity: str = field(default_factory=partial(token_hex, 16), init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_trace(
@@ -95,10 +94,10 @@ class Trace:
             own_step=self.own_step,
         )
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """A text that no other trace has, except for copies of this one."""
-        return self._identity
+        """A text that no other trace has, except for copies of this one; not saved."""
+        return token_hex(16)
 
     @property
     def cell(self) -> str:
