@@ -154,6 +154,12 @@ class Cell(nn.Module, Generic[State]):
 
     weight_ih: (rows, input), weight_hh: (rows, output), biases: (rows,) or None, with
     rows = hidden × number of gates. All are drawn from U(−1/√hidden, 1/√hidden).
+
+    A class of one's own overrides ``step`` and, if it starts elsewhere than at zero,
+    ``initial_state``. Its step must be deterministic and without memory: the same x and state give
+    the same result, whatever was called before. A trace calls it again in other batches, in float64
+    and by autograd, on a copy in eval mode; it refuses a step that draws random numbers there, or
+    that remembers.
     """
 
     def __init__(
