@@ -140,6 +140,18 @@ def at_least(least: int, name: str, came: Any) -> int:
     return number
 
 
+def seed_number(came: Any) -> int:
+    """``came`` as the seed of a generator; RnnvizError unless it is an integer of 64 bits.
+
+    >>> seed_number(3)
+    3
+    """
+    if not is_whole(came):
+        given = {"name": "seed", "came": described(came), "expected": "−2⁶³ < n < 2⁶³"}
+        raise RnnvizError("error.initialise_number", **given)
+    return int(came)
+
+
 def real_number(came: Any) -> float:
     """A real number as a float; NaN for anything else, inf for an int beyond the float range.
 

@@ -74,8 +74,9 @@ class Diagnosis:
     lost: by "float16", "bfloat16", "float32" and "float64" the last time step (the first one going
     back) at which the exact norm rounds to 0 or inf in that type, or None. Steps that the loss
     cannot reach, such as those after the last output, do not count.
-    A loss that reads every step adds its own part to each norm, and hides how fast the rest decays;
-    with loss="last" the norms show that alone.
+    A loss that reads every step, such as "all", adds its own part to each norm and hides how fast
+    the rest decays: a network with U = 0 is then "healthy". With loss="last" the norms show the
+    decay alone.
     """
 
     verdict: Verdict
