@@ -15,6 +15,7 @@ from rnnviz import Hold, View, initialise
 from rnnviz.cells import Form, GRUCell, LSTMCell
 from rnnviz.counting import Size
 from rnnviz.errors import integer
+from rnnviz.explain.equations import equations
 from rnnviz.explain.terms import gate_terms
 
 INTEGERS: dict[str, Callable[[int], Any]] = {
@@ -109,6 +110,14 @@ def test_nothing_else_is_an_integer(use: str):
 def test_the_sizes_of_a_cell_do_not_overflow():
     assert GRUCell(np.int8(3), np.int8(100)).weight_hh.shape == (300, 100)  # pyright: ignore[reportArgumentType]
     assert LSTMCell(np.int8(3), np.int8(100)).hidden_size == 100  # pyright: ignore[reportArgumentType]
+
+
+def test_the_first_step_as_an_integer_without_a_sign():
+    expected = equations(traced(), 1, 0)
+    first: list[Any] = [np.uint8(0), np.array(0, np.uint8), torch.tensor(0, dtype=torch.uint8)]
+    assert all(equations(traced(), 1, time) == expected for time in first)
+    with pytest.raises(rnnviz.RnnvizError, match="The dtype is"):
+        rnnviz.plain_pass(traced(), dtype=np.ones(2))  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("units", [torch.tensor([3, 1]), np.array([3, 1]), [torch.tensor(3), 1]])
