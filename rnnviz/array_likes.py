@@ -47,6 +47,20 @@ masked values.
         raise RnnvizError("error.no_array", what=what, came=type(values).__name__) from error
 
 
+def holds_bool(values: Any) -> bool:
+    """Whether a list has a truth value beside its numbers, where NumPy would take it for 0 or 1.
+
+    >>> holds_bool([True, 6]), holds_bool([1, 6])
+    (True, False)
+    """
+    if not isinstance(values, list | tuple):
+        return False
+    return any(
+        isinstance(part, bool) or str(getattr(part, "dtype", "")).endswith("bool")
+        for part in values
+    )
+
+
 def unmasked(what: str, values: Any) -> Any:
     """An array or tensor without its mask; RnnvizError if the mask hides a value."""
     if isinstance(values, np.ma.MaskedArray):

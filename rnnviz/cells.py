@@ -137,11 +137,14 @@ def as_computed(_name: str, value: Tensor) -> Tensor:
     return value
 
 
-def check_sizes(input_size: Any, hidden_size: Any, proj_size: Any) -> None:
-    """RnnvizError unless these can be the sizes of a cell."""
+def read_sizes(input_size: Any, hidden_size: Any, proj_size: Any) -> tuple[int, int, int]:
+    """The sizes of a cell as ints; RnnvizError unless a cell can have them."""
     sizes = input_size, hidden_size, proj_size
-    if all(map(is_whole, sizes)) and input_size >= 1 and 0 <= proj_size < hidden_size:
-        return
+    if all(map(is_whole, sizes)):
+        # NumPy's integers of few bits would overflow in products
+        features, hidden, projection = map(int, sizes)
+        if features >= 1 and 0 <= projection < hidden:
+            return features, hidden, projection
     names = ("input", "hidden", "projection")
     raise RnnvizError("error.cell_size", **dict(zip(names, map(described, sizes), strict=True)))
 
@@ -151,13 +154,19 @@ class Cell(nn.Module, Generic[State]):
 
     weight_ih: (rows, input), weight_hh: (rows, output), biases: (rows,) or None, with
     rows = hidden × number of gates. All are drawn from U(−1/√hidden, 1/√hidden).
+
+    A class of one's own overrides ``step`` and, if it starts elsewhere than at zero,
+    ``initial_state``. Its step must be deterministic and without memory: the same x and state give
+    the same result, whatever was called before. A trace calls it again in other batches, in float64
+    and by autograd, on a copy in eval mode; it refuses a step that draws random numbers there, or
+    that remembers.
     """
 
     def __init__(
         self, form: Form, input_size: int, hidden_size: int, *, bias: bool, proj_size: int
     ) -> None:
         super().__init__()
-        check_sizes(input_size, hidden_size, proj_size)
+        input_size, hidden_size, proj_size = read_sizes(input_size, hidden_size, proj_size)
         for name in ("nonlinearity", "gate_activation", "activation", "output_activation"):
             _check_activation(name, getattr(form, name))
         self.form = form
@@ -296,9 +305,9 @@ class LSTMCell(Cell[tuple[Tensor, Tensor]]):
             output_activation=output_activation,
         )
         super().__init__(form, input_size, hidden_size, bias=bias, proj_size=proj_size)
-        self.weight_hr = self._drawn(proj_size, hidden_size) if proj_size else None
+        self.weight_hr = self._drawn(self.proj_size, self.hidden_size) if self.proj_size else None
         rows = len(form.peepholes)
-        self.weight_peephole = self._drawn(rows, hidden_size) if rows else None
+        self.weight_peephole = self._drawn(rows, self.hidden_size) if rows else None
 
     def _drawn(self, rows: int, columns: int) -> nn.Parameter:
         bound = 1 / math.sqrt(self.hidden_size)

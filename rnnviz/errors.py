@@ -51,8 +51,35 @@ def type_name(kind: type) -> str:
     return inside + kind.__qualname__
 
 
+def integer(came: Any) -> int | None:
+    """An integer of Python, NumPy or torch as an int; None for a bool and anything else.
+
+    An array or tensor counts if it is one integer, without axes.
+
+    >>> import numpy as np
+    >>> integer(3), integer(np.int8(3)), integer(np.array(3)), integer(np.array([3])), integer(True)
+    (3, 3, 3, None, None)
+    """
+    if isinstance(came, bool):
+        return None
+    if isinstance(came, Integral):
+        return int(came)
+    if getattr(came, "shape", None) != () or _kind(came) not in "iu":
+        return None
+    try:
+        number = came.item()
+    except (TypeError, ValueError, RuntimeError):  # of a tensor without a value
+        return None
+    return None if isinstance(number, bool) or not isinstance(number, int) else number
+
+
+def _kind(came: Any) -> str:
+    """The kind of a NumPy dtype; "i" where there is none, as for a tensor."""
+    return getattr(getattr(came, "dtype", None), "kind", "i")
+
+
 def whole_number(name: str, came: Any, count: int) -> int:
-    """``came`` as an int; RnnvizError for a bool, a float or anything else but an integer.
+    """``came`` as an int; RnnvizError for a bool, a float or anything else but an ``integer``.
 
     name: the argument's. count: how many there are, for the message alone: the range is not
     checked.
@@ -61,10 +88,11 @@ def whole_number(name: str, came: Any, count: int) -> int:
     >>> whole_number("layer", np.int64(1), 2)
     1
     """
-    if isinstance(came, bool) or not isinstance(came, Integral):
+    number = integer(came)
+    if number is None:
         kind = type(came).__name__
         raise RnnvizError("error.whole_number", name=name, came=came, kind=kind, last=count - 1)
-    return int(came)
+    return number
 
 
 def index(name: str, came: Any, count: int) -> int:
@@ -91,14 +119,37 @@ def is_list(came: Any) -> bool:
 
 
 def is_whole(came: Any) -> bool:
-    """Whether a value is an integer, and no bool, that fits into 64 bits.
+    """Whether a value is an ``integer`` that fits into 64 bits.
 
     >>> is_whole(3), is_whole(3.0), is_whole(True)
     (True, False, False)
     """
-    if isinstance(came, bool) or not isinstance(came, Integral):
-        return False
-    return abs(int(came)) <= sys.maxsize
+    number = integer(came)
+    return number is not None and abs(number) <= sys.maxsize
+
+
+def at_least(least: int, name: str, came: Any) -> int:
+    """``came`` as an int; RnnvizError unless it is an ``integer`` that is not below ``least``.
+
+    >>> at_least(1, "rank", 16)
+    16
+    """
+    number = integer(came)
+    if number is None or number < least:
+        raise RnnvizError("error.at_least", name=name, came=described(came), least=least)
+    return number
+
+
+def seed_number(came: Any) -> int:
+    """``came`` as the seed of a generator; RnnvizError unless it is an integer of 64 bits.
+
+    >>> seed_number(3)
+    3
+    """
+    if not is_whole(came):
+        given = {"name": "seed", "came": described(came), "expected": "−2⁶³ < n < 2⁶³"}
+        raise RnnvizError("error.initialise_number", **given)
+    return int(came)
 
 
 def real_number(came: Any) -> float:

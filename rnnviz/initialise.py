@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rnnviz.errors import RnnvizError, described, is_whole, real_number
+from rnnviz.errors import RnnvizError, described, real_number, seed_number
 from rnnviz.recurrent import Network, Weights, read_module
 from rnnviz.replica import computed_weights
 from rnnviz.torch_names import parameter_suffix
@@ -211,10 +211,7 @@ def _writable(module: nn.Module) -> Network:
 
 
 def _generator(seed: int) -> torch.Generator:
-    if not is_whole(seed):
-        given = {"name": "seed", "came": described(seed), "expected": "−2⁶³ < n < 2⁶³"}
-        raise RnnvizError("error.initialise_number", **given)
-    return torch.Generator("cpu").manual_seed(int(seed))
+    return torch.Generator("cpu").manual_seed(seed_number(seed))
 
 
 def _all_weights(network: Network) -> Iterator[Weights]:

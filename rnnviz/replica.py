@@ -6,11 +6,13 @@ Running a copy changes neither the module's mode nor its buffers, in whatever th
 # pyright: reportPrivateUsage=false
 # Torch has no public names for the tables of a module's parts, hooks and flat weights.
 
+import random
 import weakref
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
@@ -180,6 +182,19 @@ def generators_kept(device: torch.device) -> Generator[Callable[[], bool]]:
     with torch.random.fork_rng(devices):
         before = states()
         yield lambda: not all(map(torch.equal, before, states()))
+
+
+@contextmanager
+def draws_undone(device: torch.device) -> Generator[None]:
+    """The global generators of torch, NumPy and Python end as they began."""
+    of_numpy = np.random.get_state()  # noqa: NPY002  # what a user's code may draw from
+    of_python = random.getstate()
+    try:
+        with generators_kept(device):
+            yield
+    finally:
+        np.random.set_state(of_numpy)  # noqa: NPY002
+        random.setstate(of_python)
 
 
 @contextmanager

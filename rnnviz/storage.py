@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.atomic_file import replace_file, write_bytes
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, at_least
+from rnnviz.file_paths import check_readable, check_writable, read_path
 
 if TYPE_CHECKING:
     import h5py
@@ -47,10 +48,20 @@ class Stored(NamedTuple):
 
 
 def write_dataset(dataset: xarray.Dataset, path: str | Path) -> None:
-    """Writes a dataset atomically in the format of the path's suffix."""
-    path = Path(path)
-    if path.suffix not in WRITABLE:
-        raise RnnvizError("error.trace_ending", came=path.name, expected=", ".join(WRITABLE))
+    """Writes a dataset atomically in the format of the path's suffix.
+
+    RnnvizError for a path that no file can have, or where none may be written; OSError for what
+    goes wrong while writing, as on a full disk.
+    """
+    path = read_path(path, WRITABLE)
+    check_writable(path)
+    try:
+        _write(dataset, path)
+    except (FileNotFoundError, PermissionError) as error:
+        raise RnnvizError("error.path_write", path=str(path), why=error.strerror) from error
+
+
+def _write(dataset: xarray.Dataset, path: Path) -> None:
     if path.suffix == ".csv":
         replace_file(path, lambda file: _write_csv(dataset, file))
         return
@@ -70,15 +81,13 @@ def read_stored(path: str | Path, max_bytes: int | None = None) -> Stored:
     """The content of a file that ``write_dataset`` wrote as .nc or .npz, in today's format.
 
     max_bytes: memory that the arrays may take; None for 256 MiB and 64 times the file's size.
-    RnnvizError for more than that, for a file that is missing or damaged, refers to data outside
-    itself, or has a newer format than this release's.
+    RnnvizError for more than that, for a limit that is no integer above 0, for a file that is
+    missing or damaged, refers to data outside itself, or has a newer format than this release's.
     """
-    path = Path(path)
-    if path.suffix not in READABLE:
-        raise RnnvizError("error.trace_ending", came=path.name, expected=", ".join(READABLE))
-    if not path.is_file():
-        raise RnnvizError("error.no_file", path=path.name)
-    limit = ROOM + RATIO * path.stat().st_size if max_bytes is None else max_bytes
+    path = read_path(path, READABLE)
+    given = None if max_bytes is None else at_least(1, "max_bytes", max_bytes)
+    check_readable(path)
+    limit = ROOM + RATIO * path.stat().st_size if given is None else given
     try:
         stored = (_read_nc if path.suffix == ".nc" else _read_npz)(path, limit)
         if VERSION not in stored.attributes:

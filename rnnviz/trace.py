@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
+from secrets import token_hex
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +24,11 @@ from rnnviz.engine.own_gates import find_own_gates
 from rnnviz.engine.run import record_run
 from rnnviz.engine.sequences import read_sequence
 from rnnviz.engine.state_layout import StateLayout, lay_out_state
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, type_name
 from rnnviz.holding import Holds, held_values
 from rnnviz.own_cells import OwnCells
 from rnnviz.recurrent import read_module
+from rnnviz.replica import draws_undone
 from rnnviz.shapes import GRAD_INPUT, layer_widths
 from rnnviz.storage import read_stored, write_dataset
 from rnnviz.torch_names import dtype_name, parameter_suffix
@@ -91,6 +95,11 @@ class Trace:
             self.held,
             own_step=self.own_step,
         )
+
+    @cached_property
+    def identity(self) -> str:
+        """A text that no other trace has, except for copies of this one; not saved."""
+        return token_hex(16)
 
     @property
     def cell(self) -> str:
@@ -358,7 +367,9 @@ class Trace:
         """Writes .nc (netCDF), .npz, or .csv (one line per number), by the path's suffix.
 
         ``load_trace`` reads the first two back equal. An existing file is replaced once the new one
-        is complete; OSError if it cannot be written, and the old one is unchanged.
+        is complete. "~" in the path is not expanded. RnnvizError for another suffix and for a path
+        that cannot be written, such as one in a folder that does not exist; OSError if writing
+        fails, as on a full disk. The old file is then unchanged.
         """
         write_dataset(self.to_xarray(), path)
 
@@ -396,6 +407,19 @@ class Trace:
         return f"Trace of {self.module_repr}: {sizes}; {', '.join(self.names)}"
 
 
+def expect_trace(came: Any) -> None:
+    """RnnvizError unless it is a trace; every function that takes one begins with this.
+
+    >>> expect_trace({})
+    Traceback (most recent call last):
+    ...
+    rnnviz.errors.RnnvizError: Got a value of type dict; expected a trace. Call \
+rnnviz.trace(module, inputs), or rnnviz.load_trace(path) for a saved one, and pass the result.
+    """
+    if not isinstance(came, Trace):
+        raise RnnvizError("error.no_trace", came=type_name(type(came)))
+
+
 def trace(
     module: nn.Module,
     inputs: Any,
@@ -409,9 +433,12 @@ def trace(
     """Runs a recurrent module over a sequence and records every gate at every time step.
 
     module: torch.nn.RNN, LSTM, GRU or their cells, a cell of rnnviz.cells, or a Recurrent; in
-    train or eval mode (dropout is off). Its weights are those that a call of it would use: forward
-    hooks and parametrizations take part, those of a cell in eval mode. It is left as it was. A
-    class of one's own that overrides ``step`` records the gates that its step returns.
+    train or eval mode. Dropout between layers is off in both: a module in train mode is run as in
+    eval mode. Its weights are those that a call of it would use: forward hooks and
+    parametrizations take part, those of a cell in eval mode. It is left as it was, and so are the
+    global random generators. A class of one's own that overrides ``step`` records the gates that
+    its step returns. The step must give the same each time it gets the same x and state: it draws
+    no random numbers in eval mode and keeps nothing from one call to the next.
     inputs, state: as the module takes them (tensor, array, PackedSequence; batched or not); for a
     cell a whole sequence, (time, feature) or (time, batch, feature).
     lengths: (batch,) valid time steps of padded inputs.
@@ -422,7 +449,8 @@ def trace(
     all valid outputs), "final" (sum of h_n: every layer and direction after its last step); or a
     callable to a scalar tensor: of the output sequence or, if it has two positional parameters
     without a default, of the output sequence and the final state, both laid out as the module
-    returns them. It must not depend on the module's parameters, or on inputs and a state that
+    returns them. A criterion of (input, target) is refused: pass a function that has the target in
+    it. It must not depend on the module's parameters, or on inputs and a state that
     require a gradient, in another way: detach them in it. A masked step has the output that Keras
     gives it: that of the step read before it, or 0 before the first and in two directions.
     hold: gates and states by name, with the values that replace what the network computes for them:
@@ -433,8 +461,9 @@ def trace(
     run without the hold first, to check that these are its equations.
 
     Raises RnnvizError for invalid arguments, for values that are not finite, for hooks that change
-    the inputs or the output, and if the output computed from the gates differs from the module's
-    own by more than rounding.
+    the inputs or the output, for a loss function or a step that fails (the original error is its
+    ``__cause__``), and if the output computed from the gates differs from the module's own by more
+    than rounding.
 
     >>> import torch
     >>> _ = torch.manual_seed(0)
@@ -488,16 +517,18 @@ def _run(
 ) -> Trace:
     with turn(module):
         network = read_module(module, of_replica=True)
+        draws_nothing = draws_undone(network.device) if network.has_own_step else nullcontext()
         sequence = read_sequence(network, inputs, state, lengths, mask)
         hold = {} if hold is None else hold
         finds = isinstance(hold, Mapping) and len(hold) > 0 and network.has_own_step  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
-        own = find_own_gates(network, sequence) if finds else None
-        held = held_values(hold, network, sequence.steps, own)
         outside = dict(module.named_parameters())
         outside |= tensors_of("inputs", inputs) | tensors_of("state", state)
-        run = record_run(
-            module, network, sequence, held, loss, outside=outside, by_module=by_module
-        )
+        with draws_nothing:
+            own = find_own_gates(network, sequence) if finds else None
+            held = held_values(hold, network, sequence.steps, own)
+            run = record_run(
+                module, network, sequence, held, loss, outside=outside, by_module=by_module
+            )
     read = sequence.mask
     valid = sequence.lengths if read is None else None
     return Trace(
@@ -524,7 +555,8 @@ def load_trace(path: str | Path, *, max_bytes: int | None = None) -> Trace:
 
     No code of a file runs, no link is followed, and names, shapes, types and the checksum are
     checked; only HDF5 itself may never return from a .nc that was forged to that end.
-    max_bytes: memory that its arrays may take; None for 256 MiB and 64 times the file's size.
+    path: as Python's ``open`` takes it; "~" is not expanded. max_bytes: memory that its arrays may
+    take, above 0; None for 256 MiB and 64 times the file's size.
     RnnvizError for another ending, a file that is missing, damaged, too large or no trace, or one
     that a later release wrote in a newer format.
     """

@@ -15,7 +15,7 @@ from rnnviz.errors import RnnvizError, index
 from rnnviz.holding import Held, HeldRows, held_for_kernels, holdable
 from rnnviz.own_cells import STANDARD, copy_cell
 from rnnviz.torch_names import parameter_suffix
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ ALL = slice(None)  # every sequence of the batch
 class TracePart:
     """One layer of a trace in one direction, for one sequence or, with ALL, for the whole batch.
 
-    layer, batch: Python or NumPy integers counted from 0. Negative numbers, bools and floats are
+    layer, batch: integers of Python, NumPy or torch, from 0. Negative numbers, bools and floats are
     refused, here and so in every function that takes a layer or a sequence. Unless named, a part
     is the first layer, forward.
     RnnvizError if the trace has no such layer, direction or sequence, or if the sequence is wholly
@@ -50,6 +50,7 @@ class TracePart:
     batch: int | slice = field(default_factory=lambda: ALL)
 
     def __post_init__(self) -> None:
+        expect_trace(self.trace)
         trace, names = self.trace, DIRECTIONS[: self.trace.directions]
         if not isinstance(self.direction, str) or self.direction not in names:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
             raise RnnvizError("error.direction", came=self.direction, expected=", ".join(names))
@@ -339,6 +340,7 @@ def parts_by_layer(trace: Trace) -> list[list[TracePart]]:
     >>> [(part.layer, part.direction) for row in parts_by_layer(trace) for part in row]
     [(0, 'forward'), (0, 'backward')]
     """
+    expect_trace(trace)
     return [
         [TracePart(trace, layer, direction) for direction in DIRECTIONS[: trace.directions]]
         for layer in range(trace.layers)

@@ -25,6 +25,10 @@ from torch import nn
 import rnnviz
 from rnnviz import conventions, counting, initialise
 from rnnviz.cells import ElmanCell, Form, GRUCell, LSTMCell, make_cell
+from rnnviz.explain.equations import equations
+from rnnviz.explain.terms import gate_terms
+from rnnviz.explain.unit_order import order_units
+from rnnviz.inputs.signals import make_signal
 
 SECONDS = 60  # until a call is a hang
 ACCEPTED, NO_MEMORY = "accepted", "no memory"
@@ -34,8 +38,8 @@ ACCEPTED, NO_MEMORY = "accepted", "no memory"
 class Call:
     """A public function with sound arguments.
 
-    ``spoiled`` names the arguments to replace. The others are objects of the library (a trace, a
-    module, a form), in whose place another object is a mistake that Python's own errors report.
+    ``spoiled`` names the arguments to replace. The others are objects (a module, a form), in whose
+    place another one is a mistake that Python's own errors report.
     """
 
     function: Callable[..., Any]
@@ -70,7 +74,7 @@ def layer_of(**more: Any) -> dict[str, Any]:
     return {"trace": traced(), "layer": 1, "direction": "forward"} | more
 
 
-PART = ("layer", "direction", "batch")
+PART = ("trace", "layer", "direction", "batch")
 BY_PART = {
     "diagnose": rnnviz.diagnose,
     "jacobians": rnnviz.jacobians,
@@ -155,7 +159,7 @@ def calls() -> dict[str, Call]:
         found[name] = Call(
             function,
             lambda: {"traces": traced(), "layer": 0, "direction": "forward", "batch": 0},
-            PART,
+            ("traces", *PART[1:]),
         )
     for function in (rnnviz.plot_gates, rnnviz.plot_states):
         found[function.__name__] = figure_of_a_view(function)
@@ -190,6 +194,41 @@ def calls() -> dict[str, Call]:
             rnnviz.sensitivity_norms,
             lambda: {"trace": traced(), "layer": 1, "batch": 0, "sources": [0, 2]},
             ("layer", "batch", "sources"),
+        ),
+        "bounds by number": Call(
+            rnnviz.bound_backward_norms,
+            lambda: {"jacobians": stack(), "rank": 2, "exact": 1},
+            ("rank", "exact"),
+        ),
+        "diagnose by norms": Call(
+            rnnviz.diagnose, lambda: {"trace": traced(), "norms": None}, ("trace", "norms")
+        ),
+        "plain_pass by dtype": Call(
+            rnnviz.plain_pass, lambda: {"trace": traced(), "dtype": "float32"}, ("trace", "dtype")
+        ),
+        "gate_terms": Call(
+            gate_terms,
+            lambda: {"trace": traced(), "gate": "forget_gate", "unit": 1, "time": 2},
+            ("trace", "gate", "unit", "time"),
+        ),
+        "equations": Call(
+            equations, lambda: {"trace": traced(), "unit": 1, "time": 2}, ("trace", "unit", "time")
+        ),
+        "order_units": Call(
+            order_units,
+            lambda: {"trace": traced(), "by": "variance", "text": "abcde", "layer": 1},
+            ("trace", "by", "text", "layer"),
+        ),
+        "load_trace": Call(
+            rnnviz.load_trace,
+            lambda: {"path": "missing.npz", "max_bytes": 9},
+            ("path", "max_bytes"),
+        ),
+        "save": Call(traced().save, lambda: {"path": "missing/a.npz"}, ("path",)),
+        "make_signal": Call(
+            make_signal,
+            lambda: {"name": "noise", "length": 5, "seed": 1},
+            ("name", "length", "seed"),
         ),
         "fit_hidden": Call(
             rnnviz.fit_hidden,

@@ -418,6 +418,10 @@ def test_loading_a_missing_file_raises(name: str, tmp_path: Path):
     text = f'There is no file "{name}". Check its name and folder.'
     assert_raises_text(lambda: rnnviz.load_trace(tmp_path / name), text)
     (tmp_path / name).mkdir()
+    text = (
+        f'"{tmp_path / name}" is a folder; expected the path of a file. Add a file name, such as '
+        f'"{tmp_path / name}/run.nc", or choose another one.'
+    )
     assert_raises_text(lambda: rnnviz.load_trace(str(tmp_path / name)), text)
 
 

@@ -181,3 +181,44 @@ def test_norms_of_another_trace_or_function_are_refused(kind: str):
         with pytest.raises(rnnviz.RnnvizError) as caught:
             rnnviz.diagnose(trace, norms=norms)
         assert str(caught.value) == text.format(came)
+
+
+@pytest.mark.parametrize("name", ["diagnose", "plain_pass", "plot_gradient_norms"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_norms_of_another_trace_of_the_same_shape_are_refused(kind: str, name: str):
+    module, function = made(kind), getattr(rnnviz, name)
+    trace = rnnviz.trace(module, X[:20], loss="last")
+    others = [
+        rnnviz.trace(module, X[:20], loss="all"),
+        rnnviz.trace(module, X[:20] + 1e-6, loss="last"),
+        rnnviz.trace(module, X[:20], loss="last", hold={"hidden_state": rnnviz.Hold(0.0, stop=1)}),
+    ]
+    for other in others:
+        with pytest.raises(rnnviz.RnnvizError) as caught:
+            function(trace, norms=rnnviz.gradient_norms(other))
+        assert str(caught.value) == (
+            "The norms of hidden_state are those of another trace: they differ from what "
+            "gradient_norms gives for this one. Pass the result of gradient_norms for this trace, "
+            "or leave it out to compute it."
+        )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_norms_of_an_equal_trace_are_taken(kind: str):
+    """As those of a trace that was made again, or saved and loaded."""
+    module = made(kind)
+    first, again = (rnnviz.trace(module, X[:20], loss="last") for _ in range(2))
+    norms = rnnviz.gradient_norms(first)
+    expected, found = rnnviz.diagnose(again), rnnviz.diagnose(again, norms=norms)
+    assert (found.verdict, found.decay, found.lost) == (
+        expected.verdict,
+        expected.decay,
+        expected.lost,
+    )
+
+
+def test_contributions_of_another_trace_are_refused():
+    module = made("gru")
+    trace, other = (rnnviz.trace(module, X[:20], loss=loss) for loss in ("last", "all"))
+    with pytest.raises(rnnviz.RnnvizError, match=r"differ from what weight_gradient_norms gives"):
+        rnnviz.plot_weight_gradients(trace, norms=rnnviz.weight_gradient_norms(other))

@@ -145,11 +145,12 @@ def test_precomputed_norms_are_drawn(traces: Mapping[str, Trace]) -> None:
 def test_precomputed_contributions_and_diagnoses_are_drawn(
     traces: Mapping[str, Trace],
 ) -> None:
-    norms = {"LSTM": rnnviz.weight_gradient_norms(traces["GRU"])}
+    norms = {"LSTM": rnnviz.weight_gradient_norms(traces["LSTM"])}
+    norms["LSTM"]["log10_contribution"] += 1.5
     figure: Any = rnnviz.plot_weight_gradients(traces, norms=norms)
     others: Any = rnnviz.plot_weight_gradients(traces)
-    for label, like in (("LSTM", "GRU"), ("GRU", "GRU"), ("RNN", "RNN")):
-        np.testing.assert_array_equal(drawn(figure, label).y, drawn(others, like).y)
+    for label, more in (("LSTM", 1.5), ("GRU", 0.0), ("RNN", 0.0)):
+        np.testing.assert_array_equal(drawn(figure, label).y, drawn(others, label).y + more)
     trace = traces["LSTM"]
     given = {"LSTM": rnnviz.diagnose(trace, batch=1)}
     figure = plot_saturation({"LSTM": trace}, diagnoses=given)

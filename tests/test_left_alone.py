@@ -100,8 +100,9 @@ def test_a_module_is_restored_after_an_error():
     def loss(_: Tensor) -> Tensor:
         raise KeyError("mine")
 
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(rnnviz.RnnvizError, match="KeyError: 'mine'") as caught:
         rnnviz.trace(module, x, loss=loss)
+    assert isinstance(caught.value.__cause__, KeyError)
     assert module.training
     assert x.grad is None
 

@@ -697,4 +697,7 @@ def test_leading_exponents_are_the_first_of_the_full_spectrum():
     assert found[1] == -math.inf
     for leading in (0, -1):
         said = message(lambda n=leading: rnnviz.lyapunov_exponents(dead, leading=n))
-        assert said == f"leading is {leading}; expected x ≥ 1. Choose another number."
+        assert (
+            said
+            == f"leading is {leading}; expected an integer of at least 1. Choose another number."
+        )

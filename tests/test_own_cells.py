@@ -557,8 +557,8 @@ def test_steps_that_cannot_be_followed_are_refused_by_name():
     assert "grad_me" in refusal(lambda: rnnviz.trace(Taken(2, 3), x))
     cells = [[HardGRU(2, 3)], [MinGRU(3, 3)]]
     assert refusal(lambda: rnnviz.trace(rnnviz.Recurrent(cells), x)).startswith(
-        "Layers or directions record different gates, or gates of different width: "
-        "hidden_candidate, hidden_candidate_preactivation, mix, mix_preactivation, new, "
+        "The layers and directions do not record the same gates: hidden_candidate (3, 0), "
+        "hidden_candidate_preactivation (3, 0), mix (0, 3), mix_preactivation (0, 3), new (0, 3), "
     )
 
 

@@ -166,7 +166,7 @@ def test_names_that_a_step_does_not_hold_are_refused():
 
     mixed = rnnviz.Recurrent([[GRUCell(2, 3)], [AskingMinGRU(3, 3)]])
     assert refusal(lambda: rnnviz.trace(mixed, x, hold={"mix": Hold(0.5, layer=1)})).startswith(
-        "Layers or directions record different gates, or gates of different width: "
+        "The layers and directions do not record the same gates: hidden_candidate (3, 0), "
     )
 
     class Silent(ElmanCell):

@@ -27,6 +27,7 @@ ROOMS: tuple[str, ...] = (
     "errors",
     "shipped",
     "atomic_file",
+    "file_paths",
     "inputs",
     "activations",
     "cells",

@@ -59,14 +59,18 @@ def test_an_interruption_leaves_the_file_that_was_there(tmp_path: Path):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_folder_that_is_not_there(ending: str, tmp_path: Path):
     path = tmp_path / "missing" / f"trace{ending}"
-    with pytest.raises(FileNotFoundError, match=f"No such file or directory: '{path}'"):
+    with pytest.raises(rnnviz.RnnvizError) as caught:
         forging.honest().save(path)
+    assert str(caught.value) == (
+        f'There is no folder "{path.parent}", so there can be no file "{path}". Make the folder '
+        "first, or check the path."
+    )
 
 
 def test_a_folder_of_that_name_stays(tmp_path: Path):
     path = tmp_path / "trace.npz"
     path.mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(rnnviz.RnnvizError, match="is a folder; expected the path of a file"):
         forging.honest().save(path)
     assert list(tmp_path.iterdir()) == [path]
 

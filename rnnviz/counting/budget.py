@@ -33,13 +33,14 @@ def fit_hidden(
     def fits(hidden: int) -> bool:
         return count_parameters(replace(smallest, hidden_size=hidden)) <= budget
 
-    for name, number, lowest in (("budget", budget, None), ("most", most, least)):
+    for name, number, lowest in (("budget", budget, None), ("most", most, smallest.hidden_size)):
         if not is_whole(number) or (lowest is not None and number < lowest):
             expected = "an integer" if lowest is None else f"≥ {lowest}"
             raise RnnvizError(
                 "error.initialise_number", name=name, came=described(number), expected=expected
             )
-    least, most = int(least), int(most)  # NumPy's integers of few bits would overflow
+    # NumPy's integers of few bits would overflow
+    budget, least, most = int(budget), int(least), int(most)
     if not fits(least):
         raise RnnvizError(
             "error.budget",

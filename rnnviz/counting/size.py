@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from rnnviz.cells import GATE_NAMES, Form, check_sizes
+from rnnviz.cells import GATE_NAMES, Form, read_sizes
 from rnnviz.errors import RnnvizError, described, is_whole
 from rnnviz.recurrent import read_module
 
@@ -33,7 +33,7 @@ class Size:
     def __post_init__(self) -> None:
         if not isinstance(self.form, Form) or self.form.cell not in GATE_NAMES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
             raise RnnvizError("error.form", came=repr(self.form), expected=", ".join(GATE_NAMES))
-        check_sizes(self.input_size, self.hidden_size, self.proj_size)
+        read_sizes(self.input_size, self.hidden_size, self.proj_size)
         projects = self.proj_size == 0 or self.form.cell == "lstm"
         numbers = self.layers, self.directions, self.biases
         stacks = all(map(is_whole, numbers)) and self.layers >= 1

@@ -5,6 +5,7 @@ step, and far below the range of float32.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from rnnviz.cells import Cell
 from rnnviz.engine.device import on_cpu
+from rnnviz.engine.repeated_step import check_repeats
 from rnnviz.engine.step_gradients import at_nodes, pass_back
 from rnnviz.engine.step_points import Evaluated, StepPoints, at_step, held_step, take_step
 from rnnviz.engine.steps import EndGradients, Gradients, RNNStates, Steps
@@ -47,6 +49,7 @@ def take_steps(
         if together is not None:
             return together
     steps: list[dict[str, Tensor]] = []
+    first = partial(_one_step, cell, x[0], [h] if c is None else [h, c], held)
     for t, x_t in enumerate(x):
         at = None if held is None else held_step(at_step(held, t))
         found = take_step(cell, x_t, [h] if c is None else [h, c], at)
@@ -54,6 +57,8 @@ def take_steps(
         h, c = found.after[0], None if c is None else found.after[1]
         if hidden is not None:
             h = hidden[t].to(some.device, some.dtype)
+    if has_own_step(cell):
+        check_repeats(cell, first, steps[0])
     arrays = _stacked(cell, steps)
     if held is not None:
         _check_held(cell, arrays, held)
@@ -85,11 +90,22 @@ def _take_together(cell: Cell[Any], x: Tensor, h_0: Tensor, hidden: Tensor) -> S
         return None
     arrays = {name: on_cpu(torch.cat([part[name] for part in parts])) for name in parts[0]}
     computed = arrays.pop("hidden_state")
+    if has_own_step(cell):
+        first = {name: rows[0] for name, rows in (arrays | {STATES[0]: computed}).items()}
+        check_repeats(cell, partial(_one_step, cell, x[0], [h_0], None), first)
     rounding = 4 * torch.finfo(x.dtype).eps * max(1.0, float(hidden.abs().max()))
     if not bool(((computed - hidden).abs() <= rounding).all()):
         return None
     numbers = {name: values.numpy() for name, values in arrays.items()}
     return Steps(numbers, computed.numpy(), RNNStates(hidden.contiguous().numpy()))
+
+
+def _one_step(
+    cell: Cell[Any], x: Tensor, before: list[Tensor], held: HeldRows | None
+) -> dict[str, Tensor]:
+    """What the first step records."""
+    at = None if held is None else held_step(at_step(held, 0))
+    return _recorded(cell, take_step(cell, x, before, at))
 
 
 def _recorded(cell: Cell[Any], found: Evaluated) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rnnviz.recurrent import Network, Weights
+from rnnviz.replica import generators_kept
 
 SMALL = 100_000  # multiplications per step below which a second thread only waits
 
@@ -32,8 +33,12 @@ def few_threads(multiplications: int) -> AbstractContextManager[None]:
 
 @contextmanager
 def full_precision(device: torch.device) -> Generator[None]:
-    """No gradients, inference mode, autocast or TF32: float32 products keep all their bits."""
+    """No gradients, inference mode, autocast or TF32: float32 products keep all their bits.
+
+    Torch's random generators end as they began, whatever a user's own code draws.
+    """
     with ExitStack() as stack:
+        stack.enter_context(generators_kept(device))
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
         if torch.is_autocast_enabled(device.type):

@@ -247,7 +247,7 @@ def _check_alike(parts: list[dict[str, Array]]) -> None:
     for name in sorted({name for own in parts for name in own}):
         widths = [own[name].shape[-1] if name in own else 0 for own in parts]
         if len(set(widths)) > 1 and widths != units and name != "hidden_state":
-            apart.append(name)
+            apart.append(f"{name} ({', '.join(map(str, widths))})")
     if apart:
         raise RnnvizError("error.own_layers_differ", names=", ".join(apart))
 

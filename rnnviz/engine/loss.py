@@ -12,9 +12,11 @@ from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.state_layout import lay_out_state
 from rnnviz.errors import RnnvizError, described
 from rnnviz.recurrent import packed_like
+from rnnviz.torch_names import dtype_name
 
 Loss = str | Callable[..., Tensor] | None
 LOSSES = ("last", "all", "final")
+TARGETS = ("target", "targets", "label", "labels", "y_true")  # second parameters of a criterion
 Layers = list[Tensor]  # a state by layer, (direction, batch, unit)
 
 
@@ -87,18 +89,17 @@ def _differentiate_callable(
         if ends:
             layout = {"batched": sequence.batched, "is_cell": sequence.is_cell}
             given.append(lay_out_state(ends, **layout))
-        value: Any = loss(*given)
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        came = type(value).__name__
-        if isinstance(value, Tensor):
-            came += f" {tuple(value.shape)}"
-        raise RnnvizError("error.loss_shape", came=came)
+        value: Any = _call(loss, given)
+    _check_value(value)
     leaves = [y, *(h for layers in ends for h in layers)]
     learned = {name: values for name, values in outside.items() if values.requires_grad}
     found: list[Tensor | None] = [None] * (len(leaves) + len(learned))
     if value.requires_grad:
         of = [*leaves, *learned.values()]
-        found = list(torch.autograd.grad(value, of, allow_unused=True))
+        try:
+            found = list(torch.autograd.grad(value, of, allow_unused=True))
+        except Exception as error:  # of a user's own backward
+            raise _failed(loss, given, error) from error
     found, direct = found[: len(leaves)], found[len(leaves) :]
     if all(gradient is None for gradient in found):
         raise RnnvizError("error.loss_independent")
@@ -116,6 +117,46 @@ def _differentiate_callable(
     return LossGradients(float(value.detach()), by_output.contiguous(), by_layer or None)
 
 
+def _call(loss: Callable[..., Tensor], given: list[Any]) -> Any:
+    """What a loss returns. RnnvizError with what it was called with if it fails."""
+    try:
+        return loss(*given)
+    except RnnvizError:
+        raise
+    except Exception as error:
+        raise _failed(loss, given, error) from error
+
+
+def _failed(loss: Callable[..., Tensor], given: list[Any], error: Exception) -> RnnvizError:
+    what = f"{type(error).__name__}: {error}"
+    names = ", ".join(map(_written, given))
+    return RnnvizError("error.loss_fails", loss=_name_of(loss), given=names, error=what)
+
+
+def _name_of(loss: Callable[..., Tensor]) -> str:
+    return getattr(loss, "__name__", type(loss).__name__)
+
+
+def _written(given: Any) -> str:
+    """The type and shape of an argument, of a tuple those of its parts."""
+    if isinstance(given, PackedSequence):
+        return f"PackedSequence {tuple(given.data.shape)}"
+    if isinstance(given, tuple):
+        return f"({', '.join(map(_written, given))})"
+    return f"Tensor {tuple(given.shape)}"
+
+
+def _check_value(value: Any) -> None:
+    """RnnvizError unless it is one real number of autograd."""
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        came = type(value).__name__
+        if isinstance(value, Tensor):
+            came += f" {tuple(value.shape)}"
+        raise RnnvizError("error.loss_shape", came=came)
+    if not value.is_floating_point():
+        raise RnnvizError("error.loss_dtype", came=dtype_name(value.dtype))
+
+
 def tensors_of(name: str, given: Any) -> dict[str, Tensor]:
     """The tensors of inputs or of a state as a module takes them, by name."""
     if isinstance(given, PackedSequence):
@@ -126,7 +167,10 @@ def tensors_of(name: str, given: Any) -> dict[str, Tensor]:
 
 
 def _reads_state(loss: Callable[..., Tensor]) -> bool:
-    """Whether a loss takes the final state: it has two positional parameters without defaults."""
+    """Whether a loss takes the final state: it has two positional parameters without defaults.
+
+    RnnvizError for one of (input, target), as torch's criteria are, and for one that takes more.
+    """
     try:
         signature = inspect.signature(loss.forward if isinstance(loss, nn.Module) else loss)
     except (TypeError, ValueError):  # a builtin
@@ -135,6 +179,10 @@ def _reads_state(loss: Callable[..., Tensor]) -> bool:
     needed = [
         p for p in signature.parameters.values() if p.kind in positional and p.default is p.empty
     ]
+    takes_target = len(needed) > 1 and needed[1].name in TARGETS
+    if isinstance(loss, nn.modules.loss._Loss) or takes_target:  # pyright: ignore[reportPrivateUsage]  # has no public name
+        names = ", ".join(p.name for p in needed)
+        raise RnnvizError("error.loss_criterion", loss=_name_of(loss), names=names)
     return len(needed) >= 2
 
 

@@ -1,6 +1,7 @@
 """Runs a network over a sequence and returns everything that a trace records."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from rnnviz.engine.sequences import Sequence
 from rnnviz.engine.time_order import flip_valid_time
 from rnnviz.own_cells import OwnCells, copy_cell
 from rnnviz.recurrent import Network
+from rnnviz.replica import unchanged
 from rnnviz.shapes import GRAD_INPUT
 
 Array = NDArray[Any]
@@ -116,7 +118,8 @@ def _record(
 ) -> _Record:
     as_is, error = by_module and not held, 0.0
     if as_is or is_called_with_hooks(module) or not is_stock(module):
-        network, below, output = run_module(module, network, sequence)
+        with unchanged(module) if network.has_own_step else nullcontext():
+            network, below, output = run_module(module, network, sequence)
         moved = network_on_cpu(network)
         layers = record_layers(moved, sequence, [*below, output], {})
         parts = [run for layer in layers for run in layer]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from rnnviz.array_likes import read_array
+from rnnviz.array_likes import holds_bool, read_array
 from rnnviz.engine.given_tensors import check_finite, read_tensor
 from rnnviz.engine.initial_states import Layers, read_state
 from rnnviz.engine.state_layout import lay_out_state
@@ -184,8 +184,9 @@ def _lengths(lengths: Any, x: Tensor, batched: bool) -> Tensor | None:
         raise RnnvizError("error.lengths_unbatched")
     given = read_array("lengths", lengths)
     steps, batch = x.shape[:2]
-    if given.dtype.kind not in "iu" or given.shape != (batch,):
-        raise RnnvizError("error.lengths_shape", dtype=given.dtype, shape=given.shape, batch=batch)
+    dtype = "bool" if holds_bool(lengths) else given.dtype
+    if given.dtype.kind not in "iu" or dtype == "bool" or given.shape != (batch,):
+        raise RnnvizError("error.lengths_shape", dtype=dtype, shape=given.shape, batch=batch)
     for index in np.flatnonzero((given < 1) | (given > steps))[:1]:
         raise RnnvizError("error.lengths_range", index=index, came=given[index], steps=steps)
     return torch.from_numpy(given.astype(np.int64))

@@ -7,11 +7,11 @@ import numpy as np
 
 from rnnviz.activations import apply, find_activation
 from rnnviz.cells import GATES_AS_READ
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, index
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.locale import labels
 from rnnviz.locale.numbers import LONGEST
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart
 
 LETTERS = {
@@ -51,9 +51,12 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
     \tanh(1.00 + 0.00 + 2.00) = \tanh(3.00)
     1.00
     """
+    expect_trace(trace)
     if trace.own_step:
         module = trace.module_repr.partition("(")[0]
         raise RnnvizError("error.own_equations", what="equations", module=module)
+    # NumPy's integers of few bits would overflow in time − 1
+    unit, time = index("unit", unit, trace.widths[0][0]), index("time", time, trace.steps)
     found = _computed(trace, unit, time)
     for name, line in found.items():
         state = "hidden_state" if name == "hidden" else name

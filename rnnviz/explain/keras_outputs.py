@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.activations import FAMILIES, read_name
 from rnnviz.conventions import KERAS, KERAS_RESET_BEFORE
 from rnnviz.errors import RnnvizError
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart, parts_by_layer
 
 LAYERS = {"rnn": "SimpleRNN", "lstm": "LSTM", "gru": "GRU"}
@@ -83,6 +83,7 @@ def write_keras(trace: Trace, *, return_sequences: bool = False, return_state: b
     layer = keras.layers.LSTM(2, return_state=True)
     outputs, state_h, state_c = layer(x)
     """
+    expect_trace(trace)
     form = trace.form
     (KERAS if form.reset_after else KERAS_RESET_BEFORE).check(form)
     if any("weight_hr" in name for name in trace.parameters):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError, index
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart
 
 
@@ -86,6 +86,7 @@ def gate_terms(
     >>> terms.by_input.tolist(), terms.by_unit.round(4).tolist(), terms.bias
     ([1.0], [0.9951], 2.0)
     """
+    expect_trace(trace)
     names, part = trace.form.gates, TracePart(trace, layer, direction, batch)
     if gate not in names or f"{gate}_preactivation" not in trace:
         names = tuple(name for name in names if f"{name}_preactivation" in trace)

@@ -25,7 +25,7 @@ from rnnviz.engine.steps import (
 from rnnviz.errors import RnnvizError
 from rnnviz.gradients.by_step import differentiate_steps
 from rnnviz.gradients.rows import Rows, add_rows, normalised, times
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart, parts_by_layer
 
 Array = NDArray[Any]
@@ -58,6 +58,7 @@ class PartGradients(NamedTuple):
 
 def backpropagate(trace: Trace) -> list[list[PartGradients]]:
     """The gradients of every layer and direction; RnnvizError if the trace has none."""
+    expect_trace(trace)
     if trace.output_grad is None:
         raise RnnvizError("error.no_gradients")
     found: list[list[PartGradients]] = []

@@ -74,8 +74,9 @@ class Diagnosis:
     lost: by "float16", "bfloat16", "float32" and "float64" the last time step (the first one going
     back) at which the exact norm rounds to 0 or inf in that type, or None. Steps that the loss
     cannot reach, such as those after the last output, do not count.
-    A loss that reads every step adds its own part to each norm, and hides how fast the rest decays;
-    with loss="last" the norms show that alone.
+    A loss that reads every step, such as "all", adds its own part to each norm and hides how fast
+    the rest decays: a network with U = 0 is then "healthy". With loss="last" the norms show the
+    decay alone.
     """
 
     verdict: Verdict
@@ -100,8 +101,8 @@ def diagnose(
 
     The decay is the median of the slopes between time steps half a sequence apart (Theil's
     incomplete method, 1950), robust to a few outliers. norms: the result of ``gradient_norms`` for
-    this trace, to reuse it. RnnvizError for a trace without a
-    loss and for a layer, direction or sequence that it lacks.
+    this trace, to reuse it. RnnvizError for the norms of another trace, for a trace without a loss
+    and for a layer, direction or sequence that it lacks.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)

@@ -15,12 +15,19 @@ Array = NDArray[np.float64]
 
 
 def parameter_gradients(trace: Trace) -> dict[str, Array]:
-    """∂L/∂(every parameter), by torch's names and in its layout, in float64.
+    """∂L/∂(every parameter), by the names of torch's stacks and in its layout, in float64.
 
     Equal to autograd's, also where float32 would under- or overflow on the way; inf beyond 1e308.
     A parameter that layers, directions or biases share has one array under all its names, the sum
     over its uses.
-    With respect to the weights as used: of a parametrized or pruned one its value after that.
+
+    Names are those of ``trace.parameters``: weight_hh_l0, weight_hh_l1_reverse and so on. Of
+    ``nn.RNN``, ``LSTM`` and ``GRU`` these are the names in ``named_parameters()``; of a single cell
+    there they lack "_l0", and layer 1 of a ``Recurrent`` has layers.1.0.weight_hh (forward) and
+    layers.1.1.weight_hh (backward). Gradients are with respect to the weights as used. For a
+    parametrized one, named parametrizations.weight_hh_l0.original, ``weight.backward(gradient)``
+    gives that of the original; for a pruned one, named weight_hh_l0_orig, multiply by its mask.
+    Frozen parameters (``requires_grad`` False) have their gradient too.
     RnnvizError if the trace was made without a loss.
 
     >>> module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)

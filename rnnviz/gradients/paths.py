@@ -20,7 +20,7 @@ from rnnviz.gradients.backpropagation import (
 from rnnviz.gradients.norms import labels_of
 from rnnviz.gradients.rows import Rows, add_rows, normalised, times
 from rnnviz.holding import HeldLSTM
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def split_cell_gradient(trace: Trace) -> xarray.Dataset:
     """
     import xarray
 
+    expect_trace(trace)
     if trace.cell != "lstm":
         raise RnnvizError("error.cell_gradient", cell=trace.cell)
     if trace.own_step:

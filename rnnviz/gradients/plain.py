@@ -67,7 +67,7 @@ def plain_pass(
     """
     from rnnviz.engine.kernels import log_norms
 
-    if dtype not in RANGES:
+    if not isinstance(dtype, str) or dtype not in RANGES:  # pyright: ignore[reportUnnecessaryIsInstance]  # a user may pass anything
         expected = ", ".join(RANGES)
         raise RnnvizError("error.plain_dtype", came=repr(dtype), expected=expected)
     part = TracePart(trace, layer, direction, batch)

@@ -18,7 +18,10 @@ def remembered_steps(
 ) -> int:
     """Steps back until ‖∂L/∂s_t‖ first falls below a fraction of its value at the last step.
 
-    s = h, for an LSTM s = (h, c). If it never does, the result is the sequence's length, a lower
+    s = h, for an LSTM s = (h, c). The norms are those of the whole gradient. With loss="last" that
+    is what the last step still depends on. With loss="all" every step has a loss term of its own,
+    whose gradient does not fall: even a network with U = 0, which remembers nothing, then gives the
+    sequence's length. If the norm never falls so far, the result is the sequence's length, a lower
     bound. 0 if the gradient at the last step is 0 or not finite.
     RnnvizError for a trace without a loss, for a layer, direction or sequence that it lacks, and
     for a fraction that is not above 0 and at most 1.
@@ -27,6 +30,8 @@ def remembered_steps(
     >>> with torch.no_grad(): _ = module.weight_hh_l0.fill_(0.5), module.weight_ih_l0.fill_(1)
     >>> remembered_steps(rnnviz.trace(module, torch.ones(200, 1), loss="last"))
     7
+    >>> remembered_steps(rnnviz.trace(module, torch.ones(200, 1), loss="all"))
+    200
     """
     if not 0 < real_number(fraction) <= 1:
         expected = "0 < x ≤ 1"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnviz.engine.device import few_threads
 from rnnviz.gradients.backpropagation import PartGradients, backpropagate
 from rnnviz.gradients.by_step import step_contributions
-from rnnviz.gradients.norms import labels_of
+from rnnviz.gradients.norms import labels_of, marked
 from rnnviz.gradients.rows import normalised
 from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
@@ -54,7 +54,7 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
         totals, cancellation = _sums(trace, products, steps)
     dims = ("layer", "direction", "time", "batch")
     with np.errstate(over="ignore"):
-        return xarray.Dataset(
+        found = xarray.Dataset(
             {
                 "contribution": (dims, 10.0**steps),
                 "total": (dims[:2], 10.0**totals),
@@ -64,6 +64,7 @@ def weight_gradient_norms(trace: Trace) -> xarray.Dataset:
             },
             labels_of(steps.shape),
         )
+    return marked(found, trace)
 
 
 class _Products(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from rnnviz.errors import RnnvizError
+from rnnviz.errors import RnnvizError, at_least, seed_number
 
 SignalName = Literal["noise", "impulse", "step", "sine", "square", "gap"]
 SIGNALS: tuple[SignalName, ...] = get_args(SignalName)
@@ -19,11 +19,12 @@ def make_signal(name: str, length: int, *, seed: int = 0) -> Tensor:
     noise: standard normal, by the seed. impulse: 1 at the first step, then 0. step: 0 for the
     first quarter, then 1. sine: amplitude 1 and a period of 20 steps. square: the sine's sign, 1
     where the sine is 0. gap: 1 at the first step and after three quarters, else 0. Raises
-    RnnvizError for other names.
+    RnnvizError for other names, lengths and seeds.
 
     >>> make_signal("step", 4).ravel().tolist(), make_signal("impulse", 3).ravel().tolist()
     ([0.0, 1.0, 1.0, 1.0], [1.0, 0.0, 0.0])
     """
+    length, seed = at_least(0, "length", length), seed_number(seed)
     t = torch.arange(length, dtype=torch.float64, device="cpu")
     if name == "noise":
         random = torch.Generator("cpu").manual_seed(seed)

@@ -59,8 +59,8 @@ def plot_gradient_norms(
         if name not in trace.differentiated:
             expected = ", ".join(n for n in trace if n != GRAD_INPUT)  # not of a layer
             raise RnnvizError("error.trace_name", came=f"grad_{name}", expected=expected)
-        values = reused(found, name, trace)[part.layer, part.direction_number, :, part.batch]
-        values = values[: part.end]
+        values = reused(found, [name], trace, gradient_norms)[name]
+        values = values[part.layer, part.direction_number, : part.end, part.batch]
         plain = plain_passes.get(label)
         if plain is not None:
             check_shape("float32", label, plain.log10_norms, (trace.steps,))

@@ -34,7 +34,8 @@ def plot_weight_gradients(
     """log₁₀ ‖δa_t h_{t−1}ᵀ‖ over time: the terms of ∂L/∂U.
 
     traces: one, or several by label, each made with a loss. norms: results of
-    ``weight_gradient_norms`` to reuse, one for one trace, or by label.
+    ``weight_gradient_norms`` to reuse, one for one trace, or by label. RnnvizError for the result
+    of another trace.
 
     >>> trace = rnnviz.trace(torch.nn.GRU(1, 2), torch.ones(4, 1), loss="all")
     >>> [line.name for line in rnnviz.plot_weight_gradients({"GRU": trace}).data]
@@ -48,8 +49,9 @@ def plot_weight_gradients(
         part = TracePart(trace, layer, direction, batch)
         found = known.get(label)
         found = weight_gradient_norms(trace) if found is None else found
-        values = reused(found, "log10_contribution", trace)[part.layer, part.direction_number]
-        values = values[: part.end, part.batch]
+        name = "log10_contribution"
+        values = reused(found, [name], trace, weight_gradient_norms)[name]
+        values = values[part.layer, part.direction_number, : part.end, part.batch]
         lines[label] = Line(trace.cell, np.arange(1, len(values) + 1), values)
     return draw_lines(
         lines,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.errors import RnnvizError, described, is_whole
+from rnnviz.errors import RnnvizError, at_least, described, integer
 from rnnviz.stability.products import (
     SMALL,
     Progress,
@@ -47,27 +47,26 @@ def lyapunov_exponents(
     array([ 0.6931, -0.6931,    -inf])
     """
     steps, states = check_jacobians(jacobians)
-    if not (is_whole(warmup) and 0 <= warmup < steps):
+    first = integer(warmup)
+    if first is None or not 0 <= first < steps:
         raise RnnvizError("error.warmup", came=described(warmup), steps=steps)
-    if leading is not None and not (is_whole(leading) and leading >= 1):
-        came = described(leading)
-        raise RnnvizError("error.initialise_number", name="leading", came=came, expected="x ≥ 1")
+    columns = states if leading is None else at_least(1, "leading", leading)
     q = np.eye(states)
-    if leading is not None and leading < states:
-        q = np.linalg.qr(np.random.default_rng(0).standard_normal((states, leading)))[0]
+    if columns < states:
+        q = np.linalg.qr(np.random.default_rng(0).standard_normal((states, columns)))[0]
     wanted, done = q.shape[1], 0
     sums = np.zeros(wanted)
     report = progress and (lambda done: tell(progress, done, steps, done))
     with threads_for(wanted):
         for r, shifts, alive in _sweep(blocks(jacobians), q, report):
-            counted = slice(max(warmup - done, 0), None)
+            counted = slice(max(first - done, 0), None)
             sizes = np.ascontiguousarray(np.abs(r[counted, np.arange(len(alive)), alive]))
             logs = np.log(sizes) + shifts[counted, None] * LN_2
             # Summed in sequence: the result is the same however steps are grouped.
             sums = np.concatenate((sums[None, alive], logs)).cumsum(0)[-1]
             done += len(r)
     dead = np.full(wanted - len(sums), -np.inf)
-    return np.concatenate((np.sort(sums / (steps - warmup))[::-1], dead))
+    return np.concatenate((np.sort(sums / (steps - first))[::-1], dead))
 
 
 def log_singular_values(jacobians: Any, *, progress: Progress | None = None) -> Values:

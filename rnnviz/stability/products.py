@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rnnviz.array_likes import unmasked
-from rnnviz.errors import RnnvizError
+from rnnviz.array_likes import read_array, unmasked
+from rnnviz.errors import RnnvizError, at_least
 
 Values = NDArray[np.float64]
 Shifts = NDArray[np.int64]
@@ -48,7 +48,7 @@ def backward_norms(jacobians: Any, *, progress: Progress | None = None) -> Value
     with a separate binary exponent; its largest singular value is computed by Golub–Kahan–Lanczos
     (Golub & Kahan 1965) to a residual of 1e−12. −inf only where the product is 0.
     progress: called with the steps done and their total; False cancels. RnnvizError for another
-    shape, for values that are not finite, and when cancelled.
+    shape, for values that are not real and finite, and when cancelled.
 
     >>> backward_norms(np.full((1000, 1, 1), 0.1))[[0, 500, 1000]].round(6)
     array([-1000.,  -500.,     0.])
@@ -84,7 +84,8 @@ def bound_backward_norms(
     The last ``exact`` steps are exact. For earlier ones, a forward pass finds the ``rank`` dominant
     directions W of s_T; lower is ‖Wᵀ P‖₂. upper adds a bound on the orthogonal complement B from 10
     random probes, ‖B‖ ≤ 10 √(2/π) max ‖Bᵀω‖ with probability 1 − 10⁻¹⁰ (Halko, Martinsson & Tropp
-    2011, Lemma 4.1). The bounds coincide where few directions survive.
+    2011, Lemma 4.1). The bounds coincide where few directions survive. RnnvizError as in
+    ``backward_norms``, and for ``rank`` or ``exact`` below 1.
 
     >>> bounds = bound_backward_norms(np.full((1000, 1, 1), 0.1))
     >>> bounds.lower[0].round(6), bounds.upper[0].round(6)
@@ -93,8 +94,8 @@ def bound_backward_norms(
     from rnnviz.stability.kernels import rescale
 
     steps, states = check_jacobians(jacobians)
-    exact = min(exact, steps)
-    rank = min(rank, states)
+    exact = min(at_least(1, "exact", exact), steps)
+    rank = min(at_least(1, "rank", rank), states)
     lower = np.zeros(steps + 1)
     lower[steps - exact :] = backward_norms(jacobians[steps - exact :])
     upper = lower.copy()
@@ -132,7 +133,7 @@ def transient_growth(jacobians: Any, *, progress: Progress | None = None) -> Tra
     (1.2873, 9, array([ 0.   , -1.831]))
     """
     check_jacobians(jacobians)
-    transposed = np.asarray(jacobians[:])[::-1].transpose(0, 2, 1)
+    transposed = _numbers(jacobians[:])[::-1].transpose(0, 2, 1)
     norms = backward_norms(transposed, progress=progress)[::-1]
     step = int(np.argmax(norms))
     return TransientGrowth(norms, float(norms[step]), step)
@@ -141,7 +142,10 @@ def transient_growth(jacobians: Any, *, progress: Progress | None = None) -> Tra
 def check_jacobians(jacobians: Any) -> tuple[int, int]:
     """T and S; RnnvizError for another shape, and for masked values."""
     unmasked("jacobians", jacobians)
-    shape = tuple(np.shape(jacobians)) if not hasattr(jacobians, "shape") else jacobians.shape
+    if hasattr(jacobians, "shape"):
+        shape = jacobians.shape
+    else:
+        shape = read_array("jacobians", jacobians).shape
     if len(shape) != 3 or shape[1] != shape[2] or 0 in shape:
         raise RnnvizError("error.jacobian_shape", came=tuple(shape))
     return shape[0], shape[1]
@@ -155,11 +159,11 @@ def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, 
     steps, states = check_jacobians(jacobians)
     jacobians = unmasked("jacobians", jacobians)
     if not hasattr(jacobians, "shape"):
-        jacobians = np.asarray(jacobians)
+        jacobians = read_array("jacobians", jacobians)
     size = max(1, BLOCK // states**2)
     firsts = range(0, steps, size)
     for first in reversed(firsts) if backward else firsts:
-        block = np.require(jacobians[first : first + size], np.float64, ("C", "W"))
+        block = _numbers(jacobians[first : first + size])
         if block.shape != (min(size, steps - first), states, states):  # not an ndarray
             raise RnnvizError("error.jacobian_shape", came=block.shape)
         largest = np.maximum(block.max((1, 2)), -block.min((1, 2)))
@@ -169,6 +173,20 @@ def blocks(jacobians: Any, *, backward: bool = False) -> Iterator[tuple[Values, 
         exponents = np.frexp(largest)[1].astype(np.int64)
         shifts = exponents - exponents.clip(-STEP, STEP)
         yield np.ldexp(block, -shifts[:, None, None]) if shifts.any() else block, shifts
+
+
+def _numbers(given: Any) -> Values:
+    """Jacobians as an array to write to, in float64; RnnvizError for anything but real numbers."""
+    values = read_array("jacobians", given)
+    if values.dtype.kind not in "biuf":
+        try:  # objects may be numbers all the same
+            values = np.array(values.tolist()) if values.dtype.kind == "O" else values
+        except ValueError as error:
+            raise RnnvizError("error.ragged", what="jacobians") from error
+    if values.dtype.kind not in "biuf":
+        key = "error.jacobian_complex" if values.dtype.kind == "c" else "error.jacobian_type"
+        raise RnnvizError(key, came=values.dtype)
+    return np.require(values, np.float64, ("C", "W"))
 
 
 def _from_first(jacobians: Any, progress: Progress | None) -> Iterator[Values]:

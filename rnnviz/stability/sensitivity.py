@@ -15,7 +15,7 @@ from rnnviz.engine.step_gradients import state_jacobians
 from rnnviz.engine.step_points import StepPoints
 from rnnviz.errors import RnnvizError, described, is_list, whole_number
 from rnnviz.stability.slopes import Slopes, slopes_of
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart, parts_by_layer
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def sensitivity_norms(
     """
     import xarray
 
+    expect_trace(trace)
     part = TracePart(trace, trace.layers - 1 if layer is None else layer, batch=batch)
     end = part.end
     if sources is not None and not is_list(sources):

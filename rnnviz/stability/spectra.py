@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rnnviz.activations import find_activation
 from rnnviz.errors import RnnvizError
-from rnnviz.trace import Trace
+from rnnviz.trace import Trace, expect_trace
 from rnnviz.trace_part import TracePart
 
 
@@ -70,6 +70,7 @@ def pascanu_bound(trace: Trace, *, layer: int = 0, direction: str = "forward") -
     >>> bound.spectral_radius, bound.vanishing_is_certain, bound.exploding_is_possible
     (0.5, False, True)
     """
+    expect_trace(trace)
     if trace.cell != "rnn":
         raise RnnvizError("error.plain_rnn", cell=trace.cell)
     activation = find_activation(trace.nonlinearity)
