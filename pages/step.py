@@ -3,7 +3,7 @@
 from rnnviz.errors import RnnvizError
 from rnnviz.ui.frame import input_language, open_page, show_error
 from rnnviz.ui.page_turn import page_turn
-from rnnviz.ui.step.cards import show_heatmaps, show_reading, step_through
+from rnnviz.ui.step.cards import show_heatmaps, show_reading, show_unit, step_through
 from rnnviz.ui.step.controls import input_reading
 
 words = open_page("step")
@@ -13,6 +13,7 @@ try:
     with page_turn(settings, words):
         show_reading(settings, words)
         step_through(words)
+        show_unit(settings, words)
         show_heatmaps(settings, words)
 except RnnvizError as error:
     show_error(error, words)

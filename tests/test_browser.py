@@ -13,7 +13,6 @@ from plotly.colors import hex_to_rgb
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
-from rnnviz.explain.equations import equations
 from rnnviz.explain.unit_order import order_units
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.instrument.payload import rows_of
@@ -21,6 +20,7 @@ from rnnviz.locale import labels
 from rnnviz.plots.style import palette
 from rnnviz.ui.cache import character_model
 from tests.browser import Visit, visiting, windows
+from tests.step_cards import SHOWN, assert_step_shown, equation_text, guess_rows
 
 pytestmark = pytest.mark.browser
 
@@ -80,22 +80,11 @@ def wait_for_heatmaps(visit: Visit) -> None:
             f"{figure} is drawn",
             f"() => document.querySelector('.st-key-{figure} .map canvas')?.width > 300",
         )
-    for figure in ("figure_terms", "figure_next_character"):
-        visit.until(
-            f"{figure} is drawn",
-            f"() => document.querySelector('.st-key-{figure} .js-plotly-plot .main-svg')",
-        )
 
 
 def do(visit: Visit, name: str) -> None:
     """Presses one of the player's buttons."""
     visit.page.locator(f".player [data-do={name}]").click()
-
-
-def equation_text(visit: Visit) -> str:
-    """The visible text of the equations, without the markup for screen readers."""
-    drawn = visit.key("card_equations").locator(".katex-html").all_inner_texts()
-    return re.sub(r"\s|\u200b", "", "".join(drawn)).replace("−", "-")
 
 
 # The first view
@@ -113,28 +102,9 @@ def test_the_first_view_is_a_trained_lstm_on_a_line_of_code(visit: Visit):
     assert_all_drawn(visit, "lstm", FIRST_TEXT, "inside_string")
     for name in ("figure_gates", "figure_states"):
         assert visit.key(name).locator("canvas").first.is_visible()
-    for name in ("figure_terms", "figure_next_character"):
-        assert visit.key(name).locator(".js-plotly-plot .main-svg").first.is_visible()
-    lines = equations(trace, int(order[0]), 36)
-    assert visit.key("card_equations").locator(".katex").count() == len(lines)
+    shown = visit.page.evaluate(SHOWN)
+    assert_step_shown(shown, "lstm", FIRST_TEXT, 37, unit=int(order[0]), gate="forget_gate")
     assert visit.messages == []
-
-
-def test_the_equations_drawn_hold_the_librarys_numbers(visit: Visit):
-    for cell in sorted(GATES_AS_READ):
-        visit.open(cell=cell, t=20, unit=5)
-        lines = equations(character_model(cell).read(FIRST_TEXT), 5, 19)
-        drawn = equation_text(visit)
-        wanted = [n for line in lines.values() for n in numbers(line.numbers + line.value)]
-        # KaTeX keeps the order of a line; the equations without values have no decimals
-        shown = numbers(drawn)
-        assert sorted(shown) == sorted(numbers("".join(f"{n} " for n in wanted)))
-        for line in lines.values():
-            value = line.value
-            assert f"={value}" in drawn
-        for name in lines:
-            label = visit.key(f"equation_{name}").locator(f"[data-gate={name}]")
-            assert label.inner_text() == labels("en")[f"gate.{name}"]
 
 
 # Stepping
@@ -285,18 +255,9 @@ def test_typing_another_text(visit: Visit):
     assert visit.count == "step 8 of 8"
     assert visit.cells.all_inner_texts() == list("x·=·'ab'")
     assert visit.query == {"text": "x = 'ab'", "t": "8"}
-    model = character_model("lstm")
-    probabilities = model.next_character(model.read("x = 'ab'"))[-1]
-    ticks = (
-        visit.key("figure_next_character")
-        .locator(".ytick text")
-        .evaluate_all(
-            "ticks => ticks.map(t => [t.getBoundingClientRect().top, t.textContent.trim()])"
-        )
-    )
-    order = np.argsort(-probabilities)[: len(ticks)]
-    wanted = [picture(model.vocabulary.character(int(code)) or "?") for code in order]
-    assert [text for _, text in sorted(ticks)] == wanted
+    rows, sentence = guess_rows("lstm", "x = 'ab'", 8, "en")
+    shown = visit.page.evaluate(SHOWN)
+    assert (shown["guesses"], shown["guessNote"]) == (rows, sentence)
     assert "The text ends here" in visit.key("card_next").inner_text()
 
 
@@ -389,14 +350,14 @@ def test_the_language_changes_nothing_else_and_the_address_keeps_all(visit: Visi
     switch_language(visit, "한국어")
     kept = query | {"gate": "hidden_candidate", "speed": "2", "language": "ko"}
     assert visit.query == kept
-    before = equation_text(visit)
+    before = equation_text(visit.page)
     for _ in range(2):
         wait_for_heatmaps(visit)
         assert visit.count == "5 / 9단계"
         assert visit.key("figure_gates").locator(".label b").all_inner_texts() == [
             labels("ko")[f"gate.{name}"] for name in GATES_AS_READ["gru"]
         ]
-        assert equation_text(visit) == before
+        assert equation_text(visit.page) == before
         assert visit.query == kept
         assert visit.key("speed").locator("select").input_value() == "2"
         assert visit.key("t").locator("input").input_value() == "5"
@@ -517,15 +478,15 @@ def test_the_dark_theme(visit: Visit):
     visit.page.emulate_media(color_scheme="dark")
     visit.open(cell="gru")
     wait_for_heatmaps(visit)
-    ground, ink, heading = visit.page.evaluate(
+    ground, came, heading = visit.page.evaluate(
         """() => {
-            const gd = document.querySelector(".st-key-figure_terms .js-plotly-plot");
             const colour = (e, name) => getComputedStyle(document.querySelector(e))[name];
-            return [colour(".stApp", "backgroundColor"), gd._fullLayout.font.color,
+            return [colour(".stApp", "backgroundColor"),
+                    colour(".marked .track i", "backgroundColor"),
                     colour(".drawing .number", "fill")];
         }"""
     )
     assert ground == "rgb(17, 21, 27)"
-    assert ink == "#e6e9ee"
+    assert came == "rgb(155, 232, 234)"
     assert heading == "rgb(230, 233, 238)"
     assert_all_drawn(visit, "gru", FIRST_TEXT, "inside_string", dark=True)

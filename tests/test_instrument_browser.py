@@ -190,23 +190,27 @@ def test_it_plays_as_fast_as_it_says(timed: Visit):
     assert visit.query["speed"] == "1"
 
 
-def test_cards_that_lag_behind_name_their_own_step(visit: Visit):
-    visit.open(t=1, speed=10)
+def test_only_the_servers_table_lags_behind_while_it_plays(visit: Visit):
+    visit.open(t=1, speed=10, all_terms="true")
     visit.page.locator(".rnnviz-title").click()
+    opacity = "part => getComputedStyle(part).opacity"
     visit.page.keyboard.press("Space")
     visit.wait_until_played_to(6)
-    behind = "document.documentElement.hasAttribute('data-rnnviz-behind')"
-    assert visit.page.evaluate(behind)
-    for card in ("card_equations", "card_terms"):
-        assert "step 1\n" in visit.key(card).inner_text().replace("\n\n", "\n") + "\n"
-    assert "step 1:" in visit.key("card_next").inner_text()
+    visit.until(
+        "the table is dimmed",
+        "() => getComputedStyle(document.querySelector("
+        "'.st-key-card_terms [data-testid=stDataFrame]')).opacity === '0.45'",
+    )
+    for card in (".equations", ".terms", ".predictions"):
+        assert visit.page.locator(card).evaluate(opacity) == "1"
     visit.page.keyboard.press("Escape")
     visit.settle()
-    t = visit.query["t"]
-    assert not visit.page.evaluate(behind)
-    for card in ("card_equations", "card_terms"):
-        assert f"step {t}\n" in visit.key(card).inner_text().replace("\n\n", "\n") + "\n"
-    assert f"step {t}:" in visit.key("card_next").inner_text()
+    assert not visit.page.evaluate("document.documentElement.hasAttribute('data-rnnviz-behind')")
+    visit.until(
+        "the table is no longer dimmed",
+        "() => getComputedStyle(document.querySelector("
+        "'.st-key-card_terms [data-testid=stDataFrame]')).opacity === '1'",
+    )
 
 
 def test_play_at_the_end_starts_over_and_a_step_by_hand_stops(timed: Visit):
@@ -374,21 +378,21 @@ def test_everything_can_be_reached_and_named_by_keyboard(visit: Visit):
 # Gates are highlighted and selected
 
 LIT = """() => Array.from(document.querySelectorAll(".rnnviz-lit"), e => [e.dataset.gate,
-    ["drawing", "rows", "st-key-card_equations"].find(name => e.closest(`.${name}`))])"""
+    ["drawing", "lines", "rows", "equations"].find(name => e.closest(`.${name}`))])"""
 
 
 def test_a_gate_lights_up_wherever_it_is(visit: Visit):
     visit.open()
-    places = {"drawing", "rows", "st-key-card_equations"}
+    places = {"drawing", "lines", "rows", "equations"}
     for selector in (
         ".gate[data-gate=input_gate]",
         ".rows [data-gate=output_gate] .map",
-        ".st-key-equation_cell_candidate .katex-html",
+        ".equation[data-gate=cell_candidate] .numbers",
+        ".lines .entry[data-gate=output_gate]",
         ".rows [data-gate=cell_state] b",
     ):
         gate = visit.page.locator(selector).first.evaluate(
-            """e => (e.closest("[data-gate]") ??
-                e.closest("[class*=st-key-equation_]").querySelector("[data-gate]")).dataset.gate"""
+            "e => e.closest('[data-gate]').dataset.gate"
         )
         visit.page.locator(selector).first.hover()
         lit = visit.page.evaluate(LIT)
@@ -486,9 +490,6 @@ def test_the_cursor_stands_in_every_plotly_figure_over_time(visit: Visit):
     visit.wait_frames(2)
     edges, *_ = visit.page.evaluate(OVER, "maps")
     assert len(edges) == 2 * len(GATES_AS_READ["lstm"])
-    # figures over other axes have no cursor
-    for name in ("figure_terms", "figure_next_character"):
-        assert visit.key(name).locator(".rnnviz-cursor").count() == 0
     visit.page.locator("#maps").scroll_into_view_if_needed()
     box = visit.page.locator("#maps .nsewdrag").first.bounding_box()
     assert box

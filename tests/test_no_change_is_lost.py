@@ -24,7 +24,7 @@ from rnnviz.locale import labels
 from rnnviz.ui.cache import character_model, unit_order
 from rnnviz.ui.pages import PAGES, default_values
 from tests.browser import Server, Visit, serving, visiting, windows
-from tests.test_browser import equation_text
+from tests.step_cards import equation_text
 from tests.test_faults_browser import away
 from tests.test_gradients_browser import check_norms
 
@@ -355,7 +355,7 @@ class Person:
         assert heading.inner_text() == f"LSTM cell, unit {self.unit}, step {settings.t}"
         assert visit.key("unit").locator("input").first.input_value().split()[0] == str(self.unit)
         record = character_model("lstm").read(settings.text)
-        drawn = equation_text(visit)
+        drawn = equation_text(visit.page)
         for line in equations(record, self.unit, settings.t - 1).values():
             assert f"={line.value}" in drawn
 

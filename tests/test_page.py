@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rnnviz.cells import GATES_AS_READ
+from rnnviz.cells import GATE_NAMES, GATES_AS_READ
 from rnnviz.experiment import FASTEST, FIRST_TEXT, MOST_CHARACTERS
-from rnnviz.explain.equations import equations
+from rnnviz.explain.equations import equation_templates
 from rnnviz.explain.terms import gate_terms
 from rnnviz.explain.unit_order import ORDERS, order_units
 from rnnviz.inputs.vocabulary import picture
+from rnnviz.instrument.formulas import html_of
 from rnnviz.instrument.payload import WORDS
 from rnnviz.locale import LANGUAGES, labels
 from rnnviz.ui.cache import character_model
@@ -89,10 +90,6 @@ def shown(page: AppTest) -> list[str]:
     return list(walk(page._tree))
 
 
-def latex(page: AppTest) -> str:
-    return "\n".join(found.value for found in page.latex)
-
-
 def instrument(page: AppTest, part: str) -> Any:
     """The last data sent to the live instrument for one of its parts."""
 
@@ -156,23 +153,22 @@ def test_the_first_view(cell: str, language: str):
         "answered": 0,
     }
     assert page.session_state.unit == page.selectbox(key="unit").value == unit
-    for line in equations(trace, unit, 35).values():
-        assert rf"\mathllap{{{line.symbol}}} &= {line.rule}" in latex(page)
-        assert rf"{line.numbers} = \mathbf{{{line.value}}}" in latex(page)
-    terms = gate_terms(trace, gate, unit, 35)
-    total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
-    assert any(total in text for text in page_texts)
-    assert any(words[f"question.{gate}"] in text for text in page_texts)
+    explained = instrument(page, "unit")
+    assert (explained["unit"], explained["reading"]) == (unit, sent["reading"])
+    lines = {line["name"]: line for line in explained["equations"]}
+    for name, line in equation_templates(trace.form).items():
+        html = {part: html_of(latex) for part, latex in line._asdict().items()}
+        assert lines[name] == {"name": name, "label": words[f"gate.{name}"], **html}
+    gates = GATE_NAMES[cell]
+    assert explained["questions"] == {name: words[f"question.{name}"] for name in gates}
+    assert sent["predictions"]["words"]["card.next"] == words["card.next"]
     names = [row["name"] for row in sent["rows"]]
     assert names[-1] == "hidden_state"
     assert [row["label"] for row in sent["rows"]] == [words[f"gate.{name}"] for name in names]
     assert [row["gate"] for row in sent["rows"]][: len(GATES_AS_READ[cell])] == [
         *GATES_AS_READ[cell]
     ]
-    for name in equations(trace, unit, 35):
-        (label,) = (text for text in page_texts if f"data-gate='{name}'" in text)
-        assert words[f"gate.{name}"] in label
-    for kind in ("gates", "states"):
+    for kind in ("lines", "terms", "predictions", "gates", "states"):
         assert instrument(page, kind) == {"part": kind}
     assert not page.error
     assert not page.warning
@@ -189,22 +185,14 @@ def test_no_untranslated_key_is_shown_with_everything_open():
             assert keys == [], f"{keys} in {text[:200]}"
 
 
-def test_the_page_shows_the_instruments_step():
+def test_the_page_takes_over_the_instruments_step():
     page = opened(cell="rnn")
-    trace = character_model("rnn").read(FIRST_TEXT)
+    before = instrument(page, "unit"), instrument(page, "text")
     for t in (37, 1, STEPS):
         go(page, t)
         assert settings_of(page) == {"cell": "rnn", "t": str(t)}
         assert instrument(page, "drawing")["t"] == t
-        line = equations(trace, page.session_state.unit, t - 1)["hidden"]
-        assert line.numbers in latex(page)
-        assert any(
-            f"RNN equations, unit {page.session_state.unit}, step {t}" in text
-            for text in shown(page)
-        )
-        assert any(f"Unit {page.session_state.unit}, step {t}" in text for text in shown(page))
-        reads = f"step {t}: {picture(FIRST_TEXT[t - 1])}."
-        assert any(reads in text.replace("&quot;", '"') for text in shown(page))
+        assert (instrument(page, "unit"), instrument(page, "text")) == before
 
 
 def test_units_in_every_order():
@@ -220,9 +208,7 @@ def test_units_in_every_order():
     page.selectbox(key="unit").set_value(7)
     run(page)
     assert settings_of(page) == {"order": "indentation", "unit": "7"}
-    line = equations(trace, 7, 35)["cell_state"]
-    assert line.numbers in latex(page)
-    assert any("LSTM equations, unit 7, step 37" in text for text in shown(page))
+    assert instrument(page, "unit")["unit"] == 7
 
 
 def test_a_constant_text_property_gives_no_unit_order():
@@ -232,17 +218,12 @@ def test_a_constant_text_property_gives_no_unit_order():
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_every_gate_shows_its_terms(cell: str):
+def test_every_gate_can_be_selected(cell: str):
     page = opened(cell=cell, t="3")
-    trace = character_model(cell).read(FIRST_TEXT)
     for gate in reversed(GATES_AS_READ[cell]):
         choice(page, "gate").set_value(gate)
         run(page)
-        terms = gate_terms(trace, gate, page.session_state.unit, 2)
-        words = labels("en")
-        total = words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−")
-        assert any(total in text for text in shown(page))
-        assert any(words[f"question.{gate}"] in text for text in shown(page))
+        assert instrument(page, "drawing")["gate"] == gate
         assert settings_of(page).get("gate", GATES_AS_READ[cell][0]) == gate
 
 
@@ -268,7 +249,9 @@ def test_changing_the_cell_keeps_text_and_step_and_selects_one_of_its_gates():
     run(page)
     assert page.session_state.gate == "update_gate"
     assert settings_of(page) == {"cell": "gru", "t": "7", "text": "x = [1]"}
-    assert any("GRU equations" in text for text in shown(page))
+    explained, sent = instrument(page, "unit"), instrument(page, "text")
+    assert explained["gates"] == list(GATE_NAMES["gru"])
+    assert explained["reading"] == sent["reading"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -285,12 +268,12 @@ def test_an_invalid_text_keeps_the_previous_one(
     language: str, text: str, key: str, values: dict[str, int]
 ):
     page = opened(language=language, text="x = 'a'", t="3")
-    before = latex(page)
+    before = instrument(page, "unit")
     page.text_area(key="text").set_value(text)
     run(page)
     assert errors_of(page) == [labels(language)(key, **values)]
     assert page.text_area(key="text").value == text
-    assert latex(page) == before
+    assert instrument(page, "unit") == before
     assert settings_of(page).get("text") == "x = 'a'"
     assert go(page, 4).session_state.t == 4  # the previous text is still shown
     assert instrument(page, "text")["characters"] == list("x·=·'a'")

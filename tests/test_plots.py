@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -14,12 +13,9 @@ from torch import nn
 
 import rnnviz
 from rnnviz import locale
-from rnnviz.cells import GATES_AS_READ
 from rnnviz.errors import RnnvizError
-from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.inputs.vocabulary import picture
-from rnnviz.plots import gates, next_character, states
-from rnnviz.plots import terms as sums
+from rnnviz.plots import gates, states
 from rnnviz.plots.heatmaps import MOST_LABELS
 from rnnviz.plots.style import DARK, LIGHT, Scale, palette
 from rnnviz.plots.view import WHOLE, View
@@ -29,8 +25,6 @@ Figure = Any  # plotly leaves most of a figure untyped
 Plot = Callable[..., Figure]
 plot_gates: Plot = gates.plot_gates
 plot_states: Plot = states.plot_states
-plot_terms: Plot = sums.plot_terms
-plot_next_character: Plot = next_character.plot_next_character
 STACKS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 LENGTHS = [7, 3]
 NAMES = {
@@ -285,126 +279,11 @@ def test_a_view_of_a_missing_part_raises(plot: Plot, view: View, message: str):
     assert str(caught.value) == message
 
 
-# The terms of a gate
-
-
-@cache
-@torch.random.fork_rng(devices=[])
-def wide() -> Trace:
-    torch.manual_seed(1)
-    return rnnviz.trace(nn.GRU(3, 20).double(), torch.randn(4, 3).double())
-
-
-@LANGUAGES
-@pytest.mark.parametrize("gate", GATES_AS_READ["gru"])
-@pytest.mark.parametrize("time", [0, 3])
-@pytest.mark.parametrize("most", [0, 5, 19, 20, 99])
-def test_the_bars_sum_to_the_preactivation(language: str, gate: str, time: int, most: int):
-    terms = gate_terms(wide(), gate, 7, time)
-    bars = plot_terms(terms, reads="x", maximum=most, language=language).data[0]
-    assert abs(sum(bars.x) - float(wide()[f"{gate}_preactivation"][0, 0, time, 0, 7])) < 1e-12
-    ko = language == "ko"
-    named = dict(zip(bars.y, bars.x, strict=True))
-    assert len(named) == len(bars.x)
-    assert named["입력 x" if ko else "input x"] == terms.by_input.sum()
-    assert named["편향" if ko else "bias"] == terms.bias
-    if time == 0:  # all recurrent terms are 0: they share one bar
-        assert len(named) == 3
-        assert named["나머지 유닛 20개" if ko else "other units (20)"] == 0
-        return
-    order = sorted(range(20), key=lambda unit: -abs(terms.by_unit[unit]))
-    for unit in order[:most]:
-        assert named[f"{unit}번 유닛의 h" if ko else f"h of unit {unit}"] == terms.by_unit[unit]
-    assert list(bars.y[1 : 1 + min(most, 20)]) == [
-        f"{unit}번 유닛의 h" if ko else f"h of unit {unit}" for unit in order[:most]
-    ]
-    if most < 20:
-        rest = named[f"나머지 유닛 {20 - most}개" if ko else f"other units ({20 - most})"]
-        assert abs(rest - terms.by_unit[order[most:]].sum()) < 1e-12
-
-
-def made(by_input: float, by_unit: list[float], bias: float) -> GateTerms:
-    total = by_input + sum(by_unit) + bias
-    ones = np.ones(len(by_unit))
-    unit = np.array(by_unit)
-    x = np.array([by_input])
-    return GateTerms(
-        "hidden", 0, 0, x, np.ones(1), unit, ones, bias, 0.0, 1.0, 0.0, 0.0, total, 0.0
-    )
-
-
-@pytest.mark.parametrize("colours", [LIGHT, DARK])
-def test_bars_show_their_value_and_are_coloured_by_sign(colours: Any):
-    figure = plot_terms(made(1.25, [-2.0, 0.001, -0.001], -0.5), reads="<", dark=colours is DARK)
-    bars = figure.data[0]
-    assert list(bars.y) == ["input <", "h of unit 0", "h of unit 1", "h of unit 2", "bias"]
-    assert list(bars.x) == [1.25, -2.0, 0.001, -0.001, -0.5]
-    assert list(bars.text) == ["+1.25", "−2.00", "0.00", "0.00", "−0.50"]
-    down, up = colours.signed[0][1], colours.signed[-1][1]
-    assert list(bars.marker.color) == [up, down, up, down, down]
-    low, high = figure.layout.xaxis.range
-    assert low == -high < -2
-    assert figure.layout.yaxis.autorange == "reversed"  # the first bar is at the top
-    assert bars.hovertemplate == "%{y}: %{x}<extra></extra>"
-    assert figure.layout.xaxis.hoverformat == "+.4f"
-
-
-def test_terms_that_are_all_zero():
-    figure = plot_terms(made(0, [0, 0], 0), reads="a")
-    assert list(figure.data[0].x) == [0, 0, 0]
-    assert figure.layout.xaxis.range == (-1.75, 1.75)
-
-
-# The next character
-
-CHARACTERS = ["a", "·", "<", "other"]
-CHANCES = np.array([0.2, 0.5, 0.05, 0.25])
-
-
-@pytest.mark.parametrize(
-    ("actual", "most", "order"),
-    [
-        (None, 8, [1, 3, 0, 2]),
-        (0, 2, [1, 0]),  # the actual character has a bar even if it was unlikely
-        (2, 3, [1, 3, 2]),
-        (1, 2, [1, 3]),
-        (None, 1, [1]),
-    ],
-)
-@LANGUAGES
-@pytest.mark.parametrize("colours", [LIGHT, DARK])
-def test_the_likeliest_characters_and_the_actual_one(
-    actual: int | None, most: int, order: list[int], language: str, colours: Any
-):
-    figure = plot_next_character(
-        CHANCES, CHARACTERS, actual=actual, maximum=most, language=language, dark=colours is DARK
-    )
-    bars = figure.data[0]
-    assert list(bars.x) == [CHANCES[code] for code in order]
-    assert list(bars.y) == [f" {CHARACTERS[code]} " for code in order]
-    came = {"en": "actual", "ko": "실제 글자"}[language]
-    assert list(bars.text) == [
-        f"{CHANCES[code]:.1%}" + (f"  ← {came}" if code == actual else "") for code in order
-    ]
-    assert list(bars.marker.line.width) == [2 if code == actual else 0 for code in order]
-    strong, pale = colours.gate[-1][1], colours.gate[2][1]
-    assert list(bars.marker.color) == [strong if code == actual else pale for code in order]
-    assert figure.layout.yaxis.autorange == "reversed"
-    assert figure.layout.xaxis.range[0] == 0
-    assert figure.layout.xaxis.range[1] > max(bars.x)
-
-
 # All figures
 
 
 def every_figure(dark: bool) -> list[Figure]:
-    figures = [figure for cell in NAMES for figure, _ in figures_of(record(cell), dark=dark)]
-    terms = gate_terms(record("lstm"), "forget_gate", 1, 2)
-    return [
-        *figures,
-        plot_terms(terms, reads="a", dark=dark),
-        plot_next_character(CHANCES, CHARACTERS, actual=1, dark=dark),
-    ]
+    return [figure for cell in NAMES for figure, _ in figures_of(record(cell), dark=dark)]
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -447,8 +326,6 @@ def test_no_figure_changes_its_trace(cell: str):
     view = View(units=[3, 1], characters=list("abcdefg"))
     for figure, _ in figures_of(trace, view=view):
         figure.data[0].z[:] = 0  # the figure has a copy
-    gate = GATES_AS_READ[cell][0]
-    plot_terms(replace(gate_terms(trace, gate, 0, 1)), reads="a")
     assert trace.to_xarray().identical(before)
 
 

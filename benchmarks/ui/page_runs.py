@@ -140,6 +140,11 @@ def step(visitor: Visitor, k: int) -> Run:
     return visitor.move("instrument_cell", "position", **place)
 
 
+def unit(visitor: Visitor, k: int) -> Run:
+    place = {"t": 36, "unit": k, "gate": "forget_gate", "speed": 4}
+    return visitor.move("instrument_cell", "position", **place)
+
+
 def text(visitor: Visitor, k: int) -> Run:
     return visitor.enter("text", TEXT[k : k + 61])
 
@@ -159,6 +164,7 @@ def alternate(choose: Callable[..., Run], key: str, *values: Any) -> Callable[[V
 WORDS = labels("en")
 CHANGES = {
     "/ step": Change("", "", step),
+    "/ unit": Change("", "", unit),
     "/ text": Change("", "", text),
     "/ cell": Change("", "", alternate(Visitor.choose, "cell", "GRU", "LSTM")),
     "/gradients gain": Change("gradients", "", gain),

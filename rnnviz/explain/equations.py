@@ -1,12 +1,14 @@
 """A cell's equations for one unit at one time step, in LaTeX, with the recorded numbers."""
 
 import math
+import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnviz.activations import apply, find_activation
-from rnnviz.cells import GATES_AS_READ
+from rnnviz.cells import GATES_AS_READ, Form
 from rnnviz.errors import RnnvizError, index
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.locale import labels
@@ -24,6 +26,9 @@ LETTERS = {
     "update_gate": "z",
     "hidden_candidate": "n",
 }
+# A slot of a template. [name]: a number; [+name]: a summand with its sign; [(name]: a factor, in
+# brackets if it is negative. [t] and [before] are the number of the step and of the step before.
+SLOT = re.compile(r"\[([+(]?)([\w.]+)\]")
 
 
 class Equation(NamedTuple):
@@ -57,7 +62,11 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
         raise RnnvizError("error.own_equations", what="equations", module=module)
     # NumPy's integers of few bits would overflow in time − 1
     unit, time = index("unit", unit, trace.widths[0][0]), index("time", time, trace.steps)
-    found = _computed(trace, unit, time)
+    values, steps = _values(trace, unit, time), {"t": time + 1, "before": time}
+    found = {
+        name: Equation(*(_filled(part, values, steps) for part in template))
+        for name, template in equation_templates(trace.form).items()
+    }
     for name, line in found.items():
         state = "hidden_state" if name == "hidden" else name
         rows = trace.held.get(state)
@@ -67,72 +76,107 @@ def equations(trace: Trace, unit: int, time: int, *, language: str = "en") -> di
     return found
 
 
-def _computed(trace: Trace, unit: int, time: int) -> dict[str, Equation]:
-    """The equations as if nothing were held."""
-    part = TracePart(trace, batch=0)
-    terms = {gate: gate_terms(trace, gate, unit, time) for gate in trace.form.gates}
-    value = {gate: found.value for gate, found in terms.items()}
+def equation_templates(form: Form) -> dict[str, Equation]:
+    r"""Each quantity's equation with slots in place of its numbers (see SLOT).
+
+    forget_gate.input, .state, .bias, .cell: the parts of a gate's sum; forget_gate.sum: the sum;
+    forget_gate: the gate. cell_state.before: the state before the step; cell_output: the cell
+    state after its activation; update_gate.rest: 1 − z.
+
+    >>> print(equation_templates(Form("lstm"))["cell_state"].numbers)
+    [forget_gate] \cdot [(cell_state.before] + [input_gate] \cdot [(cell_candidate]
+    """
     lines: dict[str, Equation] = {}
-    for gate in GATES_AS_READ[trace.cell]:
-        if gate in terms:
-            lines[gate] = _gate(trace, terms[gate])
+    for gate in GATES_AS_READ[form.cell]:
+        if gate in form.gates:
+            lines[gate] = _gate(form, gate)
         else:  # coupled: i = 1 − f
-            value[gate] = _state(part, gate, unit, time)
-            forget = _n(value["forget_gate"])
-            lines[gate] = Equation("i", "1 - f", f"1 - {forget}", _n(value[gate]))
-    if trace.cell == "rnn":
-        return lines
-    t, h = time + 1, _n(_state(part, "hidden_state", unit, time))
-    if trace.cell == "gru":
-        before = _m(_state(part, "hidden_state", unit, time - 1))
-        z, n = value["update_gate"], value["hidden_candidate"]
+            lines[gate] = Equation("i", "1 - f", "1 - [forget_gate]", f"[{gate}]")
+    if form.cell == "gru":
         lines["hidden_state"] = Equation(
-            f"h_{{{t}}}",
-            rf"(1 - z)\,n + z\,h_{{{t - 1}}}",
-            rf"{_n(1 - z)} \cdot {_m(n)} + {_n(z)} \cdot {before}",
-            h,
+            "h_{[t]}",
+            r"(1 - z)\,n + z\,h_{[before]}",
+            r"[update_gate.rest] \cdot [(hidden_candidate] + [update_gate] \cdot"
+            " [(hidden_state.before]",
+            "[hidden_state]",
         )
-        return lines
-    c = _state(part, "cell_state", unit, time)
-    before = _m(_state(part, "cell_state", unit, time - 1))
-    f, i, g, o = (value[gate] for gate in GATES_AS_READ["lstm"])
-    lines["cell_state"] = Equation(
-        f"c_{{{t}}}",
-        rf"f\,c_{{{t - 1}}} + i\,g",
-        rf"{_n(f)} \cdot {before} + {_n(i)} \cdot {_m(g)}",
-        _n(c),
-    )
-    lines["hidden_state"] = Equation(
-        f"h_{{{t}}}",
-        rf"o\,{_called(trace.form.output_activation, f'c_{{{t}}}')}",
-        rf"{_n(o)} \cdot {_m(_output(trace.form.output_activation, c))}",
-        h,
-    )
+    if form.cell == "lstm":
+        lines["cell_state"] = Equation(
+            "c_{[t]}",
+            r"f\,c_{[before]} + i\,g",
+            r"[forget_gate] \cdot [(cell_state.before] + [input_gate] \cdot [(cell_candidate]",
+            "[cell_state]",
+        )
+        lines["hidden_state"] = Equation(
+            "h_{[t]}",
+            rf"o\,{_called(form.output_activation, 'c_{[t]}')}",
+            r"[output_gate] \cdot [(cell_output]",
+            "[hidden_state]",
+        )
     return lines
 
 
-def _gate(trace: Trace, terms: GateTerms) -> Equation:
-    letter, t = LETTERS[terms.gate], terms.time + 1
-    function = written(trace.form.activation_of(terms.gate))
-    at = "" if terms.gate == "hidden" else f"_{letter}"
-    rule = rf"W{at} x_{{{t}}} + U{at} h_{{{t - 1}}} + b{at}"
-    if terms.gate == "hidden_candidate" and trace.form.reset_after:
-        rule = rf"W_n x_{{{t}}} + b_{{in}} + r\,(U_n h_{{{t - 1}}} + b_{{hn}})"
-    elif terms.gate == "hidden_candidate":
-        rule = rf"W_n x_{{{t}}} + U_n (r \odot h_{{{t - 1}}}) + b_n"
-    sees = terms.gate in trace.form.peepholes
-    if sees:
-        rule += rf" + p{at} c_{{{t if terms.gate == 'output_gate' else t - 1}}}"
+def _gate(form: Form, gate: str) -> Equation:
+    letter, function = LETTERS[gate], written(form.activation_of(gate))
+    at = "" if gate == "hidden" else f"_{letter}"
+    rule = rf"W{at} x_{{[t]}} + U{at} h_{{[before]}} + b{at}"
+    if gate == "hidden_candidate" and form.reset_after:
+        rule = r"W_n x_{[t]} + b_{in} + r\,(U_n h_{[before]} + b_{hn})"
+    elif gate == "hidden_candidate":
+        rule = r"W_n x_{[t]} + U_n (r \odot h_{[before]}) + b_n"
     # In a GRU's candidate the bias part includes b_hn times r, as in the sum.
-    parts = [float(terms.by_input.sum()), float(terms.by_unit.sum()), terms.bias]
-    parts += [terms.by_cell] if sees else []
-    summed = " ".join([_n(parts[0]), *map(_signed, parts[1:])])
+    parts = f"[{gate}.input] [+{gate}.state] [+{gate}.bias]"
+    if gate in form.peepholes:
+        rule += rf" + p{at} c_{{{'[t]' if gate == 'output_gate' else '[before]'}}}"
+        parts += f" [+{gate}.cell]"
     return Equation(
-        f"h_{{{t}}}" if terms.gate == "hidden" else letter,
+        "h_{[t]}" if gate == "hidden" else letter,
         f"{function}({rule})",
-        f"{function}({summed}) = {function}({_n(terms.preactivation)})",
-        _n(terms.value),
+        f"{function}({parts}) = {function}([{gate}.sum])",
+        f"[{gate}]",
     )
+
+
+def _values(trace: Trace, unit: int, time: int) -> dict[str, float]:
+    """The number of each slot."""
+    part = TracePart(trace, batch=0)
+    values: dict[str, float] = {}
+    for gate in trace.form.gates:
+        values |= _sum_of(gate_terms(trace, gate, unit, time))
+    if "input_gate" in trace:  # coupled: no gate of its own
+        values.setdefault("input_gate", float(part.array("input_gate")[time, unit]))
+    for name in ("hidden_state", "cell_state"):
+        if name in trace:
+            before = part.array(name)[time - 1] if time else part.initial(name)
+            values[name] = float(part.array(name)[time, unit])
+            values[f"{name}.before"] = float(before[unit])
+    if "update_gate" in values:
+        values["update_gate.rest"] = 1 - values["update_gate"]
+    if "cell_state" in values:
+        values["cell_output"] = _output(trace.form.output_activation, values["cell_state"])
+    return values
+
+
+def _sum_of(terms: GateTerms) -> dict[str, float]:
+    return {
+        terms.gate: terms.value,
+        f"{terms.gate}.input": float(terms.by_input.sum()),
+        f"{terms.gate}.state": float(terms.by_unit.sum()),
+        f"{terms.gate}.bias": terms.bias,
+        f"{terms.gate}.cell": terms.by_cell,
+        f"{terms.gate}.sum": terms.preactivation,
+    }
+
+
+def _filled(template: str, values: Mapping[str, float], steps: Mapping[str, int]) -> str:
+    """The template with its numbers."""
+    kinds = {"": _n, "+": _signed, "(": _factor}
+
+    def write(slot: re.Match[str]) -> str:
+        kind, name = slot.groups()
+        return str(steps[name]) if name in steps else kinds[kind](values[name])
+
+    return SLOT.sub(write, template)
 
 
 def written(name: str) -> str:
@@ -151,11 +195,6 @@ def _output(name: str | None, c: float) -> float:
     return math.tanh(c) if name == "tanh" else float(apply(str(name), np.array([c]))[0])
 
 
-def _state(part: TracePart, name: str, unit: int, time: int) -> float:
-    values = part.initial(name) if time < 0 else part.array(name)[time]
-    return float(values[unit])
-
-
 def _n(value: float) -> str:
     """Two decimals; −0.00 is 0.00. Numbers too large for that as powers of ten, in LaTeX."""
     if not math.isfinite(value):
@@ -167,7 +206,7 @@ def _n(value: float) -> str:
     return "0.00" if text == "-0.00" else text
 
 
-def _m(value: float) -> str:
+def _factor(value: float) -> str:
     """A factor; in brackets if negative."""
     return f"({_n(value)})" if _n(value).startswith("-") else _n(value)
 

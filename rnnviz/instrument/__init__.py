@@ -6,5 +6,15 @@ STATIC = Path(__file__).with_name("static")
 SCRIPT = STATIC / "instrument.js"  # with the modules that it imports
 STYLES = tuple(
     STATIC / f"{name}.css"
-    for name in ("instrument", "strip", "player", "drawing", "rows", "figures", "screens")
+    for name in (
+        "instrument",
+        "strip",
+        "player",
+        "drawing",
+        "lines",
+        "cards",
+        "rows",
+        "figures",
+        "screens",
+    )
 )

@@ -28,6 +28,7 @@ WORDS = (
     "instrument.click_gate",
     "instrument.drawing",
     "instrument.keys",
+    "instrument.lines",
     "instrument.mean",
     "instrument.next_step",
     "instrument.pick_gate",
@@ -66,6 +67,16 @@ class Row(NamedTuple):
     gate: str
     signed: bool
     most: float
+
+
+def symbol_of(name: str) -> str:
+    """The symbol of an array: f of the forget gate, c of the cell state, a of a pre-activation.
+
+    >>> symbol_of("update_gate"), symbol_of("hidden_preactivation")
+    ('z', 'a')
+    """
+    states = {"cell_state": "c", "hidden_state": "h", "hidden_preactivation": "a"}
+    return states[name] if name in states else LETTERS[name]
 
 
 def plan_of(form: Form) -> str:
@@ -118,19 +129,23 @@ def pack_trace(
     units: Sequence[int],
     words: Labels,
     dark: bool,
+    predictions: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The whole trace as one payload: a line of JSON, then float32, little-endian.
 
     The arrays are those of "rows", each (time, unit), then the initial states, each (unit,), then
     where "output" is true, the activation of the cell state, (time, unit). All units are included,
-    so that the browser can show any number without a request to the server.
+    so that the browser can show any number without a request to the server. predictions: from
+    ``predictions_of``, if the network is a character model.
     """
     header = {
+        "reading": reading_of(record, text),
         "steps": len(text),
         "units": [int(unit) for unit in units],
         "characters": [picture(character) for character in text],
         "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
         "breaks": [i for i, character in enumerate(text) if character == "\n"],
+        "predictions": predictions,
     }
     arrays, about = _arrays_of(TracePart(record, batch=0), slice(None), words)
     return _pack(arrays, about, header, words=words, dark=dark)
@@ -220,7 +235,9 @@ def _arrays_of(
         "plan": plan_of(record.form),
         "activations": activations,
         "rows": [
-            {**row._asdict(), "label": words[f"gate.{row.name}"], "beyond": _beyond(record, row)}
+            row._asdict()
+            | {"label": words[f"gate.{row.name}"], "beyond": _beyond(record, row)}
+            | {"symbol": symbol_of(row.name)}
             for row in rows
         ],
         "initial": states,
@@ -237,11 +254,9 @@ def _pack(
     dark: bool,
 ) -> bytes:
     """A payload of arrays and headers, with the texts and colours of the language and theme."""
-    body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in arrays)
     colours = palette(dark=dark)
     whole = {
         "part": "text",
-        "version": hashlib.blake2b(body, digest_size=8).hexdigest(),
         **{name: value for header in headers for name, value in header.items()},
         "words": {key: words[key] for key in WORDS},
         "fastest": FASTEST,
@@ -253,9 +268,22 @@ def _pack(
             "selected": colours.selected,
             "gate": [colour for _, colour in colours.gate],
             "signed": [colour for _, colour in colours.signed],
+            "lines": colours.lines,
         },
     }
-    return json.dumps(whole).encode() + b"\n" + body
+    return join_payload(whole, arrays)
+
+
+def join_payload(header: Mapping[str, Any], arrays: Sequence[NDArray[Any]] = ()) -> bytes:
+    """A header and arrays as bytes; the header gets a digest of the arrays as its version."""
+    body = b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in arrays)
+    version = hashlib.blake2b(body, digest_size=8).hexdigest()
+    return json.dumps({**header, "version": version}).encode() + b"\n" + body
+
+
+def reading_of(record: Trace, text: str) -> str:
+    """A digest that payloads of the same network and text share."""
+    return hashlib.blake2b(f"{record.cell} {text}".encode(), digest_size=8).hexdigest()
 
 
 def _signed(value: float) -> str:

@@ -32,6 +32,7 @@ class Palette:
     signed: Scale  # −1–1, 0 in the middle
     selected: str
     cells: dict[str, str]  # a cell keeps its colour, and its dash, in every line chart
+    lines: dict[str, str]  # of gates and states, by symbol
 
 
 LIGHT = Palette(
@@ -43,6 +44,14 @@ LIGHT = Palette(
     signed=[(0, "#1f4e9e"), (0.25, "#8ba7d9"), (0.5, "#fbfbfa"), (0.75, "#efa680"), (1, "#c9480c")],
     selected="#e69f00",
     cells={"lstm": "#005f73", "gru": "#7b4fa3", "rnn": "#c9480c"},
+    lines={
+        **dict.fromkeys("fz", "#00798c"),
+        **dict.fromkeys("ir", "#7b4fa3"),
+        "o": "#9a6700",
+        **dict.fromkeys("gn", "#c9480c"),
+        **dict.fromkeys("ca", "#1f4e9e"),
+        "h": "#1c2330",
+    },
 )
 DARK = Palette(
     ink="#e6e9ee",
@@ -53,6 +62,14 @@ DARK = Palette(
     signed=[(0, "#8db8ff"), (0.25, "#3f66ab"), (0.5, "#1b212a"), (0.75, "#a9522a"), (1, "#ffae7d")],
     selected="#f2b134",
     cells={"lstm": "#5bc8d3", "gru": "#c3a1ea", "rnn": "#ffae7d"},
+    lines={
+        **dict.fromkeys("fz", "#5bc8d3"),
+        **dict.fromkeys("ir", "#c3a1ea"),
+        "o": "#f2b134",
+        **dict.fromkeys("gn", "#ffae7d"),
+        **dict.fromkeys("ca", "#8db8ff"),
+        "h": "#e6e9ee",
+    },
 )
 
 

@@ -61,3 +61,30 @@ export function closest(target, selector) {
 export function write(place, text) {
   if (place.textContent !== text) place.textContent = text;
 }
+
+/**
+ * A note whose place has the height of its longest text, so that the page below does not move.
+ */
+export function roomyNote() {
+  const root = element("div", "roomy");
+  const room = element("p", "rnnviz-note");
+  room.setAttribute("aria-hidden", "true");
+  const note = element("p", "rnnviz-note");
+  root.append(room, note);
+  return { root, room, note };
+}
+
+/**
+ * Gives an element classes by its width. A container query would recompute styles in every frame while
+ * it plays.
+ *
+ * @param {HTMLElement} root
+ * @param {Record<string, [from: number, to: number]>} classes by name, the widths in rem
+ */
+export function classifyWidth(root, classes) {
+  new ResizeObserver(() => {
+    const rem = root.clientWidth / parseFloat(getComputedStyle(document.documentElement).fontSize);
+    for (const [name, [from, to]] of Object.entries(classes))
+      root.classList.toggle(name, rem >= from && rem < to);
+  }).observe(root);
+}

@@ -4,14 +4,22 @@
 import { Cells } from "./cells.js";
 import { Drawing } from "./drawing.js";
 import { closest } from "./elements.js";
+import { Equations } from "./equations.js";
+import { Explained } from "./explained.js";
 import { Figures } from "./figures.js";
+import { Lines } from "./lines.js";
 import { Player } from "./player.js";
+import { Predictions } from "./predictions.js";
 import { Recording } from "./recording.js";
 import { Rows } from "./rows.js";
 import { Strip } from "./strip.js";
+import { Terms } from "./terms.js";
 
 /** @import { Host, Position } from "./types.d.ts" */
-/** @typedef {"text" | "step" | "drawing" | "gates" | "states" | "cells"} PartName */
+/**
+ * @typedef {"text" | "step" | "drawing" | "lines" | "terms" | "equations" | "predictions" | "gates" |
+ *   "states" | "cells"} PartName
+ */
 
 const EASE_MS = 180; // the longest animation between two steps
 // Elements that handle keys themselves.
@@ -22,9 +30,8 @@ const PRESSED = "button, a, summary, label, input[type=checkbox], [role=button]:
 
 export class Instrument {
   /** @param {Host} [host] */
-  constructor({ page = "body", keyed = "", cards = "", onChange = () => {} } = {}) {
+  constructor({ page = "body", keyed = "", onChange = () => {} } = {}) {
     this.keyed = keyed ? `${KEYED}, ${keyed}` : KEYED;
-    this.cards = cards;
     this.onChange = onChange;
     this.t = 1;
     this.unit = 0;
@@ -37,6 +44,8 @@ export class Instrument {
     this.current = undefined;
     /** @type {Recording | undefined} */
     this.drawnAs = undefined;
+    /** @type {Explained | undefined} the last payload of a unit */
+    this.unitNumbers = undefined;
     this.listening = false; // to the page's events
     this.frame = 0; // the animation frame that is requested
     this.easing = 0; // duration of the animation in progress, in milliseconds; 0 for none
@@ -47,6 +56,10 @@ export class Instrument {
     this.strip = new Strip(this);
     this.player = new Player(this);
     this.drawing = new Drawing(this);
+    this.lines = new Lines(this);
+    this.terms = new Terms(this);
+    this.equations = new Equations(this);
+    this.predictions = new Predictions(this);
     this.gates = new Rows(this, "gates");
     this.states = new Rows(this, "states");
     this.cells = new Cells(this);
@@ -63,7 +76,14 @@ export class Instrument {
   // A signal has only a strip and a player.
   get parts() {
     const always = [this.strip, this.player, this.cells];
-    return this.current?.cell ? [...always, this.drawing, this.gates, this.states] : always;
+    if (!this.current?.cell) return always;
+    const cards = [this.lines, this.terms, this.equations, this.predictions];
+    return [...always, this.drawing, ...cards, this.gates, this.states];
+  }
+
+  // A payload of a unit comes after that of its text, and after a change of the unit.
+  get explained() {
+    return this.unitNumbers?.reading === this.current?.reading ? this.unitNumbers : undefined;
   }
 
   /**
@@ -120,10 +140,27 @@ export class Instrument {
     // on the parts rather than on the page, which outlives them
     for (const { style } of this.parts.map((part) => part.root)) {
       style.setProperty("--rnnviz-ink", colours.ink);
+      style.setProperty("--rnnviz-likely", colours.gate[2]);
+      style.setProperty("--rnnviz-came", colours.gate[4]);
+      style.setProperty("--rnnviz-negative", colours.signed[0]);
+      style.setProperty("--rnnviz-positive", colours.signed[4]);
       style.setProperty("--rnnviz-scale-gate", colours.gate.join(", "));
       style.setProperty("--rnnviz-scale-signed", colours.signed.join(", "));
     }
     this.draw();
+  }
+
+  /**
+   * Takes the payload of a unit (card_payload.py).
+   *
+   * @param {Uint8Array} bytes
+   */
+  explain(bytes) {
+    this.unitNumbers = new Explained(bytes);
+    for (const part of [this.terms, this.equations]) {
+      part.draw();
+      part.mark();
+    }
   }
 
   /**
@@ -242,6 +279,7 @@ export class Instrument {
     this.cells.ease(share);
     if (!this.recording.cell) return;
     this.drawing.ease(share);
+    this.lines.ease(share);
     this.gates.ease(share);
     this.states.ease(share);
   }
@@ -297,9 +335,6 @@ export class Instrument {
 
   /** @param {EventTarget | null} target */
   gateOf(target) {
-    const card = this.cards && closest(target, this.cards);
-    /** @type {HTMLElement | null} */
-    const within = card ? card.querySelector("[data-gate]") : null;
-    return (closest(target, "[data-gate]") ?? within)?.dataset.gate;
+    return closest(target, "[data-gate]")?.dataset.gate;
   }
 }

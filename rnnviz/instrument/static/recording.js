@@ -10,10 +10,12 @@ export class Recording {
     const { header, body } = splitPayload(bytes);
     const { rows, steps, units, initial, colours } = header;
     this.version = header.version;
+    this.reading = header.reading;
     this.cell = header.cell ?? ""; // empty for a signal
     this.plan = header.plan ?? "";
     this.activations = header.activations ?? {};
     this.letters = header.letters ?? {};
+    this.predictions = header.predictions ?? undefined;
     this.rows = rows;
     this.steps = steps;
     this.units = units;
@@ -58,6 +60,18 @@ export class Recording {
       : (this.initial.get(name)?.[unit] ?? 0);
   }
 
+  /**
+   * The values of all units at step t, from 1; at step 0 the initial state.
+   *
+   * @param {string} name
+   * @param {number} t
+   * @returns {Float32Array}
+   */
+  all(name, t) {
+    if (t > 0) return this.array(name).subarray((t - 1) * this.width, t * this.width);
+    return /** @type {Float32Array} */ (this.initial.get(name));
+  }
+
   /** @param {string} name */
   array(name) {
     return /** @type {Float32Array} */ (this.arrays.get(name));
@@ -75,7 +89,7 @@ export class Recording {
    * @param {Record<string, unknown>} [values]
    */
   say(key, values = {}) {
-    return this.words[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+    return filled(this.words[key], values);
   }
 
   /** @param {number} t */
@@ -188,15 +202,46 @@ function shades(stops) {
 }
 
 /**
+ * A text with its placeholders filled.
+ *
+ * @param {string} text
+ * @param {Record<string, unknown>} values
+ */
+export const filled = (text, values) =>
+  text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+
+const LONGEST = 1e15; // from which a number is written as a power of ten, as by locale/numbers.py
+
+/**
  * Two decimals, with a sign on request; never a negative zero.
  *
  * @param {number} value
  */
 export function number(value, signed = false) {
-  let text = value.toFixed(2);
-  if (Number(text) === 0) text = "0.00";
+  let text = Number.isNaN(value) ? "NaN" : "∞";
+  if (value === -Infinity) text = "-∞";
+  else if (Math.abs(value) < LONGEST) text = hundredths(value);
+  else if (Number.isFinite(value)) text = power(value);
   if (signed && value > 0 && text !== "0.00") text = `+${text}`;
   return text.replace("-", "−");
+}
+
+/**
+ * Two decimals; a value halfway between two is rounded to the even one, as in Python.
+ *
+ * @param {number} value
+ */
+function hundredths(value) {
+  const isHalfway = Number.isInteger(8 * value) && !Number.isInteger(4 * value);
+  const below = Math.floor(100 * value);
+  const text = (isHalfway ? (below % 2 ? below + 1 : below) / 100 : value).toFixed(2);
+  return Number(text) === 0 ? "0.00" : text;
+}
+
+/** @param {number} value */
+function power(value) {
+  const [digits, exponent] = value.toExponential(2).split("e+");
+  return `${digits} · 10${exponent.replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])}`;
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { closest, element } from "./elements.js";
 import { number } from "./recording.js";
+import { timeTicks } from "./ticks.js";
 
 /** @import { InstrumentView, Row } from "./types.d.ts" */
 /** @typedef {ReturnType<Rows["part"]>} Part */
@@ -142,23 +143,16 @@ export class Rows {
     }
   }
 
-  // Every character where they fit, else about ten step numbers.
   paintAxis() {
     const { recording } = this.instrument;
-    const { steps } = recording;
     this.ticks = [];
     if (!this.axis.isConnected) return;
-    const each = this.width / steps >= 7;
-    const apart = each
-      ? 1
-      : ([5, 10, 20, 50, 100, 200, 500].find((n) => steps / n <= 12) ?? Infinity);
-    for (let t = apart; t <= steps; t += apart) {
-      const text = each ? recording.character(t) : String(t);
-      const tick = element("span", "", { textContent: each && text.length > 2 ? "□" : text });
-      tick.style.left = `${this.left + ((t - 0.5) / steps) * this.width}px`;
+    const { each, ticks, name } = timeTicks(recording, this.width);
+    for (const { t, text } of ticks) {
+      const tick = element("span", "", { textContent: text });
+      tick.style.left = `${this.left + ((t - 0.5) / recording.steps) * this.width}px`;
       this.ticks[t] = tick;
     }
-    const name = recording.say(each ? "plot.time_characters" : "plot.time");
     const title = element("small", "", { textContent: name });
     title.style.left = `${this.left + this.width / 2}px`;
     this.axis.classList.toggle("each", each);

@@ -1,5 +1,6 @@
-// The types of a payload's header (payload.py), of an instrument and of its parts.
+// The types of the payloads' headers (payload.py, card_payload.py), of an instrument and of its parts.
 
+import type { Explained } from "./explained.js";
 import type { Recording } from "./recording.js";
 
 export type RGB = [number, number, number];
@@ -16,6 +17,7 @@ export interface Row extends Scale {
   kind: "gates" | "states";
   gate: string;
   label?: string;
+  symbol?: string; // of one of a network's arrays
   beyond?: boolean; // whether some values are outside the scale
 }
 
@@ -27,10 +29,12 @@ export interface Colours {
   selected: string;
   gate: string[];
   signed: string[];
+  lines: Record<string, string>; // by symbol
 }
 
 export interface Header {
   version: string;
+  reading?: string; // identifies the network and the text
   steps: number;
   units: number[]; // from the top of the heatmaps
   rows: Row[];
@@ -47,6 +51,7 @@ export interface Header {
   plan?: string; // which drawing
   activations?: Record<string, string>; // of each gate, and of the cell state in h
   letters?: Record<string, string>;
+  predictions?: PredictionsData | null; // of a character model
   // of a signal
   note?: string;
   label?: string;
@@ -62,11 +67,61 @@ export interface Position {
   speed: number; // steps per second
 }
 
+// The header of a unit's payload (card_payload.py).
+export interface UnitHeader {
+  reading: string;
+  unit: number;
+  gates: string[];
+  biases: [input: number, state: number][]; // by gate
+  peepholes: Record<string, number>; // weights by gate
+  reset_after: boolean;
+  equations: EquationTemplate[];
+  questions: Record<string, string>; // by gate
+  words: Record<string, string>;
+}
+
+// An equation as HTML, with slots in square brackets in place of numbers (explain/equations.py).
+export interface EquationTemplate {
+  name: string;
+  label: string;
+  symbol: string;
+  rule: string;
+  numbers: string;
+  value: string;
+}
+
+// The most likely next characters; lists are by step.
+export interface PredictionsData {
+  names: string[]; // by code
+  codes: number[][]; // from the most likely
+  shares: string[][]; // "12.3%"
+  place: number[]; // of the actual character among the codes; −1 for none
+  rank: number[];
+  bits: string[];
+  words: Record<string, string>;
+}
+
+// The sum of a gate, term by term.
+export interface Sum {
+  input: number;
+  units: Float64Array; // the terms of the previous state
+  bias: number;
+  cell: number; // the peephole's term
+  total: number; // as recorded
+}
+
+// A bar of a card.
+export interface Bar {
+  label: string;
+  value: number;
+  text: string;
+  mark?: string; // a word beside the label
+}
+
 // The options that a host page gives an instrument.
 export interface Host {
   page?: string; // selector of the element in which figures are added and removed
   keyed?: string; // selector of further elements that handle keys themselves
-  cards?: string; // selector of elements that highlight the gate they contain
   onChange?: () => void; // called after every change of the position or of playing
 }
 
@@ -84,7 +139,9 @@ export interface CellView {
 
 // The instrument as the other parts see it.
 export interface InstrumentView extends CellView {
+  current?: Recording; // undefined before the first payload
   speed: number; // steps per second
+  explained?: Explained; // the unit that the server explained last, if it read the same text
   go(t: number, unit?: number): void;
   look(unit: number): void;
   setSpeed(speed: number): void;

@@ -19,7 +19,6 @@ const FIELDS = /** @type {const} */ (["t", "unit", "gate", "speed"]);
 const HOST = {
   page: ".stMain",
   keyed: "[data-testid=stDataFrame]",
-  cards: "[class*=st-key-equation_]",
 };
 
 class InstrumentOnPage {
@@ -31,7 +30,7 @@ class InstrumentOnPage {
     /** @type {Partial<Position>} */
     this.agreed = {}; // the last position sent to or received from the server
     /** @type {Partial<Position>} */
-    this.shown = {}; // the position that the server's cards show
+    this.shown = {}; // the position that the server has
     /** @type {Position | undefined} */
     this.first = undefined;
     this.mustSend = false; // whether the page was left before the pending position was sent
@@ -128,9 +127,9 @@ class InstrumentOnPage {
   }
 
   onChange() {
-    const { t, unit, playing } = this.instrument;
-    // whether the server's cards show another step or unit
-    const isBehind = this.shown.t !== t || this.shown.unit !== unit;
+    const { t, unit, gate, playing } = this.instrument;
+    // whether what the server draws, the table of all terms, is of another position
+    const isBehind = this.shown.t !== t || this.shown.unit !== unit || this.shown.gate !== gate;
     document.documentElement.toggleAttribute("data-rnnviz-behind", isBehind);
     if (playing) this.courier.cancel();
     else this.keepPending();
@@ -213,6 +212,9 @@ export default function (component) {
   return () => setTimeout(() => shown.moveParts());
 }
 
+/** @type {Record<string, PartName>} the part that shows a kind of payload */
+const PLACES = { cells: "cells", text: "text", unit: "equations" };
+
 /**
  * Takes a payload if it differs from the element's last one.
  *
@@ -222,15 +224,25 @@ export default function (component) {
  */
 function draw(onPage, bytes, place) {
   const { instrument } = onPage;
-  const part = isOfCells(bytes) ? "cells" : "text";
-  onPage.attach(part, place);
+  const kind = kindOf(bytes);
+  onPage.attach(PLACES[kind], place);
   const before = messages.get(place);
   messages.set(place, bytes);
-  if (part === "cells") {
-    if (!alike(before, bytes)) instrument.cells.take(bytes);
-    instrument.changed({ ease: false });
-    return;
+  if (kind === "text") return drawText(onPage, before, bytes);
+  if (!alike(before, bytes)) {
+    if (kind === "unit") instrument.explain(bytes);
+    else instrument.cells.take(bytes);
   }
+  instrument.changed({ ease: false });
+}
+
+/**
+ * @param {InstrumentOnPage} onPage
+ * @param {Uint8Array | undefined} before
+ * @param {Uint8Array} bytes
+ */
+function drawText(onPage, before, bytes) {
+  const { instrument } = onPage;
   if (!instrument.current || !alike(before ?? onPage.bytes, bytes)) instrument.record(bytes);
   else instrument.changed({ ease: false });
   onPage.bytes = bytes;
@@ -248,12 +260,13 @@ function assign(position, field, value) {
 }
 
 /**
- * Whether a payload has the cells of several networks, rather than an input.
+ * The kind of a payload, which its first line begins with.
  *
  * @param {Uint8Array} bytes
  */
-function isOfCells(bytes) {
-  return new TextDecoder().decode(bytes.subarray(0, 24)).includes('"cells"');
+function kindOf(bytes) {
+  const start = new TextDecoder().decode(bytes.subarray(0, 32));
+  return /"part": "(\w+)"/.exec(start)?.[1] ?? "text";
 }
 
 /**

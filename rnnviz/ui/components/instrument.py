@@ -8,7 +8,7 @@ shows the drawing, and ``show_rows`` the heatmaps of the gates or of the states.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FASTEST
 from rnnviz.inputs.vocabulary import Vocabulary
+from rnnviz.instrument.card_payload import pack_unit, predictions_of
 from rnnviz.instrument.payload import Kind, pack_compared_cells, pack_signal, pack_trace
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
@@ -35,6 +36,7 @@ class Position(NamedTuple):
 def show_text(
     record: Trace,
     text: str,
+    probabilities: NDArray[np.float64],
     *,
     vocabulary: Vocabulary,
     units: Sequence[int],
@@ -42,11 +44,20 @@ def show_text(
     dark: bool,
     key: str,
 ) -> None:
-    """Shows the text as a clickable strip, and the player; sends the trace for all other parts.
+    """Shows the text as a clickable strip, and the player; sends the data of most other parts.
 
-    record: a trace of the text, of one layer. units: the rows of the heatmaps, from the top.
+    record: a trace of the text, of one layer. probabilities: of the next character, (time,
+    vocabulary). units: the rows of the heatmaps, from the top.
     """
-    message = pack_trace(record, text, vocabulary=vocabulary, units=units, words=words, dark=dark)
+    message = pack_trace(
+        record,
+        text,
+        vocabulary=vocabulary,
+        units=units,
+        words=words,
+        dark=dark,
+        predictions=predictions_of(probabilities, text, vocabulary=vocabulary, words=words),
+    )
     served("instrument")(key=key, data=message)
 
 
@@ -71,9 +82,19 @@ def input_position(
     )
 
 
-def show_rows(kind: Kind, *, key: str) -> None:
-    """Shows the heatmaps of the gates or of the states, with their values at the current step."""
-    served("instrument")(key=key, data={"part": kind})
+def show_part(part: Kind | Literal["lines", "terms", "predictions"], *, key: str) -> None:
+    """Shows a part of the instrument that has its data from ``show_text``.
+
+    "gates", "states": the heatmaps, with their values at the current step. "lines": the selected
+    unit over time. "predictions": the most likely next characters, and the one that came. "terms":
+    what drives the selected gate, if ``show_equations`` is on the page, too.
+    """
+    served("instrument")(key=key, data={"part": part})
+
+
+def show_equations(record: Trace, text: str, unit: int, *, words: Labels, key: str) -> None:
+    """Shows the equations of one unit at the current step."""
+    served("instrument")(key=key, data=pack_unit(record, text, unit, words=words))
 
 
 def show_strip(

@@ -1,33 +1,31 @@
 """The parts of the step page: the instrument, and the cards of the time step it shows."""
 
-from html import escape
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import StepPage
-from rnnviz.explain.equations import Equation, equations
 from rnnviz.explain.terms import GateTerms, gate_terms
-from rnnviz.inputs.vocabulary import Vocabulary, picture
+from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
 from rnnviz.locale.numbers import write_number
-from rnnviz.plots.next_character import plot_next_character
-from rnnviz.plots.terms import plot_terms
 from rnnviz.trace import Trace
 from rnnviz.ui.address import current, write_address
 from rnnviz.ui.cache import character_model, expectations, reading, unit_order
 from rnnviz.ui.cards import heading, note, note_unknown
-from rnnviz.ui.components.chart import show_chart
-from rnnviz.ui.components.instrument import Position, input_position, show_rows, show_text
+from rnnviz.ui.components.instrument import (
+    Position,
+    input_position,
+    show_equations,
+    show_part,
+    show_text,
+)
 from rnnviz.ui.controls import input_gate
 from rnnviz.ui.frame import as_fragment
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
-
-MOST_TERMS = 6  # as many bars as fit beside the drawing of the cell
 
 
 def show_reading(settings: StepPage, words: Labels) -> None:
@@ -36,6 +34,7 @@ def show_reading(settings: StepPage, words: Labels) -> None:
     show_text(
         reading(settings.cell, settings.text),
         settings.text,
+        expectations(settings.cell, settings.text),
         vocabulary=vocabulary,
         units=unit_order(settings.cell, settings.text, settings.order).units.tolist(),
         words=words,
@@ -50,7 +49,11 @@ def show_reading(settings: StepPage, words: Labels) -> None:
 
 @as_fragment
 def step_through(words: Labels) -> None:
-    """Draws the cell and the cards of its time step; a move to another step reruns only these."""
+    """Draws the cell, its unit over time, a gate's terms and the next character.
+
+    A move to another step reruns only these. The browser draws what they show; the server draws
+    the table of all terms.
+    """
     state = st.session_state
     if session.refresh:
         session.refresh = False
@@ -67,15 +70,24 @@ def step_through(words: Labels) -> None:
         now = Position(settings.t, settings.unit, settings.gate, settings.speed)
         default = _default_position(settings)
         input_position(now, first=default, record=trace, on_change=_move_to, key="instrument_cell")
+        with st.container(key="figure_lines"):
+            show_part("lines", key="instrument_lines")
     with right, st.container(key="card_terms"):
-        _show_terms(settings, trace, words)
-    with st.container(key="cards_step"):
-        left, right = st.columns([0.6, 0.4], gap="small")
-    with left, st.container(key="card_equations"):
-        _show_equations(settings, trace, words)
-    with right, st.container(key="card_next"):
-        _show_next_character(settings, words)
+        input_gate(words)
+        with st.container(key="figure_terms"):
+            show_part("terms", key="instrument_terms")
+        if st.toggle(words["card.all_terms"], key="all_terms"):
+            _show_every_term(settings, trace, words)
+    with right, st.container(key="card_next"), st.container(key="figure_next_character"):
+        show_part("predictions", key="instrument_predictions")
     write_address(_without_defaults(settings))
+
+
+def show_unit(settings: StepPage, words: Labels) -> None:
+    """Draws the unit's equations at the step that the browser shows."""
+    record, unit = reading(settings.cell, settings.text), settings.unit or 0
+    with st.container(key="card_equations"), st.container(key="figure_equations"):
+        show_equations(record, settings.text, unit, words=words, key="instrument_equations")
 
 
 def show_heatmaps(settings: StepPage, words: Labels) -> None:
@@ -85,7 +97,7 @@ def show_heatmaps(settings: StepPage, words: Labels) -> None:
         note(words("heatmaps.note", order=words[f"order.{settings.order}"]))
         for kind in ("gates", "states"):
             with st.container(key=f"figure_{kind}"):
-                show_rows(kind, key=f"instrument_{kind}")
+                show_part(kind, key=f"instrument_{kind}")
 
 
 def _default_position(settings: StepPage) -> Position:
@@ -108,39 +120,9 @@ def _without_defaults(settings: StepPage) -> StepPage:
     return settings.without_default_gate().model_copy(update={"unit": unit})
 
 
-def _show_equations(settings: StepPage, trace: Trace, words: Labels) -> None:
-    unit, t = settings.unit or 0, settings.t
-    heading(words("instrument.equations", cell=settings.cell.upper(), unit=unit, t=t))
-    lines = equations(trace, unit, t - 1, language=words.language)
-    widest = max((line.symbol for line in lines.values()), key=len)
-    for name, line in lines.items():
-        with st.container(key=f"equation_{name}"):
-            label = escape(words[f"gate.{name}"])
-            st.html(f"<p class='rnnviz-equation' data-gate='{name}'>{label}</p>")
-            st.latex(_aligned(line, widest))
-
-
-def _aligned(line: Equation, widest: str) -> str:
-    """An equation above its numbers. All equations align their = with the widest symbol."""
-    return (
-        rf"\begin{{aligned}} \hphantom{{{widest}}}\mathllap{{{line.symbol}}} &= {line.rule} \\"
-        rf" &= {line.numbers} = \mathbf{{{line.value}}} \end{{aligned}}"
-    )
-
-
-def _show_terms(settings: StepPage, trace: Trace, words: Labels) -> None:
-    input_gate(words)
-    gate = st.session_state.gate
-    terms = gate_terms(trace, gate, settings.unit or 0, settings.t - 1)
-    heading(words[f"question.{gate}"])
-    note(words("instrument.row_heading", unit=terms.unit, t=settings.t))
-    reads = picture(settings.text[settings.t - 1])
-    look = {"height": 28 * (MOST_TERMS + 3), "language": words.language, "dark": is_dark()}
-    figure = plot_terms.drawn(terms, reads=reads, maximum=MOST_TERMS, **look)
-    show_chart(figure, key="figure_terms", alt=words[f"question.{gate}"])
-    note(words("card.total", a=terms.preactivation, value=terms.value).replace("-", "−"))
-    if st.toggle(words["card.all_terms"], key="all_terms"):
-        _show_term_rows(_term_rows(terms, reads, words))
+def _show_every_term(settings: StepPage, trace: Trace, words: Labels) -> None:
+    terms = gate_terms(trace, str(settings.gate), settings.unit or 0, settings.t - 1)
+    _show_term_rows(_term_rows(terms, picture(settings.text[settings.t - 1]), words))
 
 
 def _show_term_rows(rows: dict[str, list[Any]]) -> None:
@@ -173,35 +155,3 @@ def _term_rows(terms: GateTerms, reads: str, words: Labels) -> dict[str, list[An
         words[name]: list(column)
         for name, column in zip(names, zip(*rows, strict=True), strict=True)
     }
-
-
-def _show_next_character(settings: StepPage, words: Labels) -> None:
-    model = character_model(settings.cell)
-    probabilities = expectations(settings.cell, settings.text)[settings.t - 1]
-    next_character = settings.text[settings.t : settings.t + 1]
-    actual = int(model.vocabulary.encode(next_character)[0]) if next_character else None
-    heading(words["card.next"])
-    after = words("strip.step", t=settings.t, character=picture(settings.text[settings.t - 1]))
-    note(f"{after}. {_surprisal(probabilities, actual, words)}")
-    figure = plot_next_character.drawn(
-        probabilities,
-        _code_names(model.vocabulary, words),
-        actual=actual,
-        maximum=6,
-        height=196,
-        language=words.language,
-        dark=is_dark(),
-    )
-    show_chart(figure, key="figure_next_character", alt=words["card.next"])
-
-
-def _surprisal(probabilities: NDArray[np.float64], actual: int | None, words: Labels) -> str:
-    if actual is None:
-        return words["card.end_of_text"]
-    rank = 1 + int((probabilities > probabilities[actual]).sum())
-    return words("card.surprise", rank=rank, bits=-float(np.log2(probabilities[actual])))
-
-
-def _code_names(vocabulary: Vocabulary, words: Labels) -> list[str]:
-    named = [vocabulary.character(code) for code in range(len(vocabulary))]
-    return [words["plot.unknown"] if name is None else picture(name) for name in named]
