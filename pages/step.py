@@ -3,10 +3,11 @@
 from rnnviz.errors import RnnvizError
 from rnnviz.ui.frame import input_language, open_page, show_error
 from rnnviz.ui.page_turn import page_turn
-from rnnviz.ui.step.cards import show_heatmaps, show_reading, show_unit, step_through
+from rnnviz.ui.step.cards import show_heatmaps, show_reading, show_story, show_unit, step_through
 from rnnviz.ui.step.controls import input_reading
 
 words = open_page("step")
+show_story()
 settings = input_reading(words)
 input_language(words)
 try:

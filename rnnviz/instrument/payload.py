@@ -130,13 +130,14 @@ def pack_trace(
     words: Labels,
     dark: bool,
     predictions: Mapping[str, Any] | None = None,
+    story: Mapping[str, Any] | None = None,
 ) -> bytes:
     """The whole trace as one payload: a line of JSON, then float32, little-endian.
 
     The arrays are those of "rows", each (time, unit), then the initial states, each (unit,), then
     where "output" is true, the activation of the cell state, (time, unit). All units are included,
     so that the browser can show any number without a request to the server. predictions: from
-    ``predictions_of``, if the network is a character model.
+    ``predictions_of``, if the network is a character model. story: from ``unit_story``.
     """
     header = {
         "reading": reading_of(record, text),
@@ -146,6 +147,7 @@ def pack_trace(
         "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
         "breaks": [i for i, character in enumerate(text) if character == "\n"],
         "predictions": predictions,
+        **({"unitStory": story} if story else {}),
     }
     arrays, about = _arrays_of(TracePart(record, batch=0), slice(None), words)
     return _pack(arrays, about, header, words=words, dark=dark)
@@ -161,15 +163,17 @@ def pack_signal(
     most: float,
     words: Labels,
     dark: bool,
+    story: Mapping[str, Any] | None = None,
 ) -> bytes:
     """An input without a network: its values, (time,), as one row of colours.
 
     characters: the character read at each step; empty if the input is the numbers. unknown:
     steps whose character is in no vocabulary. note: what the colours mean. signed, most: their
-    range.
+    range. story: from ``compared_story``.
     """
     header = {
         "steps": len(values),
+        **({"comparedStory": story} if story else {}),
         "units": [0],
         "rows": [Row("input", "states", "", signed, most)._asdict()],
         "initial": [],

@@ -125,8 +125,9 @@ def write_address(settings: PageSettings) -> None:
         return
     query = query_of(settings)
     # The address that Streamlit has may be an earlier one, or that of a link, which the browser
-    # does not show: the one written last counts.
-    if _query() != query or session.address != query:
+    # does not show: the one written last counts, or the one that has just been read.
+    shown = session.read_query if session.address is None else session.address
+    if _query() != query or shown != query:
         st.query_params.from_dict(query)
     session.address = query
 

@@ -12,12 +12,13 @@ import { Player } from "./player.js";
 import { Predictions } from "./predictions.js";
 import { Recording } from "./recording.js";
 import { Rows } from "./rows.js";
+import { Story } from "./story.js";
 import { Strip } from "./strip.js";
 import { Terms } from "./terms.js";
 
 /** @import { Host, Position } from "./types.d.ts" */
 /**
- * @typedef {"text" | "step" | "drawing" | "lines" | "terms" | "equations" | "predictions" | "gates" |
+ * @typedef {"text" | "story" | "step" | "drawing" | "lines" | "terms" | "equations" | "predictions" | "gates" |
  *   "states" | "cells"} PartName
  */
 
@@ -53,6 +54,7 @@ export class Instrument {
     this.since = 0; // time of the player's last step
     /** @type {string | undefined} the highlighted gate */
     this.lit = undefined;
+    this.story = new Story(this);
     this.strip = new Strip(this);
     this.player = new Player(this);
     this.drawing = new Drawing(this);
@@ -73,9 +75,9 @@ export class Instrument {
     return /** @type {Recording} */ (this.current);
   }
 
-  // A signal has only a strip and a player.
+  // A signal has only a story, a strip and a player.
   get parts() {
-    const always = [this.strip, this.player, this.cells];
+    const always = [this.story, this.strip, this.player, this.cells];
     if (!this.current?.cell) return always;
     const cards = [this.lines, this.terms, this.equations, this.predictions];
     return [...always, this.drawing, ...cards, this.gates, this.states];

@@ -16,6 +16,8 @@ export class Recording {
     this.activations = header.activations ?? {};
     this.letters = header.letters ?? {};
     this.predictions = header.predictions ?? undefined;
+    this.unitStory = header.unitStory;
+    this.comparedStory = header.comparedStory;
     this.rows = rows;
     this.steps = steps;
     this.units = units;

@@ -52,10 +52,12 @@ export interface Header {
   activations?: Record<string, string>; // of each gate, and of the cell state in h
   letters?: Record<string, string>;
   predictions?: PredictionsData | null; // of a character model
+  unitStory?: UnitStory;
   // of a signal
   note?: string;
   label?: string;
   plain?: boolean; // colours without characters
+  comparedStory?: ComparedStory;
   // of one of several cells
   title?: string;
 }
@@ -88,6 +90,20 @@ export interface EquationTemplate {
   rule: string;
   numbers: string;
   value: string;
+}
+
+// What the sentence on a unit needs (story_payload.py).
+export interface UnitStory {
+  scores: string[] | null; // by unit: the correlation with the property, "" for none
+  words: Record<string, string>;
+}
+
+// What the sentences on compared networks need; lists are by network, then by step.
+export interface ComparedStory {
+  names: string[];
+  changes: (number | null)[][]; // of the state, in percent
+  chances: string[][] | null; // of the next character of a text
+  words: Record<string, string>;
 }
 
 // The most likely next characters; lists are by step.

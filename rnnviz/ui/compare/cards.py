@@ -12,6 +12,7 @@ from rnnviz.experiment.comparison import compared_input
 from rnnviz.experiment.comparison_limits import seconds_of
 from rnnviz.experiment.network_spec import MAX_LAYERS, keys_of
 from rnnviz.inputs.vocabulary import picture
+from rnnviz.instrument.story_payload import compared_story
 from rnnviz.locale import Labels
 from rnnviz.plots.comparison import comparable, plot_comparison
 from rnnviz.plots.comparison_lines import (
@@ -33,7 +34,7 @@ from rnnviz.ui.cache import (
 )
 from rnnviz.ui.cards import heading, note, note_unknown, show_figure
 from rnnviz.ui.compare.networks import labels_of
-from rnnviz.ui.components.instrument import input_step, show_compared_cells, show_strip
+from rnnviz.ui.components.instrument import input_step, show_compared_cells, show_part, show_strip
 from rnnviz.ui.frame import as_fragment
 from rnnviz.ui.theme import is_dark
 
@@ -54,6 +55,12 @@ def _named(found: Mapping[str, Value], settings: ComparePage, words: Labels) -> 
     return {labels[key]: value for key, value in found.items()}
 
 
+def show_story() -> None:
+    """Draws how differently the networks read the current step, in two sentences."""
+    with st.container(key="story"):
+        show_part("story", key="instrument_story")
+
+
 def show_input(settings: ComparePage, words: Labels) -> None:
     """Draws the input as a strip with the player."""
     with st.container(key="card_input"):
@@ -63,8 +70,9 @@ def show_input(settings: ComparePage, words: Labels) -> None:
             name = words[f"signal.{settings.signal}"]
             heading(words("compared.signal", signal=name, length=settings.length))
             values = compared_input(settings).numpy()[:, 0]
-            text = words["compared.signal_colours"]
-            _strip(values, words, note=text, signed=True, most=largest_of(values))
+            look = {"note": words["compared.signal_colours"], "signed": True}
+            story = compared_story(labelled(settings, words), words, layer=settings.layer - 1)
+            _strip(values, words, most=largest_of(values), story=story, **look)
 
 
 def _show_text(settings: ComparePage, words: Labels) -> None:
@@ -74,6 +82,8 @@ def _show_text(settings: ComparePage, words: Labels) -> None:
     surprisal = np.concatenate([[0.0], np.mean(bits, axis=0)[:-1]])
     unknown = [i for i, character in enumerate(text) if character not in model.vocabulary]
     look = {"note": words["compared.surprise"], "signed": False, "most": MOST_BITS}
+    named = _named(compared_bits(settings.comparison()), settings, words)
+    look["story"] = compared_story(labelled(settings, words), words, bits=named)
     _strip(surprisal, words, characters=list(text), unknown=unknown, **look)
     note_unknown((text[i] for i in unknown), words)
 

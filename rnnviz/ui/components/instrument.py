@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FASTEST
+from rnnviz.explain.unit_order import Order
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.instrument.card_payload import pack_unit, predictions_of
 from rnnviz.instrument.payload import Kind, pack_compared_cells, pack_signal, pack_trace
+from rnnviz.instrument.story_payload import unit_story
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
 from rnnviz.ui.components import courier
@@ -39,7 +41,7 @@ def show_text(
     probabilities: NDArray[np.float64],
     *,
     vocabulary: Vocabulary,
-    units: Sequence[int],
+    order: Order,
     words: Labels,
     dark: bool,
     key: str,
@@ -47,15 +49,16 @@ def show_text(
     """Shows the text as a clickable strip, and the player; sends the data of most other parts.
 
     record: a trace of the text, of one layer. probabilities: of the next character, (time,
-    vocabulary). units: the rows of the heatmaps, from the top.
+    vocabulary). order: the rows of the heatmaps, from the top.
     """
     message = pack_trace(
         record,
         text,
         vocabulary=vocabulary,
-        units=units,
+        units=order.units.tolist(),
         words=words,
         dark=dark,
+        story=unit_story(order, words),
         predictions=predictions_of(probabilities, text, vocabulary=vocabulary, words=words),
     )
     served("instrument")(key=key, data=message)
@@ -82,12 +85,13 @@ def input_position(
     )
 
 
-def show_part(part: Kind | Literal["lines", "terms", "predictions"], *, key: str) -> None:
+def show_part(part: Kind | Literal["story", "lines", "terms", "predictions"], *, key: str) -> None:
     """Shows a part of the instrument that has its data from ``show_text``.
 
-    "gates", "states": the heatmaps, with their values at the current step. "lines": the selected
-    unit over time. "predictions": the most likely next characters, and the one that came. "terms":
-    what drives the selected gate, if ``show_equations`` is on the page, too.
+    "story": what happens at the current step, in a sentence. "gates", "states": the heatmaps, with
+    their values at the current step. "lines": the selected unit over time. "predictions": the most
+    likely next characters, and the one that came. "terms": what drives the selected gate, if
+    ``show_equations`` is on the page, too.
     """
     served("instrument")(key=key, data={"part": part})
 
@@ -105,6 +109,7 @@ def show_strip(
     note: str,
     signed: bool,
     most: float,
+    story: Mapping[str, Any] | None = None,
     words: Labels,
     dark: bool,
     key: str,
@@ -113,7 +118,7 @@ def show_strip(
 
     characters: the character read at each step; empty if the input is the numbers, which are shown
     as colours. unknown: steps whose character is in no vocabulary. note: what the colours mean.
-    signed, most: their range.
+    signed, most: their range. story: from ``compared_story``.
     """
     message = pack_signal(
         values,
@@ -124,6 +129,7 @@ def show_strip(
         most=most,
         words=words,
         dark=dark,
+        story=story,
     )
     served("instrument")(key=key, data=message)
 

@@ -28,6 +28,12 @@ from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
 
 
+def show_story() -> None:
+    """Draws what the selected unit does at the current step, in two sentences."""
+    with st.container(key="story"):
+        show_part("story", key="instrument_story")
+
+
 def show_reading(settings: StepPage, words: Labels) -> None:
     """Draws the text with its player, and sends the whole trace to the browser."""
     vocabulary = character_model(settings.cell).vocabulary
@@ -36,7 +42,7 @@ def show_reading(settings: StepPage, words: Labels) -> None:
         settings.text,
         expectations(settings.cell, settings.text),
         vocabulary=vocabulary,
-        units=unit_order(settings.cell, settings.text, settings.order).units.tolist(),
+        order=unit_order(settings.cell, settings.text, settings.order),
         words=words,
         dark=is_dark(),
         key="instrument",
