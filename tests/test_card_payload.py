@@ -48,10 +48,11 @@ def test_a_units_payload_has_what_its_sums_are_made_of(form: Form):
     read_, sums = numbers[: 10 * len(gates)].reshape(2, len(gates), 5)
     weights = numbers[10 * len(gates) :].reshape(len(gates), 3)
     for k, gate in enumerate(gates):
-        for t in range(5):
-            terms = gate_terms(record, gate, 1, t)
+        at = [gate_terms(record, gate, 1, t) for t in range(5)]
+        for t, terms in enumerate(at):
             assert abs(read_[k, t] - terms.by_input.sum()) < 1e-6
             assert sums[k, t] == np.float32(terms.preactivation)
+        terms = at[0]
         assert weights[k].tolist() == terms.u.tolist()
         assert header["biases"][k] == [terms.b_ih, terms.b_hh]
         assert header["peepholes"].get(gate, 0.0) == terms.p

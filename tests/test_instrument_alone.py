@@ -187,4 +187,5 @@ def test_equations_and_terms_of_variants_are_the_librarys(browser: Browser, form
                 units = {f"h of unit {k}": signed(v) for k, v in enumerate(sum_of.by_unit) if v}
                 rest = {f"other units ({4 - len(units)})": "0.00"} if len(units) < 4 else {}
                 assert bars == units | rest
+            shown = page.evaluate(SHOWN)
             assert shown["equations"] == equation_rows(record, UNIT, t)

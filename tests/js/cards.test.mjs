@@ -4,8 +4,8 @@ import { test } from "node:test";
 import { Explained } from "../../rnnviz/instrument/static/explained.js";
 import { lineOf, panelsOf } from "../../rnnviz/instrument/static/lines.js";
 import { number, Recording } from "../../rnnviz/instrument/static/recording.js";
-import { endOfAxis, largestTerms } from "../../rnnviz/instrument/static/terms.js";
-import { timeTicks } from "../../rnnviz/instrument/static/ticks.js";
+import { largestTerms } from "../../rnnviz/instrument/static/terms.js";
+import { endOfAxis, timeTicks } from "../../rnnviz/instrument/static/ticks.js";
 
 /**
  * @param {object} header
