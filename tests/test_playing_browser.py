@@ -186,21 +186,22 @@ def test_lines_follow_the_units_gates_and_states(visit: Visit, cell: str):
 
 def test_the_cursor_is_at_the_step_and_a_click_goes_there(visit: Visit):
     visit.open(t=5)
-    plot = visit.page.locator(".lines .panels")
     for t in (12, 61, 1):
         box = visit.page.locator(".lines .place").bounding_box()
         assert box
-        x = (t - 0.5) / len(FIRST_TEXT) * box["width"]
-        visit.page.mouse.click(box["x"] + x, box["y"] + 20)
+        x = box["x"] + (t - 0.5) / len(FIRST_TEXT) * box["width"]
+        visit.page.mouse.click(x, box["y"] + 20)
         visit.wait_for_step(t)
-        visit.page.wait_for_timeout(300)  # until the transition has ended
-        cursor = visit.page.locator(".lines .cursor i").bounding_box()
-        assert cursor
-        assert abs(cursor["x"] + cursor["width"] / 2 - box["x"] - x) < 1
         assert visit.query["t"] == str(t)
-    words = visit.page.locator(".lines .axis.each span")
-    assert words.count() == len(FIRST_TEXT)
-    assert plot.get_attribute("role") == "img"
+        visit.eventually(lambda x=x: assert_cursor_at(visit, x))
+    assert visit.page.locator(".lines .axis.each span").count() == len(FIRST_TEXT)
+    assert visit.page.locator(".lines .panels").get_attribute("role") == "img"
+
+
+def assert_cursor_at(visit: Visit, x: float) -> None:
+    cursor = visit.page.locator(".lines .cursor i").bounding_box()
+    assert cursor
+    assert abs(cursor["x"] + cursor["width"] / 2 - x) < 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 2000])
