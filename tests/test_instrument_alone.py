@@ -12,13 +12,16 @@ from playwright.sync_api import Browser, Page
 from plotly.colors import hex_to_rgb
 
 from rnnviz import Trace, trace
-from rnnviz.cells import LSTMCell
-from rnnviz.inputs.vocabulary import Vocabulary
+from rnnviz.cells import Form, LSTMCell, make_cell
+from rnnviz.explain.terms import gate_terms
+from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.instrument import SCRIPT, STYLES
+from rnnviz.instrument.card_payload import pack_unit
 from rnnviz.instrument.modules import join_modules, join_styles
 from rnnviz.instrument.payload import pack_trace, rows_of
 from rnnviz.locale import labels
 from rnnviz.plots.style import palette
+from tests.step_cards import SHOWN, equation_rows, signed
 
 pytestmark = pytest.mark.browser
 
@@ -27,13 +30,17 @@ UNIT = 2
 PAGE = f"""<!doctype html>
 <style>{join_styles(*STYLES)}</style>
 <div id="text"></div><div id="drawing"></div><div id="gates"></div><div id="states"></div>
+<div id="lines"></div><div id="terms"></div><div id="equations"></div>
 <script type="module">
 {join_modules(SCRIPT)}
-window.show = (payload, position) => {{
+const bytes = (payload) => Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0));
+window.show = (payload, unit, position) => {{
     const instrument = new Instrument();
-    for (const part of ["text", "drawing", "gates", "states"])
+    for (const part of ["text", "drawing", "gates", "states", "lines", "terms", "equations"])
         instrument.attach(part, document.getElementById(part));
-    instrument.record(Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0)));
+    window.instrument = instrument;
+    instrument.record(bytes(payload));
+    instrument.explain(bytes(unit));
     instrument.setPosition(position);
     instrument.show();
 }};
@@ -79,7 +86,9 @@ def opened(browser: Browser, record: Trace) -> Iterator[Page]:
     page.on("request", lambda request: wrong.append(request.url))
     page.set_content(PAGE)
     position = {"t": 2, "unit": UNIT, "gate": "", "speed": 4}
-    page.evaluate("given => window.show(...given)", [b64encode(payload).decode(), position])
+    unit = pack_unit(record, TEXT, UNIT, words=labels("en"))
+    given = [*(b64encode(part).decode() for part in (payload, unit)), position]
+    page.evaluate("given => window.show(...given)", given)
     yield page
     context.close()
     assert wrong == []
@@ -148,3 +157,35 @@ def test_the_heatmaps_have_the_colours_of_their_scales(page: Page, record: Trace
         share = np.array([values(record, row.name, t) for t in range(1, len(TEXT) + 1)]) / row.most
         expected = colours((share + 1) / 2 if row.signed else share, signed=row.signed)
         assert np.abs(shown - expected).max() <= 1, row.name  # canvases round
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form("lstm", peephole=True),
+        Form("lstm", coupled=True, peephole=True, output_activation="softsign"),
+        Form("gru", reset_after=False),
+        Form("rnn", nonlinearity="relu"),
+    ],
+    ids=str,
+)
+def test_equations_and_terms_of_variants_are_the_librarys(browser: Browser, form: Form):
+    record = trace(make_cell(form, 2, 4), 2 * torch.randn(len(TEXT), 2))
+    with opened(browser, record) as page:
+        for t in range(1, len(TEXT) + 1):
+            for gate in form.gates:
+                page.evaluate(
+                    "([t, gate]) => instrument.go(t) || instrument.choose(gate)", [t, gate]
+                )
+                shown = page.evaluate(SHOWN)
+                sum_of = gate_terms(record, gate, UNIT, t - 1)
+                bars = {label: value for label, _, value in shown["terms"]}
+                assert bars.pop("bias") == signed(sum_of.bias)
+                assert bars.pop(f"input {picture(TEXT[t - 1])}") == signed(sum_of.by_input.sum())
+                peephole = bars.pop("cell state (peephole)", None)
+                assert peephole == (signed(sum_of.by_cell) if gate in form.peepholes else None)
+                units = {f"h of unit {k}": signed(v) for k, v in enumerate(sum_of.by_unit) if v}
+                rest = {f"other units ({4 - len(units)})": "0.00"} if len(units) < 4 else {}
+                assert bars == units | rest
+            shown = page.evaluate(SHOWN)
+            assert shown["equations"] == equation_rows(record, UNIT, t)

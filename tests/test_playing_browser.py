@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnviz.cells import GATES_AS_READ
@@ -149,6 +150,12 @@ LINES = """() => Object.fromEntries(Array.from(
     (path) => [path.dataset.line, path.getAttribute("d")]))"""
 
 
+def end_of_axis(value: float) -> float:
+    """The value rounded up to half of its first digit."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(np.ceil(2 * value / power) / 2 * power)
+
+
 @pytest.mark.parametrize("cell", sorted(GATES_AS_READ))
 def test_lines_follow_the_units_gates_and_states(visit: Visit, cell: str):
     visit.open(cell=cell, t=10, unit=7)
@@ -159,7 +166,9 @@ def test_lines_follow_the_units_gates_and_states(visit: Visit, cell: str):
     assert set(found) == {*names, *states}
     for name, path in found.items():
         values = trace.array(name)[0, 0, :, 0, 7]
-        most = abs(values).max() if name in ("cell_state", "hidden_preactivation") else 1.0
+        most = 1.0
+        if name in ("cell_state", "hidden_preactivation"):
+            most = end_of_axis(float(abs(values).max()))
         share = values / most
         heights = 1 - share if name.endswith("_gate") else (1 - share) / 2
         points = [tuple(map(float, part.split())) for part in path[1:-2].split("L")]
@@ -177,26 +186,32 @@ def test_lines_follow_the_units_gates_and_states(visit: Visit, cell: str):
 
 def test_the_cursor_is_at_the_step_and_a_click_goes_there(visit: Visit):
     visit.open(t=5)
-    plot = visit.page.locator(".lines .panels")
     for t in (12, 61, 1):
         box = visit.page.locator(".lines .place").bounding_box()
         assert box
-        x = (t - 0.5) / len(FIRST_TEXT) * box["width"]
-        visit.page.mouse.click(box["x"] + x, box["y"] + 20)
+        x = box["x"] + (t - 0.5) / len(FIRST_TEXT) * box["width"]
+        visit.page.mouse.click(x, box["y"] + 20)
         visit.wait_for_step(t)
-        visit.page.wait_for_timeout(300)  # until the transition has ended
-        cursor = visit.page.locator(".lines .cursor i").bounding_box()
-        assert cursor
-        assert abs(cursor["x"] + cursor["width"] / 2 - box["x"] - x) < 1
         assert visit.query["t"] == str(t)
-    words = visit.page.locator(".lines .axis.each span")
-    assert words.count() == len(FIRST_TEXT)
-    assert plot.get_attribute("role") == "img"
+        visit.eventually(lambda x=x: assert_cursor_at(visit, x))
+    assert visit.page.locator(".lines .axis.each span").count() == len(FIRST_TEXT)
+    assert visit.page.locator(".lines .panels").get_attribute("role") == "img"
+
+
+def assert_cursor_at(visit: Visit, x: float) -> None:
+    cursor = visit.page.locator(".lines .cursor i").bounding_box()
+    assert cursor
+    assert abs(cursor["x"] + cursor["width"] / 2 - x) < 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 2000])
 def test_lines_of_short_and_long_texts(visit: Visit, steps: int):
     visit.open(text=("x = 'a'\n" * 250)[:steps], t=1)
+    for panel in visit.page.locator(".lines .panel").all():
+        lines, place = panel.locator("svg").bounding_box(), panel.bounding_box()
+        assert lines
+        assert place
+        assert lines["height"] == place["height"] < 100
     paths = visit.page.evaluate(LINES)
     assert len(paths) == 6
     assert all(path.count("L") == steps - 1 for path in paths.values())

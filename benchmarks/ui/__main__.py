@@ -7,8 +7,9 @@ frame after Plotly is done. live: updates per second of the first figure while t
 dragged for 4 s, with an input event every 10 ms. blank: frames of that drag in which the figure had
 no line. bytes: everything sent and received for one change. Milliseconds, p50/p95. step: an arrow
 key on the first page → the frame in which its instrument shows the next step. playing: the time
-per frame while a text is played at the highest speed. Cold start: from the start of the server's
-process, with a browser that requests the page until it answers, to the first paint.
+per frame while a text is played at the highest speed, and how many cards change at every step. Cold
+start: from the start of the server's process, with a browser that requests the page until it
+answers, to the first paint.
 """
 
 import time
@@ -157,7 +158,8 @@ def show_instrument(browser: Browser, address: str, floor: list[float]) -> None:
         played = visit.page.evaluate(PLAY, SECONDS)
         print(
             f"playing {length:,} steps × 128 units: {quantiles(played['frames'], 1)} ms per frame,"
-            f" {played['steps']} steps in {SECONDS} s, {len(visit.sent) - sent} messages",
+            f" {played['steps']} steps in {SECONDS} s, {played['moved']} of {played['cards']} cards"
+            f" move, {len(visit.sent) - sent} messages",
             flush=True,
         )
         visit.page.close()

@@ -32,8 +32,17 @@ STEP = """() => {
     new MutationObserver(note).observe(document.querySelector(".player .rnnviz-count"), what);
 }"""
 
-# Frame times while a text is played, and the steps that the counter went forward.
+# Frame times while a text is played, the steps that the counter went forward, and the number of
+# cards that changed at each of them, but for the first or last.
 PLAY = """async (seconds) => {
+    const all = [...document.querySelectorAll("[class*=st-key-card_]")];
+    const changes = new Map(all.map((card) => [card, new Set()]));
+    const watch = new MutationObserver((found) => {
+        for (const { target } of found)
+            changes.get(target.closest("[class*=st-key-card_]"))?.add(count());
+    });
+    const what = {subtree: true, childList: true, attributes: true};
+    for (const card of all) watch.observe(card, what);
     const counter = document.querySelector(".player .rnnviz-count");
     const count = () => parseInt(counter.textContent.match(/\\d+/)[0]);
     const times = [];
@@ -48,8 +57,12 @@ PLAY = """async (seconds) => {
     await new Promise((done) => setTimeout(done, 1000 * seconds));
     going = false;
     const last = count();
+    watch.disconnect();
     document.querySelector("[data-do=play]").click();
-    return {frames: times.slice(1).map((time, k) => time - times[k]), steps: last - first};
+    const steps = last - first;
+    const moved = all.filter((card) => changes.get(card).size >= steps - 1);
+    return {frames: times.slice(1).map((time, k) => time - times[k]), steps,
+            moved: moved.length, cards: all.length};
 }"""
 
 COMPARED = """() => {

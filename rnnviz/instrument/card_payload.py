@@ -43,7 +43,9 @@ def pack_unit(record: Trace, text: str, unit: int, *, words: Labels) -> bytes:
     recurrent weights, (gate, unit). Of the first layer, forward. RnnvizError if something is held,
     or for a cell with its own step: its equations are not those of the form.
     """
-    if record.own_step or record.held:
+    if record.held:
+        raise RnnvizError("error.held_unit", names=", ".join(record.held))
+    if record.own_step:
         module = record.module_repr.partition("(")[0]
         raise RnnvizError("error.own_equations", what="equations", module=module)
     gates, part = record.form.gates, TracePart(record, batch=0)

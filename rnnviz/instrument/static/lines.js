@@ -3,8 +3,7 @@
 
 import { classifyWidth, drawn, element, write } from "./elements.js";
 import { number } from "./recording.js";
-import { endsOf } from "./rows.js";
-import { timeTicks } from "./ticks.js";
+import { endOfAxis, timeTicks } from "./ticks.js";
 
 /** @import { Recording } from "./recording.js" */
 /** @import { InstrumentView, Row, Scale } from "./types.d.ts" */
@@ -70,10 +69,8 @@ export class Lines {
     const { recording, unit } = this.instrument;
     const panel = element("div", rows.length > 1 ? "panel" : "panel single");
     const ends = element("div", "ends");
-    const [low, high] = endsOf(scale.signed, scale.most);
-    ends.append(element("span", "", { textContent: high }));
-    if (scale.signed) ends.append(element("span", "", { textContent: "0" }));
-    ends.append(element("span", "", { textContent: low }));
+    const texts = [String(scale.most), "0", ...(scale.signed ? [`−${scale.most}`] : [])];
+    ends.append(...texts.map((textContent) => element("span", "", { textContent })));
     const { steps } = recording;
     const svg = drawn("svg", { viewBox: `0 0 ${steps} 1`, preserveAspectRatio: "none" });
     if (scale.signed) svg.append(drawn("path", { d: `M0 0.5H${steps}`, class: "zero" }));
@@ -172,7 +169,7 @@ export function panelsOf(recording, unit) {
   for (const row of recording.rows) {
     const isShared = row.most === 1 && !row.beyond;
     const key = isShared ? String(row.signed) : row.name;
-    const most = isShared ? 1 : largestOf(recording, row.name, unit);
+    const most = isShared ? 1 : endOfAxis(largestOf(recording, row.name, unit));
     const panel = panels.get(key) ?? { rows: [], scale: { signed: row.signed, most } };
     panel.rows.push(row);
     panels.set(key, panel);
@@ -181,7 +178,7 @@ export function panelsOf(recording, unit) {
 }
 
 /**
- * The largest absolute value of a unit over time; 1 if all are 0.
+ * The largest absolute value of a unit over time.
  *
  * @param {Recording} recording
  * @param {string} name
@@ -191,7 +188,7 @@ function largestOf(recording, name, unit) {
   let most = 0;
   for (let t = 1; t <= recording.steps; t++)
     most = Math.max(most, Math.abs(recording.at(name, t, unit)));
-  return most > 0 && Number.isFinite(most) ? most : 1;
+  return most;
 }
 
 /**
@@ -203,15 +200,17 @@ function largestOf(recording, name, unit) {
  * @param {Scale} scale
  */
 export function lineOf(recording, name, unit, { signed, most }) {
+  const { steps } = recording;
+  const dash = steps > 1 ? 0 : 0.3; // of a single step; with 0, one between gaps is a dot
   let path = "";
   let pen = "M";
-  for (let t = 1; t <= recording.steps; t++) {
+  for (let t = 1; t <= steps; t++) {
     const share = recording.at(name, t, unit) / most;
     const y = signed ? (1 - share) / 2 : 1 - share;
-    if (Number.isFinite(y)) path += `${pen}${t - 0.5} ${y.toFixed(4)}`;
+    if (Number.isFinite(y)) path += `${pen}${t - 0.5 - dash / 2} ${y.toFixed(4)}`;
     pen = Number.isFinite(y) ? "L" : "M";
   }
-  return path && `${path}h0`; // a single step is a dot
+  return path && `${path}h${dash}`;
 }
 
 /**

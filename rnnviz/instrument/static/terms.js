@@ -5,6 +5,7 @@
 import { Bars } from "./bars.js";
 import { element, roomyNote, write } from "./elements.js";
 import { filled, number } from "./recording.js";
+import { endOfAxis } from "./ticks.js";
 
 /** @import { Explained } from "./explained.js" */
 /** @import { Recording } from "./recording.js" */
@@ -139,15 +140,4 @@ function largestTerm(explained, recording, gate) {
       most = Math.max(most, Math.abs(value));
   }
   return most;
-}
-
-/**
- * A value rounded up to half of its first digit, so that the axis ends at a round number; 1 for 0.
- *
- * @param {number} value
- */
-export function endOfAxis(value) {
-  if (!(value > 0) || !Number.isFinite(value)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return Number(((Math.ceil((2 * value) / power) / 2) * power).toPrecision(2));
 }
