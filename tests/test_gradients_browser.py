@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect
 
-from rnnviz.experiment import SCENES, GradientsPage, NetworkSettings, run_networks
+from rnnviz.experiment import MOST_EDITED, SCENES, GradientsPage, NetworkSettings, run_networks
 from rnnviz.experiment.gain import gain_marks
 from rnnviz.gradients import gradient_norms, weight_gradient_norms
 from rnnviz.locale import labels
@@ -24,7 +24,7 @@ MOVE = """(input, at) => {
     input.dispatchEvent(new Event("input", { bubbles: true }));
 }"""
 MARKED = "marks => marks.map(mark => mark.style.getPropertyValue('--at'))"
-FIGURES = ("gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation")
+FIGURES = ("gradient_norms", "eigenvalues", "weight_gradients", "saturation")  # of any size
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,8 @@ def test_every_scene_is_a_link_and_stands(visit: Visit, language: str):
         wanted |= {"language": language} if language != "en" else {}
         assert visit.query == wanted
         check_norms(visit, settings.network())
-        for figure in (*FIGURES, "jacobian_norms", "lyapunov"):
+        weights = ("weights",) * (scene.hidden > MOST_EDITED)
+        for figure in (*FIGURES, *weights, "jacobian_norms", "lyapunov"):
             assert visit.key(f"figure_{figure}").locator(".main-svg").first.is_visible(), figure
         assert visit.key("figure_memory").count() == int(settings.claim)
         assert visit.messages == []

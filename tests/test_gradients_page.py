@@ -125,8 +125,9 @@ def test_every_scene_is_shown_without_error(name: str, language: str):
     assert settings_of(page) == settings.to_query() | (
         {"language": language} if language != "en" else {}
     )
-    wanted = {"gradient_norms", "weights", "eigenvalues", "weight_gradients", "saturation"}
+    wanted = {"gradient_norms", "eigenvalues", "weight_gradients", "saturation"}
     wanted |= {"jacobian_norms", "lyapunov"} | ({"memory"} if settings.claim else set())
+    wanted |= {"weights"} if settings.hidden > MOST_EDITED else set()
     assert set(figures(page)) == wanted
     if language == "en":
         check_norms(page, settings.network())
@@ -261,8 +262,8 @@ def test_clipping_an_infinite_gradient_is_reported():
 
 
 def test_selecting_a_cell_shows_its_gates_and_weights():
-    page = gradients_page(hidden="4")
-    traces = run_networks(NetworkSettings(hidden=4))
+    page = gradients_page(hidden="9")
+    traces = run_networks(NetworkSettings(hidden=9))
     for cell, gates in GATES_AS_READ.items():
         choice(page, "cell").set_value(cell)
         run(page)
@@ -285,13 +286,20 @@ def test_weights_can_be_edited_up_to_the_limit_only():
     data = json.loads(grid.bytes.partition(b"\n")[0])
     # the gate that is selected by default
     assert data["of"] == "lstm.forget_gate"
-    assert data["values"] == decoded(figures(page)["weights"]["data"][0]["z"]).tolist()
-    assert data["values"][1][2] == 0.5
+    settings = NetworkSettings(hidden=MOST_EDITED)
+    u = run_networks(settings)["lstm"].parameters["weight_hh_l0"][MOST_EDITED : 2 * MOST_EDITED]
+    expected = u.copy()
+    expected[1, 2] = 0.5
+    assert data["values"] == expected.tolist()
     assert data["changed"] == ["1 2"]
+    assert "weights" not in figures(page), "one matrix is drawn once"
     page = gradients_page(hidden=str(MOST_EDITED + 1))
     assert protos(page, "rnnviz_grid") == []
-    sentence = "With up to 8 hidden units each weight can be edited here."
-    assert any(sentence in text for text in shown(page))
+    page.button(key="edit_weights").click()
+    run(page)
+    assert settings_of(page)["hidden"] == str(MOST_EDITED)
+    (grid,) = protos(page, "rnnviz_grid")
+    assert json.loads(grid.bytes.partition(b"\n")[0])["values"] == u.tolist()
 
 
 def test_problems_of_an_address_are_reported():
@@ -365,7 +373,7 @@ def test_weights_of_every_size_are_drawn(place: int):
     language = "ko" if place % 2 else "en"
     page = gradients_page(**query, language=language)
     assert [box.value for box in page.exception] == []
-    assert {"gradient_norms", "weights", "eigenvalues", "saturation"} <= set(figures(page))
+    assert {"gradient_norms", "eigenvalues", "saturation"} <= set(figures(page))
     for name, figure in figures(page).items():
         for path, number in numbers_of(figure):
             assert np.isfinite(number), f"{name}{path}"

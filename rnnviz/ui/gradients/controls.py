@@ -50,7 +50,7 @@ def input_network(words: Labels, live: Live) -> GradientsPage:
 
 def input_cell_and_gate(words: Labels) -> None:
     """Draws the choice whose recurrent weights are shown: a cell and one of its gates."""
-    with st.container(horizontal=True, gap="small", key="whose"):
+    with st.container(gap="small", key="whose"):
         st.segmented_control(
             words["control.cell"],
             tuple(GATE_NAMES),

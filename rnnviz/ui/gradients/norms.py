@@ -44,14 +44,16 @@ def labelled(settings: NetworkSettings) -> dict[str, Trace]:
 
 
 def show_norms(settings: GradientsPage, words: Labels) -> None:
-    """Draws log₁₀ of the gradient norm at every step, and a verdict per network."""
-    with st.container(key="cards_norms"):
-        left, right = st.columns([0.64, 0.36], gap="small")
-    with left, st.container(key="card_norms"):
+    """Draws log₁₀ of the gradient norm at every step."""
+    with st.container(key="card_norms"):
         heading(words[f"card.norms_{settings.loss}"])
         show_figure("gradient_norms", _norms(settings, words), words)
         note(words["card.norms_note"])
-    with right, st.container(key="card_verdicts"):
+
+
+def show_verdicts(settings: GradientsPage, words: Labels) -> None:
+    """Draws a verdict per network."""
+    with st.container(key="card_verdicts"):
         heading(words["card.verdicts"])
         show_words(_verdicts(settings, words), key="verdicts")
 

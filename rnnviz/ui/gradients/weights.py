@@ -22,24 +22,36 @@ from rnnviz.ui.theme import is_dark
 
 
 def show_weights(settings: GradientsPage, words: Labels, *, live: Live) -> None:
-    """Draws one gate's U as a heatmap, a small one also as a grid, and its eigenvalues.
+    """Draws one gate's U: a small one as a grid to edit, a larger one as a heatmap.
 
     live: what updates while a weight is dragged.
     """
-    with st.container(key="cards_weights"):
-        left, right = st.columns(2, gap="small")
-    with left, st.container(key="card_weights"):
+    with st.container(key="card_weights"):
         heading(words["card.weights"])
         input_cell_and_gate(words)
-        show_figure("weights", _weights(settings, words), words)
         if settings.hidden <= MOST_EDITED:
             _input_weights(settings, words, live)
-        else:
-            note(words("weights.too_many", most=MOST_EDITED))
-    with right, st.container(key="card_eigenvalues"):
+            return
+        show_figure("weights", _weights(settings, words), words)
+        st.button(
+            words("weights.edit", most=MOST_EDITED),
+            key="edit_weights",
+            icon=":material/edit:",
+            on_click=_shrink,
+            width="stretch",
+        )
+
+
+def show_eigenvalues(settings: GradientsPage, words: Labels) -> None:
+    """Draws the eigenvalues of U, and what they imply."""
+    with st.container(key="card_eigenvalues"):
         heading(words("card.eigenvalues", cell=settings.cell.upper()))
         show_figure("eigenvalues", _eigenvalues(settings, words), words)
         show_words(_bound_note(settings, words), key="bound")
+
+
+def _shrink() -> None:
+    st.session_state.hidden = MOST_EDITED
 
 
 def _shown(settings: GradientsPage) -> tuple[Trace, str]:
