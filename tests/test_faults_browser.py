@@ -30,7 +30,7 @@ AWAY = re.compile(
 
 
 WHOLE = """() => Array.from(document.querySelectorAll("[class*=st-key-figure_]"))
-    .every(place => place.querySelector(".main-svg, canvas"))"""
+    .every(place => place.querySelector(".main-svg, canvas, .bar-row, .equation, .panel"))"""
 
 
 @pytest.fixture(scope="module")
@@ -237,7 +237,8 @@ def test_both_pages_are_drawn_without_webgl(visit: Visit):
             f"() => document.querySelector('.st-key-figure_{figure} .map canvas').width > 300",
         )
     for figure in ("terms", "next_character"):
-        visit.key(f"figure_{figure}").locator(".main-svg").first.wait_for()
+        visit.key(f"figure_{figure}").locator(".bar-row").first.wait_for()
+    visit.key("figure_lines").locator(".panel path").first.wait_for()
     assert visit.page.get_by_text(failed).filter(visible=True).count() == 0
     visit.page.get_by_role("link", name="Gradients").click()
     visit.page.locator(".rnnviz-verdict").first.wait_for()

@@ -188,7 +188,7 @@ def test_no_untranslated_key_is_shown_with_everything_open():
 def test_the_page_takes_over_the_instruments_step():
     page = opened(cell="rnn")
     before = instrument(page, "unit"), instrument(page, "text")
-    for t in (37, 1, STEPS):
+    for t in (38, 1, STEPS):
         go(page, t)
         assert settings_of(page) == {"cell": "rnn", "t": str(t)}
         assert instrument(page, "drawing")["t"] == t
