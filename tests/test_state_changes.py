@@ -31,8 +31,8 @@ def test_changes_are_those_of_the_modules_own_states():
 def test_there_is_no_change_relative_to_a_state_of_zeros():
     module = torch.nn.RNN(1, 2, nonlinearity="relu", bias=False)
     with torch.no_grad():
-        module.weight_ih_l0.fill_(1)
-        module.weight_hh_l0.fill_(0)
+        module.get_parameter("weight_ih_l0").fill_(1)
+        module.get_parameter("weight_hh_l0").fill_(0)
     found = state_changes(rnnviz.trace(module, torch.tensor([[1.0], [-1.0], [2.0], [3.0]])))
     assert np.isnan(found[[0, 2]]).all()
     assert found[[1, 3]].tolist() == [1.0, 0.5]
@@ -59,8 +59,8 @@ def test_the_scores_are_those_of_a_property_alone():
 def test_compared_networks_have_percents_and_chances():
     module = torch.nn.RNN(1, 1, nonlinearity="relu", bias=False)
     with torch.no_grad():
-        module.weight_ih_l0.fill_(1)
-        module.weight_hh_l0.fill_(0)
+        module.get_parameter("weight_ih_l0").fill_(1)
+        module.get_parameter("weight_hh_l0").fill_(0)
     trace = rnnviz.trace(module, torch.tensor([[1.0], [1.5], [0.5]]))
     bits = {"one": np.array([1.0, 10.0, np.nan])}
     story = compared_story({"one": trace}, labels("en"), bits=bits)
