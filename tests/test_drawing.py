@@ -119,13 +119,15 @@ def test_non_finite_numbers_are_written_as_by_plotly():
 
 STARTED = """
 import gc, threading, app
-from rnnviz.experiment import NetworkSettings
+from rnnviz.experiment import GradientsPage
 from rnnviz.ui import cache
 
 (load,) = (thread for thread in threading.enumerate() if thread.name.endswith("(load)"))
 load.join()
-cache.of_each = None  # any further computation fails
-print(*cache.measured(NetworkSettings()), gc.isenabled(), gc.get_freeze_count() > 100_000)
+cache.of_each = cache.gain_marks = None  # any further computation fails
+first = GradientsPage.first().network()
+assert cache.marks_of_gain(first).explodes > 1
+print(*cache.measured(first), gc.isenabled(), gc.get_freeze_count() > 100_000)
 """
 
 

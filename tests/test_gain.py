@@ -1,7 +1,9 @@
 """The gains at which an RNN's gradient begins to last and to explode, and the page's sentences."""
 
+import numpy as np
 import pytest
 
+from rnnviz.engine.kernels import backward
 from rnnviz.experiment import Edit, GradientsPage, NetworkSettings, build_network, make_inputs
 from rnnviz.experiment.gain import GainMarks, gain_marks
 from rnnviz.gradients import diagnose
@@ -109,3 +111,16 @@ def test_large_networks_have_sentences_without_marks():
     assert "gradient" in text
     assert "Drag" not in text
     assert story.marks_on_gain(settings, labels("en")).names == {}
+
+
+def test_a_gradient_that_leaves_the_range_is_rescaled_without_compiled_code():
+    # as on a machine where compilation is turned off: the kernels run as Python on NumPy's integers
+    row = np.array([3.0, -0.5])
+    backward._shift.py_func(row, np.int64(-2))
+    assert row.tolist() == [0.75, -0.125]
+    d_h, none = np.array([2.0**-300]), np.array([])
+    scale, factor = backward._align.py_func(
+        d_h, none, np.int64(0), np.array([0.0]), np.int64(0), np.int64(0)
+    )
+    assert (d_h[0] * 2.0**scale if scale > -1000 else 0) == 2.0**-300
+    assert factor == 2.0**-scale

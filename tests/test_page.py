@@ -151,6 +151,7 @@ def test_the_first_view(cell: str, language: str):
         **position,
         "first": position,
         "answered": 0,
+        "plays": 0,
     }
     assert page.session_state.unit == page.selectbox(key="unit").value == unit
     explained = instrument(page, "unit")
@@ -319,7 +320,8 @@ def test_the_address_sets_every_widget():
     assert page.text_area(key="text").value == "a = 'b'\n"
     now = {"t": 4, "unit": 9, "gate": "reset_gate", "speed": 7}
     drawing = instrument(page, "drawing")
-    assert drawing == {"part": "drawing", **now, "first": drawing["first"], "answered": 0}
+    rest = {"first": drawing["first"], "answered": 0, "plays": 0}
+    assert drawing == {"part": "drawing", **now, **rest}
     assert page.selectbox(key="unit").value == 9
     assert page.selectbox(key="order").value == "variance"
     assert choice(page, "gate").value == "reset_gate"

@@ -240,7 +240,7 @@ def test_a_page_names_the_model_without_measures(notes: object, copies: Path):
 @pytest.mark.parametrize(
     ("page", "name", "damage"),
     [
-        ("step", "chart.js", missing),
+        ("step", "instrument.js", missing),
         ("step", "frame.css", empty),
         ("gradients", "chart.css", web_page),
         ("gradients", "slider.css", binary),

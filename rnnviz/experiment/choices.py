@@ -32,4 +32,5 @@ HoldName = Literal[
     "cell_state",
     "hidden_state",
 ]
+TemperatureName = Literal["0", "0.5", "1", "1.5"]
 OrderOfGates = Literal["torch", "keras", "onnx"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rnnviz.activations import apply
 from rnnviz.cells import GATES_AS_READ, Form
-from rnnviz.experiment import FASTEST
+from rnnviz.experiment import FASTEST, MOST_CHARACTERS
 from rnnviz.explain.equations import LETTERS
 from rnnviz.inputs.vocabulary import Vocabulary, picture
 from rnnviz.locale import Labels
@@ -46,6 +46,8 @@ WORDS = (
     "player.pause",
     "player.play",
     "player.t",
+    "player.write",
+    "player.write_full",
     "plot.time",
     "plot.time_characters",
     "plot.units",
@@ -147,6 +149,7 @@ def pack_trace(
         "unknown": [i for i, character in enumerate(text) if character not in vocabulary],
         "breaks": [i for i, character in enumerate(text) if character == "\n"],
         "predictions": predictions,
+        "writes": MOST_CHARACTERS if predictions else 0,
         **({"unitStory": story} if story else {}),
     }
     arrays, about = _arrays_of(TracePart(record, batch=0), slice(None), words)

@@ -58,7 +58,7 @@ def _exponent(first: Any, second: Any) -> int:
 @compiled
 def _shift(row: Any, by: int) -> None:
     """Multiplies a row by 2^by, in place."""
-    by = min(max(by, -5000), 5000)
+    by = int(min(max(by, -5000), 5000))  # math.ldexp takes no NumPy integer
     for j in range(len(row)):
         row[j] = math.ldexp(row[j], by)
 
@@ -77,7 +77,7 @@ def _align(
         _shift(d_h, scale - largest + kept)
         _shift(d_c, scale - largest + kept)
         scale = largest - kept
-    return scale, math.ldexp(1.0, min(max(output_grad_scale - scale, -5000), 1000))
+    return scale, math.ldexp(1.0, int(min(max(output_grad_scale - scale, -5000), 1000)))
 
 
 @compiled

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import NonNegativeInt
 
 from rnnviz.errors import RnnvizError
+from rnnviz.experiment.choices import TemperatureName
 from rnnviz.experiment.settings.base import LONGEST, Message, Settings
 from rnnviz.experiment.settings.page import Given, PageSettings, Rule
 from rnnviz.experiment.settings.shared import (
@@ -29,6 +30,7 @@ class StepPage(PageSettings, CellChoice, TextInput, Player):
     """A shipped model reading a text, at one time step.
 
     unit: None for the first unit in the order. all_terms: whether a table lists every term.
+    temperature: of the characters that the model writes.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (gate_of_cell, _step_of_text)
@@ -36,3 +38,4 @@ class StepPage(PageSettings, CellChoice, TextInput, Player):
     unit: Annotated[NonNegativeInt | None, Message(_report_unit)] = None
     order: OrderName = "inside_string"
     all_terms: bool = False
+    temperature: TemperatureName = "0.5"

@@ -31,9 +31,10 @@ const PRESSED = "button, a, summary, label, input[type=checkbox], [role=button]:
 
 export class Instrument {
   /** @param {Host} [host] */
-  constructor({ page = "body", keyed = "", onChange = () => {} } = {}) {
+  constructor({ page = "body", keyed = "", onChange = () => {}, onWrite = () => {} } = {}) {
     this.keyed = keyed ? `${KEYED}, ${keyed}` : KEYED;
     this.onChange = onChange;
+    this.onWrite = onWrite;
     this.t = 1;
     this.unit = 0;
     this.gate = "";
@@ -237,6 +238,12 @@ export class Instrument {
     if (this.playing && this.t === this.current.steps) this.t = 1;
     this.since = performance.now();
     this.changed();
+  }
+
+  write() {
+    this.playing = false;
+    this.changed();
+    this.onWrite();
   }
 
   // Steps and frames

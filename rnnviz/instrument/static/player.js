@@ -11,6 +11,7 @@ const ICONS = {
   pause: "M7.5 5h3v14h-3zM13.5 5h3v14h-3z",
   on: "M7 5l10 7-10 7z",
   last: "M18 5v14M5 5l9 7-9 7z",
+  write: "M4 20l1-4L16 5l3 3L8 19z",
 };
 
 export class Player {
@@ -25,6 +26,7 @@ export class Player {
       play: button("play", () => instrument.toggle()),
       on: button("on", () => instrument.go(instrument.t + 1)),
       last: button("last", () => instrument.go(instrument.recording.steps)),
+      write: button("write", () => instrument.write()),
     };
     this.bar = element("input", "", { type: "range", min: "1", step: "1" });
     this.bar.addEventListener("input", () => instrument.go(this.bar.valueAsNumber));
@@ -44,7 +46,7 @@ export class Player {
     const { recording } = this.instrument;
     this.root.setAttribute("aria-label", recording.say("instrument.keys"));
     for (const [name, button] of Object.entries(this.buttons)) {
-      if (name === "play") continue;
+      if (name === "play" || name === "write") continue;
       button.title = recording.say(`player.${name}`);
       button.setAttribute("aria-label", button.title);
     }
@@ -72,6 +74,11 @@ export class Player {
     this.bar.style.setProperty("--share", String(steps > 1 ? (t - 1) / (steps - 1) : 0));
     this.bar.setAttribute("aria-valuetext", text);
     if (Number(this.speed.value) !== speed) this.speed.value = String(speed);
+    const { write } = this.buttons;
+    write.hidden = !recording.writes;
+    write.disabled = t >= recording.writes;
+    write.title = recording.say(write.disabled ? "player.write_full" : "player.write");
+    write.setAttribute("aria-label", write.title);
     this.root.classList.toggle("at-first", t === 1);
     this.root.classList.toggle("at-last", t === steps);
     if (this.playing === playing) return;

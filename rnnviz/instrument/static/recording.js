@@ -17,6 +17,7 @@ export class Recording {
     this.letters = header.letters ?? {};
     this.predictions = header.predictions ?? undefined;
     this.unitStory = header.unitStory;
+    this.writes = header.writes ?? 0;
     this.comparedStory = header.comparedStory;
     this.rows = rows;
     this.steps = steps;

@@ -53,6 +53,7 @@ export interface Header {
   letters?: Record<string, string>;
   predictions?: PredictionsData | null; // of a character model
   unitStory?: UnitStory;
+  writes?: number; // steps below which it can write on; 0 if it cannot
   // of a signal
   note?: string;
   label?: string;
@@ -139,6 +140,7 @@ export interface Host {
   page?: string; // selector of the element in which figures are added and removed
   keyed?: string; // selector of further elements that handle keys themselves
   onChange?: () => void; // called after every change of the position or of playing
+  onWrite?: () => void; // called when the network is to write on from the current step
 }
 
 // The instrument as a drawing sees it.
@@ -162,6 +164,7 @@ export interface InstrumentView extends CellView {
   look(unit: number): void;
   setSpeed(speed: number): void;
   toggle(): void;
+  write(): void; // has the network write on from here
 }
 
 // The value of an array `back` steps before the current step.

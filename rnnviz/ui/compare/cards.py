@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from rnnviz.errors import RnnvizError
 from rnnviz.experiment import ComparePage
 from rnnviz.experiment.comparison import compared_input
 from rnnviz.experiment.comparison_limits import seconds_of
@@ -71,8 +72,16 @@ def show_input(settings: ComparePage, words: Labels) -> None:
             heading(words("compared.signal", signal=name, length=settings.length))
             values = compared_input(settings).numpy()[:, 0]
             look = {"note": words["compared.signal_colours"], "signed": True}
-            story = compared_story(labelled(settings, words), words, layer=settings.layer - 1)
-            _strip(values, words, most=largest_of(values), story=story, **look)
+            _strip(values, words, most=largest_of(values), story=_story(settings, words), **look)
+
+
+def _story(settings: ComparePage, words: Labels) -> dict[str, Any] | None:
+    """What the story needs of a signal; None for networks that are refused, which a card says."""
+    try:
+        traces = labelled(settings, words)
+    except RnnvizError:
+        return None
+    return compared_story(traces, words, layer=settings.layer - 1)
 
 
 def _show_text(settings: ComparePage, words: Labels) -> None:

@@ -11,8 +11,9 @@ import { applyStyles } from "./styles.js";
 /** @import { Position } from "../../instrument/static/types.d.ts" */
 /** @import { ComponentArguments } from "./types.d.ts" */
 /**
- * @typedef {Position & { part: PartName, answered: number, first: Position }} PositionData from
- *   Python; first: the defaults, which the address leaves out
+ * @typedef {Position & { part: PartName, answered: number, first: Position, plays?: number }} PositionData from
+ *   Python; first: the defaults, which the address leaves out. plays: a larger number than before
+ *   starts the player
  */
 
 const FIELDS = /** @type {const} */ (["t", "unit", "gate", "speed"]);
@@ -23,7 +24,13 @@ const HOST = {
 
 class InstrumentOnPage {
   constructor() {
-    this.instrument = new Instrument({ ...HOST, onChange: () => this.onChange() });
+    this.instrument = new Instrument({
+      ...HOST,
+      onChange: () => this.onChange(),
+      onWrite: () => this.write(),
+    });
+    /** @type {number | undefined} */
+    this.plays = undefined; // the server's number of texts written to be played
     // as Streamlit names the settings' widgets
     this.instrument.player.barPlace.classList.add("st-key-t");
     this.instrument.player.speedPlace.classList.add("st-key-speed");
@@ -40,10 +47,11 @@ class InstrumentOnPage {
     this.places = new Map(); // Streamlit's elements, and the part for each
     /** @type {((message: object) => void) | undefined} */
     this.trigger = undefined;
-    /** @type {Courier<Position>} */
+    /** @type {Courier<Position & { write?: string }>} */
     this.courier = new Courier({
       send: (position, number) => {
-        this.agreed = { ...position };
+        const { t, unit, gate, speed } = position;
+        this.agreed = { t, unit, gate, speed };
         this.trigger?.({ ...position, number });
       },
       onFree: () => this.settle(),
@@ -124,6 +132,9 @@ class InstrumentOnPage {
     this.courier.answer(data.answered); // last, because it may send a message and so change `agreed`
     this.settle();
     this.instrument.show();
+    const { plays = 0 } = data;
+    if (plays > (this.plays ?? plays) && !this.instrument.playing) this.instrument.toggle();
+    this.plays = plays;
   }
 
   onChange() {
@@ -166,6 +177,13 @@ class InstrumentOnPage {
       if (this.instrument[field] !== this.agreed[field]) setPending(field, this.written(field));
     const { t, unit, gate, speed } = this.instrument;
     this.courier.post({ t, unit, gate, speed });
+  }
+
+  // Posts the position, from which the network is to write on.
+  write() {
+    if (!this.trigger || !this.instrument.listening) return;
+    const { t, unit, gate, speed, recording } = this.instrument;
+    this.courier.post({ t, unit, gate, speed, write: recording.reading }, "write");
   }
 
   get isIdle() {

@@ -7,7 +7,6 @@ shows the drawing, and ``show_rows`` the heatmaps of the gates or of the states.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +17,13 @@ from rnnviz.experiment import FASTEST
 from rnnviz.explain.unit_order import Order
 from rnnviz.inputs.vocabulary import Vocabulary
 from rnnviz.instrument.card_payload import pack_unit, predictions_of
-from rnnviz.instrument.payload import Kind, pack_compared_cells, pack_signal, pack_trace
+from rnnviz.instrument.payload import (
+    Kind,
+    pack_compared_cells,
+    pack_signal,
+    pack_trace,
+    reading_of,
+)
 from rnnviz.instrument.story_payload import unit_story
 from rnnviz.locale import Labels
 from rnnviz.trace import Trace
@@ -69,20 +74,30 @@ def input_position(
     *,
     first: Position,
     record: Trace,
+    text: str,
     on_change: Callable[[Position], None],
+    on_write: Callable[[], None],
+    plays: int,
     key: str,
 ) -> None:
     """Shows the drawing of the cell; calls ``on_change`` with a changed position, debounced.
 
-    first: the defaults, which the address leaves out. A browser can send anything, but
-    ``on_change`` gets only positions of this record.
+    first: the defaults, which the address leaves out. on_write: called after ``on_change`` when the
+    network is to write on from there. plays: a larger number than before starts the player. A
+    browser can send anything, but ``on_change`` gets only positions of this record, and
+    ``on_write`` is called once for a text.
     """
-    data = {"part": "drawing", **now._asdict(), "first": first._asdict()}
-    served("instrument")(
-        key=key,
-        data={**data, "answered": courier.answered(key)},
-        on_position_change=partial(_take, key, now, record, on_change),
-    )
+
+    def take() -> None:
+        message = courier.take(key, "position")
+        on_change(read_position(message, now, record))
+        # a message that is sent again, because its answer was lost, finds another text
+        if message is not None and message.get("write") == reading_of(record, text):
+            on_write()
+
+    data = {"part": "drawing", **now._asdict(), "first": first._asdict(), "plays": plays}
+    data["answered"] = courier.answered(key)
+    served("instrument")(key=key, data=data, on_position_change=take)
 
 
 def show_part(part: Kind | Literal["story", "lines", "terms", "predictions"], *, key: str) -> None:
@@ -214,7 +229,3 @@ def read_step(message: Any, t: int, speed: int, steps: int) -> tuple[int, int]:
 
 def _number(came: Any, among: range, now: int) -> int:
     return came if type(came) is int and came in among else now  # true is an int, too
-
-
-def _take(key: str, now: Position, record: Trace, on_change: Callable[[Position], None]) -> None:
-    on_change(read_position(courier.take(key, "position"), now, record))

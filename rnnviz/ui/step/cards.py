@@ -6,7 +6,8 @@ import numpy as np
 import streamlit as st
 
 from rnnviz.cells import GATES_AS_READ
-from rnnviz.experiment import StepPage
+from rnnviz.experiment import MOST_CHARACTERS, StepPage
+from rnnviz.experiment.writing import write_on
 from rnnviz.explain.terms import GateTerms, gate_terms
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
@@ -26,6 +27,8 @@ from rnnviz.ui.controls import input_gate
 from rnnviz.ui.frame import as_fragment
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
+
+WRITTEN = 40  # characters that the network writes at once
 
 
 def show_story() -> None:
@@ -75,7 +78,16 @@ def step_through(words: Labels) -> None:
     with left, st.container(key="card_cell"):
         now = Position(settings.t, settings.unit, settings.gate, settings.speed)
         default = _default_position(settings)
-        input_position(now, first=default, record=trace, on_change=_move_to, key="instrument_cell")
+        input_position(
+            now,
+            first=default,
+            record=trace,
+            text=settings.text,
+            on_change=_move_to,
+            on_write=_write_on,
+            plays=session.plays,
+            key="instrument_cell",
+        )
         with st.container(key="figure_lines"):
             show_part("lines", key="instrument_lines")
     with right, st.container(key="card_terms"):
@@ -117,6 +129,18 @@ def _move_to(now: Position) -> None:
     state = st.session_state
     session.refresh = now.unit != state.unit  # the sidebar shows the unit too
     state.t, state.unit, state.gate, state.speed = now
+
+
+def _write_on() -> None:
+    """Replaces what follows the step shown by characters that the network writes."""
+    settings = current(StepPage)
+    count = min(WRITTEN, MOST_CHARACTERS - settings.t)
+    read, temperature = settings.text[: settings.t], float(settings.temperature)
+    session.plays += 1
+    session.last_text = st.session_state.text = write_on(
+        character_model(settings.cell), read, count, temperature=temperature, seed=session.plays
+    )
+    session.refresh = True
 
 
 def _without_defaults(settings: StepPage) -> StepPage:

@@ -1,10 +1,13 @@
 """The controls of the step page: the text, the cell, and the order of its units."""
 
+from typing import get_args
+
 import numpy as np
 import streamlit as st
 
 from rnnviz.cells import GATE_NAMES
 from rnnviz.experiment import MOST_CHARACTERS, StepPage
+from rnnviz.experiment.choices import TemperatureName
 from rnnviz.experiment.settings import check_text
 from rnnviz.explain.unit_order import ORDERS, Order
 from rnnviz.locale import Labels
@@ -38,6 +41,14 @@ def input_reading(words: Labels) -> StepPage:
             on_change=_reset_unit,
         )
         _input_unit(words)
+        st.segmented_control(
+            words["control.temperature"],
+            get_args(TemperatureName),
+            key="temperature",
+            required=True,
+            width="stretch",
+            help=words["control.temperature_help"],
+        )
     return current(StepPage)
 
 
