@@ -30,6 +30,7 @@ WORDS = (
     "instrument.keys",
     "instrument.mean",
     "instrument.next_step",
+    "instrument.mark_gate",
     "instrument.pick_gate",
     "instrument.pooled",
     "instrument.reads",

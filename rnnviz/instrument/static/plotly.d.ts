@@ -108,6 +108,7 @@ export interface Plotly {
   relayout(plot: HTMLElement, layout: object): Promise<unknown>;
   update(plot: HTMLElement, traces: object, layout: object, indices: number[]): Promise<unknown>;
   purge(plot: HTMLElement): void;
+  downloadImage(plot: HTMLElement, image: object): Promise<unknown>;
 }
 
 declare global {

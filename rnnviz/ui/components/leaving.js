@@ -11,7 +11,7 @@ import { isAway } from "./server.js";
 
 const LEAVE_AFTER_MS = 10000; // the longest delay
 const TOUCHED_WITHIN_MS = 1000; // in which a change of one of Streamlit's widgets may be in flight
-const LINKS = "a[href], [data-testid=stLogoLink]";
+const LINKS = "a[href]:not([download]), [data-testid=stLogoLink]";
 
 export class Exit {
   constructor() {
