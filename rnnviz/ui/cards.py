@@ -48,8 +48,9 @@ def small_print(text: str) -> str:
 
 def show_figure(name: str, figure: go.Figure | Drawing, words: Labels) -> None:
     """Draws a figure under the key ``figure_<name>``, with its alternative text."""
-    texts = {"failed": words["figure.failed"], "save": words["figure.save"]}
-    show_chart(figure, key=f"figure_{name}", alt=words[f"alt.{name}"], **texts)
+    failed, save = words["figure.failed"], words["figure.save"]
+    alt = words[f"alt.{name}"]
+    show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed, save=save)
 
 
 def write_power(log10: float, digits: int = 3) -> str:

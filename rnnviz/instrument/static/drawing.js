@@ -177,7 +177,8 @@ export class Drawing {
       drawn("rect", { ...box, class: "ground" }),
       fill,
       drawn("rect", { ...box, class: "edge" }),
-      drawn("g", { id: `${clip}-texts` }, ...texts),
+      // with blanks between, which are not drawn, for those who hear the texts as one
+      drawn("g", { id: `${clip}-texts` }, ...texts.flatMap((text) => [text, " "])),
       over,
     );
     svg.append(button);
