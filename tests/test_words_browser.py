@@ -80,3 +80,24 @@ def test_an_address_that_is_no_page_is_answered_in_the_apps_words(
         to_nearest = words("address.nearest_page", page=words["page.gradients.menu"])
         link = visit.page.get_by_role("link", name=to_nearest)
         assert link.count() == (name == "Gradient")
+
+
+def test_the_keys_are_listed_on_a_question_mark(visit: Visit):
+    visit.open(language="ko", t=9)
+    keys = visit.page.get_by_role("dialog", name=labels("ko")["keys.title"])
+    visit.page.locator(".rnnviz-title").click()
+    for close in ("Escape", "?"):
+        visit.page.keyboard.press("?")
+        expect(keys).to_be_visible()
+        expect(keys).to_contain_text(labels("ko")["keys.space"])
+        visit.page.keyboard.press(close)
+        expect(keys).to_be_hidden()
+    visit.page.get_by_role("button", name="?: ").click()
+    keys.get_by_role("button", name=labels("ko")["keys.close"]).click()
+    expect(keys).to_be_hidden()
+    area = visit.key("text").locator("textarea")
+    area.press("End")
+    area.press("?")
+    assert area.input_value().endswith("?")
+    expect(keys).to_be_hidden()
+    area.press("Backspace")

@@ -1,10 +1,12 @@
 // The script of every page: reruns the page after a reconnect, delivers pending values before the page is
 // left, notes every run of the page, and says when live updates do not arrive. It also loads Plotly during
-// the first run, and puts Streamlit's own texts into the reader's language.
+// the first run, puts Streamlit's own texts into the reader's language, and
+// has the list of keys.
 //
 // After a restart the server has no state of this page, and Streamlit would not run it until the next
 // change. A simulated popstate makes Streamlit run the page from its current address.
 
+import { offerKeys } from "./keys.js";
 import { Exit } from "./leaving.js";
 import { library } from "./library.js";
 import { SETTLED_MS } from "./live_updates.js";
@@ -32,6 +34,7 @@ export default function (component) {
   run = data.run;
   library(data.chunk);
   speak(data.language, data.words);
+  offerKeys(parentElement, data.keys);
   const notice = showNotice(parentElement, data.unavailable);
   let wasAway = isAway();
   const unwatch = watchAttribute(CONNECTION_STATE, () => {
