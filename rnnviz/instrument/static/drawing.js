@@ -18,6 +18,9 @@ import { below, number } from "./recording.js";
  */
 
 const GATE_WIDTH = 104;
+// on the elements, because a copy of them by <use> takes no rules of the style sheet
+const VALUE = "font: 600 13.5px var(--mono)";
+const ACTIVATION = "font: 400 11px var(--mono)";
 const ROOM = 140; // the width of the longest sign
 
 let drawings = 0;
@@ -38,7 +41,7 @@ export class Drawing {
     label.append(this.mean, this.meanLabel);
     const head = element("div", "head");
     head.append(this.heading, label);
-    this.place = element("div");
+    this.place = element("div", "place");
     this.place.addEventListener("click", (event) => this.picked(event));
     this.place.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.picked(event);
@@ -197,11 +200,17 @@ export class Drawing {
     const { recording } = this.instrument;
     const texts = [
       drawn("text", { x, y: y + 26, class: "name" }, recording.row(array).label ?? ""),
-      drawn("text", { x, y: y + 46, class: "value", "data-value": array }),
+      drawn("text", { x, y: y + 46, style: VALUE, class: "value", "data-value": array }),
     ];
     const activation = nameIfUnusual(recording.activations, gate);
     if (activation) {
-      const at = { x, y: y + 60, class: "activation", ...narrowed(activation, GATE_WIDTH - 8) };
+      const at = {
+        x,
+        y: y + 60,
+        style: ACTIVATION,
+        class: "activation",
+        ...narrowed(activation, GATE_WIDTH - 8),
+      };
       texts.push(drawn("text", at, activation));
     }
     return texts;

@@ -72,7 +72,7 @@ export interface FullTrace {
 
 export interface FullLayout {
   xaxis?: FullAxis;
-  meta?: { time?: string[] };
+  meta?: { time?: string[]; least_width?: number };
   legend?: { _height: number };
   _plots?: Record<string, { xaxis: FullAxis; yaxis: FullAxis }>;
   _basePlotModules: { plot(plot: Plot): void }[];

@@ -82,6 +82,7 @@ class Chart {
     /** @type {number | undefined} */
     this.observed = undefined; // the available width
     this.width = 0; // the drawn width
+    this.least = 0; // the least width at which the figure can be read
     this.frame = 0; // the animation frame that is requested
     this.idle = 0; // the idle callback that is requested
     this.view = new UserView(this.plot);
@@ -170,6 +171,11 @@ class Chart {
     if (json === this.drawn && this.width === this.room) return;
     /** @type {Figure} */
     const figure = JSON.parse(json);
+    const meta = /** @type {{ least_width?: number } | undefined} */ (
+      /** @type {unknown} */ (figure.layout.meta)
+    );
+    this.least = meta?.least_width ?? 0;
+    this.scrollIfWide(figure);
     this.view.apply(figure);
     const now = apart(figure);
     if (this.listening && this.width === this.room) {
@@ -203,6 +209,19 @@ class Chart {
     }
   }
 
+  /**
+   * A figure wider than its place is scrolled, also by a finger, which would zoom otherwise.
+   *
+   * @param {Figure} figure
+   */
+  scrollIfWide(figure) {
+    const isWide = this.room > (this.observed ?? this.root.clientWidth);
+    this.root.classList.toggle("rnnviz-chart-wide", isWide);
+    if (!isWide) return this.root.removeAttribute("tabindex");
+    this.root.tabIndex = 0;
+    Object.assign(figure.layout, { dragmode: false });
+  }
+
   /** @param {Click} event */
   clicked(event) {
     const point = event.points[0];
@@ -221,12 +240,13 @@ class Chart {
 
   // The available width. It is observed, because reading it would force a layout.
   get room() {
-    return this.observed ?? this.root.clientWidth;
+    const width = this.observed ?? this.root.clientWidth;
+    return width && Math.max(width, this.least);
   }
 
   resized() {
     this.observed = this.root.clientWidth;
-    const width = this.observed;
+    const width = this.room;
     if (!width || width === this.width || this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
