@@ -136,7 +136,7 @@ export class Drawing {
    */
   drawSign(svg, text, x, y, activation) {
     if (activation) text = nameOf(this.instrument.recording.activations[activation]);
-    const wide = text.length > 1;
+    const wide = Boolean(activation) || text.length > 1; // the wires end at its sides
     const width = Math.max(48, Math.min(ROOM, LETTER * text.length) + 8);
     const shape = wide
       ? drawn("rect", { x: x - width / 2, y: y - 12, width, height: 24, rx: 12 })
