@@ -29,6 +29,7 @@ else:
     from starlette.websockets import WebSocket
     from streamlit import get_option
     from streamlit.file_util import get_static_dir
+    from streamlit.runtime.pages_manager import PagesManager
     from streamlit.runtime.runtime_util import get_max_widget_state_size_bytes
     from streamlit.starlette import App
 
@@ -124,6 +125,8 @@ else:
 
         await serve_live_updates(channel)
 
+    # Streamlit would take the scripts in pages/ for its menu until app.py has made its own
+    PagesManager.uses_pages_directory = False
     Thread(target=load, daemon=True).start()
     routes = [
         WebSocketRoute(LIVE, update_live),

@@ -59,7 +59,7 @@ FRAMES = """count => new Promise(done => {
     look();
 })"""
 # On a page other than the first, Streamlit first looks for its server below that page's address.
-LOOKED_FOR = re.compile(r"/(step|gradients|compare)/_stcore/(health|host-config)$")
+LOOKED_FOR = re.compile(r"/\w+/_stcore/(health|host-config)$")
 PATIENCE = 30_000  # milliseconds
 expect.set_options(timeout=PATIENCE)
 

@@ -316,7 +316,7 @@ def test_rows_share_a_scale_and_all_share_the_time_axis(traces: dict[str, Trace]
     figure = plot_comparison(traces)
     full = figure.to_dict()
     layout = full["layout"]
-    assert layout["meta"] == {"time": ["x", "x2", "x3", "x4"]}
+    assert layout["meta"] == {"time": ["x", "x2", "x3", "x4"], "least_width": 756}
     assert [layout[f"xaxis{n}"]["matches"] for n in (2, 3, 4)] == ["x"] * 3
     scales = {m["meta"]: m["coloraxis"] for m in full["data"] if m["type"] == "heatmap"}
     assert len(set(scales.values())) == len(scales) == 7
@@ -454,7 +454,7 @@ def test_sensitivities_are_the_traces():
         assert heatmap.x.tolist() == (array["source"].values + 1).tolist()
         assert heatmap.y.tolist() == list(range(1, 41))
     layout = figure.to_dict()["layout"]
-    assert layout["meta"] == {"time": ["x", "y", "x2", "y2"]}
+    assert layout["meta"] == {"time": ["x", "y", "x2", "y2"], "least_width": 400}
     assert (layout["coloraxis"]["cmin"], layout["coloraxis"]["cmax"]) == (-12, 0)
     long = plot_sensitivity({"a": made_up(2000, range(0, 2000, 8))}).data[0]
     assert long.z.shape == (400, 250)

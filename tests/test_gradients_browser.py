@@ -1,9 +1,11 @@
 """The gradients page in a real browser, used as a person would."""
 
 import re
+import struct
 from collections.abc import Iterator
 from functools import cache
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -241,16 +243,29 @@ def test_a_page_whose_live_updates_do_not_arrive_says_so_and_runs(
         assert visit.query["gain"] == "1.3"
 
 
-@pytest.mark.parametrize("touch", [True, False])
-def test_plotlys_buttons_lie_over_no_figure_on_a_touch_screen(
-    browser: Browser, address: str, touch: bool
+def test_a_figure_is_saved_as_an_image_and_no_button_lies_over_it_on_a_touch_screen(
+    browser: Browser, address: str
 ):
-    options = {"viewport": {"width": 390, "height": 844}, "has_touch": touch, "is_mobile": touch}
-    with windows(browser, **options) as own, visiting(own, address) as visit:
-        visit.open("/gradients", hidden=4, length=30)
-        lines(visit, "gradient_norms")
-        has_buttons = visit.key("figure_gradient_norms").locator(".modebar-group").count() > 0
-        assert has_buttons != touch
+    for touch in (False, True):
+        options = {"viewport": {"width": 640, "height": 844}, "has_touch": touch}
+        with windows(browser, is_mobile=touch, **options) as own, visiting(own, address) as visit:
+            visit.open("/gradients", hidden=4, length=30)
+            lines(visit, "gradient_norms")
+            button = visit.key("figure_gradient_norms").locator("button")
+            assert button.is_visible() != touch
+            if touch:
+                continue
+            size = (
+                visit.key("figure_gradient_norms")
+                .locator(".js-plotly-plot")
+                .evaluate("plot => [plot._fullLayout.width, plot._fullLayout.height]")
+            )
+            with visit.page.expect_download() as download:
+                button.click()
+            assert download.value.suggested_filename == "figure_gradient_norms.png"
+            saved = Path(download.value.path()).read_bytes()
+            # the width and height of a PNG are in its first chunk
+            assert struct.unpack(">II", saved[16:24]) == (3 * size[0], 3 * size[1])
 
 
 def test_a_finger_drags_a_slider(browser: Browser, address: str):

@@ -356,9 +356,9 @@ def test_everything_can_be_reached_and_named_by_keyboard(visit: Visit):
         assert words[f"player.{name}"] in seen
     assert words["instrument.speed"] in seen
     assert words["instrument.mean"] in seen
-    gates = [name for name in seen if name.startswith("update gate: ")]
+    gates = [name for name in seen if name.startswith("update gate ")]
     value = character_model("gru").read(FIRST_TEXT).array("update_gate")[0, 0, 9, 0, 3]
-    assert gates == [f"update gate: {value:.2f}. Show what drives it"]
+    assert gates == [f"update gate z = {value:.2f}. Show what drives it"]
     heatmap = visit.page.locator("[data-array=update_gate] .map")
     heatmap.focus()
     assert heatmap.get_attribute("aria-valuetext") == f"unit 3, step 10: {value:.2f}"
@@ -422,7 +422,7 @@ def test_a_gate_of_the_drawing_is_taken_apart(visit: Visit):
             ".includes('Output gate: ')",
         )
         visit.settle()
-        assert visit.query == {"gate": "output_gate"}
+        assert visit.query == {"t": "37", "gate": "output_gate"}
         visit.key("gate").get_by_text("input gate").click()  # and in the other direction
         visit.until(
             "the input gate is chosen",

@@ -67,6 +67,7 @@ UI_ROOMS = (
     "turns",
     "page_turn",
     "pages",
+    "unknown_page",
     "components",
     "address",
     "live_context",

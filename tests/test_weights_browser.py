@@ -150,7 +150,7 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
         if pixel in (40, 75, 110):
             visit.until("the figure is updated during the drag", f"() => {read} !== {drawn!r}")
     wanted = round(start[2, 3] + 1.1, 2)
-    assert cell(visit, 2, 3).inner_text() == f"{wanted:.4g}"
+    assert cell(visit, 2, 3).inner_text() == f"{wanted:.4f}"
     mouse.up()
     settings = settings.model_copy(update={"edit": (Edit("lstm", "forget_gate", 2, 3, wanted),)})
     check_page(visit, settings, "forget_gate")
@@ -201,7 +201,7 @@ def test_what_is_no_weight_is_refused_in_words(visit: Visit):
         )
         assert visit.key("grid").locator("input").get_attribute("aria-invalid") == "true"
         visit.page.keyboard.press("Escape")
-        assert cell(visit, 0, 0).inner_text() == "1"
+        assert cell(visit, 0, 0).inner_text() == "1.0000"
         assert alert.inner_text() == ""
     write(visit, 0, 0, "")
     assert alert.inner_text() == (
@@ -260,7 +260,7 @@ def test_it_shows_four_digits_and_keeps_what_is_sent(reader: BrowserContext, alo
     with visiting(reader, alone) as visit:
         visit.open()
         assert texts(visit) == [
-            "0.5", "−0.25", "0", "1.235e5", "−1e300", "12.5", "−0.0034", "3e−5", "0.03422",
+            "0.5000", "−0.2500", "0", "1.235e5", "−1e300", "12.5", "−0.0034", "3e−5", "0.0342",
         ]  # fmt: skip
         grid = visit.key("grid")
         assert grid.get_by_role("columnheader").all_inner_texts() == ["0", "1", "2"]
@@ -287,10 +287,10 @@ def test_it_shows_four_digits_and_keeps_what_is_sent(reader: BrowserContext, alo
         visit.page.mouse.move(box["x"] + 20, box["y"] + 10)
         visit.page.mouse.down()
         visit.page.mouse.move(box["x"] + 60, box["y"] + 10)
-        expect(cell(visit, 0, 1)).to_have_text("0.15")
+        expect(cell(visit, 0, 1)).to_have_text("0.1500")
         visit.page.keyboard.press("Escape")
         visit.page.mouse.up()
-        expect(cell(visit, 0, 1)).to_have_text("−0.25")
+        expect(cell(visit, 0, 1)).to_have_text("−0.2500")
         visit.settle()
         assert numbers(visit) == {("one", 0, 0): 7.0}
 
@@ -324,7 +324,7 @@ def test_one_is_under_way_and_the_last_arrives(reader: BrowserContext, alone: st
                     ".includes('1): 5')")  # fmt: skip
         visit.settle()
         assert numbers(visit) == {("one", 0, 0): 4.0, ("one", 0, 1): 5.0}
-        assert texts(visit)[0] == "1"  # in the new table
+        assert texts(visit)[0] == "1.0000"  # in the new table
 
 
 FORGED = (

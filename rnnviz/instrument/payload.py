@@ -31,6 +31,7 @@ WORDS = (
     "instrument.lines",
     "instrument.mean",
     "instrument.next_step",
+    "instrument.mark_gate",
     "instrument.pick_gate",
     "instrument.pooled",
     "instrument.reads",

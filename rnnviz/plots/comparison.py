@@ -31,6 +31,7 @@ Fields = dict[str, Any]  # of a figure, as plotly names them
 LEFT, RIGHT, TOP, BOTTOM = 104, 52, 26, 42  # pixels around the grid, without the headings
 NAME, BETWEEN = 19, 0.016  # pixels above each heatmap for its name; gap, as a fraction of the width
 LINE, LETTERS, SMALL = 17, 76, 92  # pixels per heading line; letters that fit across the figure
+LEAST = 150  # pixels of a column in which its gates' names have room
 MOST_COLUMNS, MOST_ROWS = 960, 128  # cells across all heatmaps of a row, and down one
 
 
@@ -139,7 +140,10 @@ def plot_comparison(
         margin={"l": LEFT, "r": RIGHT, "t": top, "b": BOTTOM},
         annotations=notes,
         shapes=shapes,
-        meta={"time": [_numbered("x", n) for n in range(grid.columns)]},
+        meta={
+            "time": [_numbered("x", n) for n in range(grid.columns)],
+            "least_width": LEFT + RIGHT + LEAST * grid.columns,
+        },
         **axes,
     )
     return Drawing(drawn, figure)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 62, 30, 44  # pixels around the maps
+LEAST = 200  # pixels of a map in which its names have room
 BETWEEN = 0.02  # gap between two maps, as a fraction of the width
 DECADES = 12  # colours end this far below the largest value
 DIMS = ("time", "source")
@@ -105,7 +106,7 @@ def plot_sensitivity(
         margin={"l": LEFT, "r": RIGHT, "t": TOP, "b": BOTTOM},
         annotations=notes,
         coloraxis={"cmin": low, "cmax": top, "colorscale": _norms(colours), "colorbar": bar},
-        meta={"time": _time_axes(len(maps))},
+        meta={"time": _time_axes(len(maps)), "least_width": LEAST * len(maps)},
         **parts,
     )
     return Drawing(maps, figure)

@@ -31,6 +31,7 @@ class Palette:
     gate: Scale  # 0–1
     signed: Scale  # −1–1, 0 in the middle
     selected: str
+    accent: str  # of letters that are chosen, or a link
     cells: dict[str, str]  # a cell keeps its colour, and its dash, in every line chart
     lines: dict[str, str]  # of gates and states, by symbol
 
@@ -43,6 +44,7 @@ LIGHT = Palette(
     gate=[(0, "#ffffff"), (0.25, "#cfe3e5"), (0.5, "#8fbdc4"), (0.75, "#3f8793"), (1, "#005f73")],
     signed=[(0, "#1f4e9e"), (0.25, "#8ba7d9"), (0.5, "#fbfbfa"), (0.75, "#efa680"), (1, "#c9480c")],
     selected="#e69f00",
+    accent="#005f73",
     cells={"lstm": "#005f73", "gru": "#7b4fa3", "rnn": "#c9480c"},
     lines={
         **dict.fromkeys("fz", "#00798c"),
@@ -61,6 +63,7 @@ DARK = Palette(
     gate=[(0, "#161b22"), (0.25, "#12404b"), (0.5, "#1a6e7c"), (0.75, "#3ba3ad"), (1, "#9be8ea")],
     signed=[(0, "#8db8ff"), (0.25, "#3f66ab"), (0.5, "#1b212a"), (0.75, "#a9522a"), (1, "#ffae7d")],
     selected="#f2b134",
+    accent="#5bb8c4",
     cells={"lstm": "#5bc8d3", "gru": "#c3a1ea", "rnn": "#ffae7d"},
     lines={
         **dict.fromkeys("fz", "#5bc8d3"),

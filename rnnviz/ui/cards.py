@@ -23,7 +23,7 @@ def apply_styles(path: Path, colours: str = "") -> None:
 
 def heading(text: str) -> None:
     """Draws the heading of a card."""
-    st.html(f"<p class='rnnviz-heading'>{escape(text)}</p>")
+    st.html(f"<h2 class='rnnviz-heading'>{escape(text)}</h2>")
 
 
 def note(text: str) -> None:
@@ -48,8 +48,9 @@ def small_print(text: str) -> str:
 
 def show_figure(name: str, figure: go.Figure | Drawing, words: Labels) -> None:
     """Draws a figure under the key ``figure_<name>``, with its alternative text."""
-    alt, failed = words[f"alt.{name}"], words["figure.failed"]
-    show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed)
+    failed, save = words["figure.failed"], words["figure.save"]
+    alt = words[f"alt.{name}"]
+    show_chart(figure, key=f"figure_{name}", alt=alt, failed=failed, save=save)
 
 
 def write_power(log10: float, digits: int = 3) -> str:

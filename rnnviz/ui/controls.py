@@ -7,6 +7,7 @@ import streamlit as st
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import GradientsPage, limits_of
 from rnnviz.locale import Labels
+from rnnviz.ui.session import session
 
 
 def input_switch(
@@ -51,6 +52,26 @@ def input_gate(words: Labels) -> None:
 
 
 def input_seed(words: Labels, help: str) -> None:
-    """Draws the seed. help: the key of its help in the catalogs."""
+    """Draws the seed. help: the key of its help in the catalogs.
+
+    Its limits are checked here: Streamlit would keep a number beyond them in the field, with an
+    English message, and send nothing.
+    """
     low, high = map(int, limits_of(GradientsPage, "seed"))
-    st.number_input(words["control.seed"], low, high, step=1, key="seed", help=words[help])
+    args = (low, high)
+    label, text = words["control.seed"], words[help]
+    st.number_input(label, step=1, key="seed", help=text, on_change=_check_seed, args=args)
+    # in a container with or without a message: Streamlit identifies a fragment by what precedes it
+    with st.container(key="seed_error"):
+        if (refused := session.refused_seed) is not None:
+            values = {"low": low, "high": high, "kept": st.session_state.seed}
+            st.warning(words("control.seed_refused", seed=refused, **values))
+
+
+def _check_seed(low: int, high: int) -> None:
+    """Takes a seed within the limits; otherwise the field gets the one before."""
+    asked, before = st.session_state.seed, session.kept["seed"]
+    is_allowed = asked is not None and low <= asked <= high
+    session.refused_seed = None if is_allowed else asked
+    if not is_allowed:
+        st.session_state.seed = before

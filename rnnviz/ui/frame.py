@@ -30,6 +30,7 @@ from rnnviz.ui.components.connection import connect
 from rnnviz.ui.pages import PAGES
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
+from rnnviz.ui.unknown_page import report_unknown_page, take_unknown_page
 
 Settings = TypeVar("Settings", bound=PageSettings)
 P = ParamSpec("P")
@@ -45,7 +46,7 @@ def navigate() -> None:
     session.run += 1
     restore_widgets()
     words = labels(reader_language())
-    st.set_page_config(page_title="rnnviz", page_icon=drawing("icon"), layout="wide")
+    st.set_page_config(_title(session.page, words), page_icon=drawing("icon"), layout="wide")
     if logo := drawing(f"logo_{'dark' if is_dark() else 'light'}"):
         st.logo(logo, size="large")
     try:
@@ -78,18 +79,29 @@ def _run_page(words: Labels) -> None:
         )
         for name, page in PAGES.items()
     }
+    unknown = take_unknown_page()
     opened = st.navigation(list(pages.values()))
     requested, session.requested_page = session.requested_page, None
     if requested is not None and pages[requested].url_path != opened.url_path:
         st.switch_page(pages[requested], query_params=st.query_params.to_dict())
     name = next(name for name, page in pages.items() if page.url_path == opened.url_path)
+    if name != session.page:
+        st.set_page_config(_title(name, words))
+        session.nearest_page = None
     read_address(name)
+    if unknown is not None:
+        report_unknown_page(unknown, name, words)
     take_pending(name)
     kind = PAGES[name].settings
-    connect(session.run, list(kind.model_fields), kind.first_texts(), words["live.unavailable"])
+    connect(session.run, list(kind.model_fields), kind.first_texts(), words)
     if st.session_state.language != words.language:
         st.rerun()  # the menu is in the language of the address before
     opened.run()
+
+
+def _title(page: str | None, words: Labels) -> str:
+    """The title of the browser's window: the page's name in the menu, and the app's."""
+    return "rnnviz" if page is None else f"{words[f'page.{page}.menu']} · rnnviz"
 
 
 def open_page(page: str) -> Labels:
@@ -110,6 +122,9 @@ def open_page(page: str) -> Labels:
         if session.problems and not has_changed():  # until the reader changes one
             for problem in session.problems:
                 st.warning(literal(problem.message(language)), icon=":material/link_off:")
+            if nearest := session.nearest_page:
+                label = words("address.nearest_page", page=words[f"page.{nearest}.menu"])
+                st.page_link(f"pages/{nearest}.py", label=label, icon=PAGES[nearest].icon)
         show_compilation(page, words)
     return words
 
@@ -119,7 +134,8 @@ def page_colours() -> str:
     colours = palette(dark=is_dark())
     return (
         f":root {{--rnnviz-card: {colours.ground}; --rnnviz-line: {colours.line};"
-        f" --rnnviz-muted: {colours.muted}; --rnnviz-selected: {colours.selected};}}"
+        f" --rnnviz-muted: {colours.muted}; --rnnviz-selected: {colours.selected};"
+        f" --rnnviz-accent: {colours.accent};}}"
     )
 
 

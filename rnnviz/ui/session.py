@@ -48,6 +48,8 @@ class Session:
     is_leaving = Entry(False)  # whether this run only takes what is pending before a page is left
     as_read = Entry[PageSettings | None](None)  # the settings of the address
     problems = Entry[tuple[RnnvizError, ...]](())  # of the address
+    nearest_page = Entry[str | None](None)  # to an address that is no page
+    refused_seed = Entry[int | None](None)  # a number that the reader gave and that is no seed
     place = Entry[tuple[str, int] | None](None)  # of a run that waits for a turn, and in which line
     plays = Entry(0)  # counts what was written, which is then played
     refresh = Entry(False)  # whether a fragment needs the whole page to run

@@ -25,17 +25,13 @@ test("a rounded number is the nearest multiple, without rounding error, never �
   assert.ok(Object.is(rounded(-0.001, 0.01), 0));
 });
 
-test("a brief number has four digits at most and seven characters", () => {
-  assert.deepEqual([0, 1, -1, 0.5, 1.23456, -1.23456, 0.0012345, 99999].map(brief), [
-    "0",
-    "1",
-    "−1",
-    "0.5",
-    "1.235",
-    "−1.235",
-    "0.00123",
-    "100000",
-  ]);
+test("a brief number has four decimals or digits, and seven characters at most", () => {
+  assert.deepEqual(
+    [0, 1, -1, 0.05752, -0.0333, 1.23456, -9.99994, 0.0012345, 9.99996, 12.3456, 99999].map(brief),
+    // biome-ignore format: two lines are easier to compare
+    ["0", "1.0000", "−1.0000", "0.0575", "−0.0333", "1.2346", "−9.9999", "0.0012", "10", "12.35",
+      "100000"],
+  );
 });
 
 test("a brief number that is large or small is in scientific notation", () => {

@@ -17,6 +17,10 @@ import { below, number } from "./recording.js";
  * @property {number} thick width at the end of the scale
  */
 
+const GATE_WIDTH = 104;
+// on the elements, because a copy of them by <use> takes no rules of the style sheet
+const VALUE = "font: 600 13.5px var(--mono)";
+const ACTIVATION = "font: 400 11px var(--mono)";
 const ROOM = 140; // the width of the longest sign
 
 let drawings = 0;
@@ -27,7 +31,7 @@ export class Drawing {
     this.instrument = instrument;
     this.number = drawings++; // makes ids unique on the page
     this.root = element("div", "drawing");
-    this.heading = element("p", "rnnviz-heading");
+    this.heading = element("h2", "rnnviz-heading");
     this.hint = element("p", "rnnviz-note");
     this.mean = element("input", "", { type: "checkbox" });
     this.mean.setAttribute("role", "switch");
@@ -37,7 +41,7 @@ export class Drawing {
     label.append(this.mean, this.meanLabel);
     const head = element("div", "head");
     head.append(this.heading, label);
-    this.place = element("div");
+    this.place = element("div", "place");
     this.place.addEventListener("click", (event) => this.picked(event));
     this.place.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.picked(event);
@@ -132,7 +136,7 @@ export class Drawing {
    */
   drawSign(svg, text, x, y, activation) {
     if (activation) text = nameOf(this.instrument.recording.activations[activation]);
-    const wide = text.length > 1;
+    const wide = Boolean(activation) || text.length > 1; // the wires end at its sides
     const width = Math.max(48, Math.min(ROOM, LETTER * text.length) + 8);
     const shape = wide
       ? drawn("rect", { x: x - width / 2, y: y - 12, width, height: 24, rx: 12 })
@@ -151,22 +155,20 @@ export class Drawing {
   drawGate(svg, gate, x, y) {
     const array = gate === "hidden" ? "hidden_state" : gate;
     const row = this.instrument.recording.row(array);
-    const [left, width, height] = [x - 52, 104, 64];
+    const [left, width, height] = [x - GATE_WIDTH / 2, GATE_WIDTH, 64];
     const box = { x: left, y, width, height, rx: 7 };
     const clip = `rnnviz-valve-${this.number}-${gate}`;
     const fill = drawn("rect", { x: left, y, width, height, "clip-path": `url(#${clip})` });
-    const name = drawn("text", { x, y: y + 26, class: "name" }, row.label ?? "");
-    const text = drawn("text", { x, y: y + 46, class: "value", "data-value": array });
-    const lines = [name, text];
-    const activation = nameIfUnusual(this.instrument.recording.activations, gate);
-    if (activation) {
-      const at = { x, y: y + 60, class: "activation", ...narrowed(activation, width - 8) };
-      lines.push(drawn("text", at, activation));
-    }
+    // the texts twice: over the fill in an ink that suits its colour, elsewhere in the page's
+    const texts = this.gateTexts(gate, array, x, y);
+    const cover = drawn("rect", { x: left, y, width, height });
+    const copy = drawn("use", { href: `#${clip}-texts` });
+    const over = drawn("g", { "clip-path": `url(#${clip}-fill)` }, copy);
     const button = drawn(
       "g",
       { class: "gate", role: "button", tabindex: 0, "data-gate": gate },
       drawn("clipPath", { id: clip }, drawn("rect", box)),
+      drawn("clipPath", { id: `${clip}-fill` }, cover),
       drawn("rect", {
         class: "chosen",
         x: left - 5,
@@ -178,10 +180,40 @@ export class Drawing {
       drawn("rect", { ...box, class: "ground" }),
       fill,
       drawn("rect", { ...box, class: "edge" }),
-      ...lines,
+      // with blanks between, which are not drawn, for those who hear the texts as one
+      drawn("g", { id: `${clip}-texts` }, ...texts.flatMap((text) => [text, " "])),
+      over,
     );
     svg.append(button);
-    return { gate, row, array, fill, lines, text, button, y, height };
+    return { gate, row, array, fill, cover, over, text: texts[1], button, y, height };
+  }
+
+  /**
+   * A gate's name, its value, and its activation if it is an unusual one.
+   *
+   * @param {string} gate
+   * @param {string} array whose value the second text is
+   * @param {number} x their middle
+   * @param {number} y the gate's top
+   */
+  gateTexts(gate, array, x, y) {
+    const { recording } = this.instrument;
+    const texts = [
+      drawn("text", { x, y: y + 26, class: "name" }, recording.row(array).label ?? ""),
+      drawn("text", { x, y: y + 46, style: VALUE, class: "value", "data-value": array }),
+    ];
+    const activation = nameIfUnusual(recording.activations, gate);
+    if (activation) {
+      const at = {
+        x,
+        y: y + 60,
+        style: ACTIVATION,
+        class: "activation",
+        ...narrowed(activation, GATE_WIDTH - 8),
+      };
+      texts.push(drawn("text", at, activation));
+    }
+    return texts;
   }
 
   /**
@@ -294,8 +326,13 @@ export class Drawing {
       write(valve.text, `${letter} = ${shown}`);
       valve.button.setAttribute("aria-pressed", String(valve.gate === selected));
       if (!playing) {
-        const name = { gate: valve.row.label, value: shown };
-        valve.button.setAttribute("aria-label", recording.say("instrument.pick_gate", name));
+        const name = { gate: valve.row.label, value: `${letter} = ${shown}` };
+        // among several cells a click only marks the gate
+        const says = recording.say(
+          `instrument.${this.instrument.average ? "pick" : "mark"}_gate`,
+          name,
+        );
+        valve.button.setAttribute("aria-label", says);
       }
       return value;
     });
@@ -325,19 +362,13 @@ export class Drawing {
   /** @param {number[]} shown */
   fillGates(shown) {
     const { recording } = this.instrument;
-    this.valves.forEach(({ row, fill, lines, y, height }, i) => {
+    this.valves.forEach(({ row, fill, cover, over, y, height }, i) => {
       const part = Math.min(1, Math.abs(shown[i]) / row.most);
-      const colour = recording.colour(row, shown[i]);
-      fill.setAttribute("y", (y + height * (1 - part)).toFixed(1));
-      fill.setAttribute("height", (height * part).toFixed(1));
-      fill.setAttribute("fill", colour);
-      // the ink suits the colour behind the letters' middle; they are outlined if it is not the page's ink
-      const ink = recording.ink(row, shown[i]);
-      for (const line of lines) {
-        const covered = y + height * (1 - part) < Number(line.getAttribute("y")) - 5;
-        line.style.fill = covered ? ink : "";
-        line.style.stroke = recording.isOwn(ink) ? "none" : covered ? colour : "";
-      }
+      const edges = { y: (y + height * (1 - part)).toFixed(1), height: (height * part).toFixed(1) };
+      for (const shape of [fill, cover])
+        for (const [edge, at] of Object.entries(edges)) shape.setAttribute(edge, at);
+      fill.setAttribute("fill", recording.colour(row, shown[i]));
+      over.style.fill = recording.ink(row, shown[i]);
     });
   }
 }

@@ -72,7 +72,7 @@ export interface FullTrace {
 
 export interface FullLayout {
   xaxis?: FullAxis;
-  meta?: { time?: string[] };
+  meta?: { time?: string[]; least_width?: number };
   legend?: { _height: number };
   _plots?: Record<string, { xaxis: FullAxis; yaxis: FullAxis }>;
   _basePlotModules: { plot(plot: Plot): void }[];
@@ -108,6 +108,7 @@ export interface Plotly {
   relayout(plot: HTMLElement, layout: object): Promise<unknown>;
   update(plot: HTMLElement, traces: object, layout: object, indices: number[]): Promise<unknown>;
   purge(plot: HTMLElement): void;
+  downloadImage(plot: HTMLElement, image: object): Promise<unknown>;
 }
 
 declare global {

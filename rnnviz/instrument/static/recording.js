@@ -117,17 +117,9 @@ export class Recording {
    */
   ink(scale, value) {
     const [r, g, b] = this.shade(scale, value).map((part) => (part / 255) ** 2.2);
-    // at this luminance (WCAG's) dark and light letters have the same contrast
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.206 ? "#1c2330" : "#ffffff";
-  }
-
-  /**
-   * Whether the page's own letters are as light or dark as this ink.
-   *
-   * @param {string} ink
-   */
-  isOwn(ink) {
-    return this.isDark === (ink === "#ffffff");
+    // the contrast is at least 4.5 (WCAG): black and white have the same at a luminance of 0.179
+    const luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    return luminance > 0.26 ? "#1c2330" : luminance > 0.179 ? "#000000" : "#ffffff";
   }
 
   /**

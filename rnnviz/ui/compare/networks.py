@@ -95,7 +95,7 @@ def _input_form(place: int, network: NetworkSpec, words: Labels) -> None:
             args=(place,),
         )
         st.button(
-            "",
+            words("control.remove_network", n=place + 1),  # frame.css hides it: the icon's name
             key=f"remove_{place}",
             icon=":material/close:",
             help=words("control.remove_network", n=place + 1),

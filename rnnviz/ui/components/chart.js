@@ -17,13 +17,9 @@ const PATIENCE = 20000; // milliseconds until it is requested again
 const IDLE = 1500; // milliseconds after which a figure out of sight is drawn in any case
 let requested = -Infinity; // when Plotly was requested last
 
-const CONFIG = {
-  // Without hover Plotly would always show its buttons, over the legend; fingers zoom without them.
-  displayModeBar: matchMedia("(hover: none)").matches ? false : "hover",
-  displaylogo: false,
-  showSendToCloud: false, // no upload to Plotly's servers
-  modeBarButtonsToRemove: ["select2d", "lasso2d"],
-};
+// Plotly's own buttons lie over the figure, are English, and are controls within an image.
+const CONFIG = { displayModeBar: false };
+const SAVED_SCALE = 3; // pixels of a saved image per pixel of the page
 
 /** @param {ComponentArguments} component */
 export default function (component) {
@@ -62,7 +58,12 @@ class Chart {
     this.message.className = "rnnviz-chart-failed";
     this.message.setAttribute("role", "status");
     this.message.hidden = true;
-    this.root.append(this.plot, this.message);
+    this.save = document.createElement("button");
+    this.save.type = "button";
+    this.save.className = "rnnviz-chart-save";
+    this.save.textContent = "PNG";
+    this.save.addEventListener("click", () => this.download());
+    this.root.append(this.plot, this.message, this.save);
     parent.appendChild(this.root);
     /** @type {Uint8Array | undefined} the last data */
     this.bytes = undefined;
@@ -81,6 +82,7 @@ class Chart {
     /** @type {number | undefined} */
     this.observed = undefined; // the available width
     this.width = 0; // the drawn width
+    this.least = 0; // the least width at which the figure can be read
     this.frame = 0; // the animation frame that is requested
     this.idle = 0; // the idle callback that is requested
     this.view = new UserView(this.plot);
@@ -108,6 +110,9 @@ class Chart {
     this.root.dataset.rnnvizLive = header.key;
     this.plot.setAttribute("aria-label", header.alt);
     this.message.textContent = header.failed;
+    this.save.hidden = !header.save;
+    this.save.title = header.save;
+    this.save.setAttribute("aria-label", `PNG: ${header.save}`);
     this.root.style.height = `${header.height}px`;
     this.show();
   }
@@ -166,6 +171,11 @@ class Chart {
     if (json === this.drawn && this.width === this.room) return;
     /** @type {Figure} */
     const figure = JSON.parse(json);
+    const meta = /** @type {{ least_width?: number } | undefined} */ (
+      /** @type {unknown} */ (figure.layout.meta)
+    );
+    this.least = meta?.least_width ?? 0;
+    this.scrollIfWide(figure);
     this.view.apply(figure);
     const now = apart(figure);
     if (this.listening && this.width === this.room) {
@@ -199,6 +209,19 @@ class Chart {
     }
   }
 
+  /**
+   * A figure wider than its place is scrolled, also by a finger, which would zoom otherwise.
+   *
+   * @param {Figure} figure
+   */
+  scrollIfWide(figure) {
+    const isWide = this.room > (this.observed ?? this.root.clientWidth);
+    this.root.classList.toggle("rnnviz-chart-wide", isWide);
+    if (!isWide) return this.root.removeAttribute("tabindex");
+    this.root.tabIndex = 0;
+    Object.assign(figure.layout, { dragmode: false });
+  }
+
   /** @param {Click} event */
   clicked(event) {
     const point = event.points[0];
@@ -207,14 +230,23 @@ class Chart {
     this.send("picked", { curve, x: plain(x), y: plain(y), customdata: plain(customdata) });
   }
 
+  download() {
+    const { width } = this;
+    const { key, height } = this.header;
+    const image = { format: "png", width, height, scale: SAVED_SCALE };
+    const done = loaded()?.downloadImage(this.plot, { ...image, filename: key });
+    Promise.resolve(done).catch((error) => console.warn("rnnviz: no image was saved.", error));
+  }
+
   // The available width. It is observed, because reading it would force a layout.
   get room() {
-    return this.observed ?? this.root.clientWidth;
+    const width = this.observed ?? this.root.clientWidth;
+    return width && Math.max(width, this.least);
   }
 
   resized() {
     this.observed = this.root.clientWidth;
-    const width = this.observed;
+    const width = this.room;
     if (!width || width === this.width || this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;

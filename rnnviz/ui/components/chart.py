@@ -29,6 +29,7 @@ def show_chart(
     key: str,
     alt: str,
     failed: str | None = None,
+    save: str = "",
     height: int | None = None,
     on_click: Callable[[], None] | None = None,
 ) -> None:
@@ -41,12 +42,14 @@ def show_chart(
 
     The figure must set its colours: Streamlit's default template for plotly has none.
     alt: the alternative text. failed: the text shown if the figure cannot be drawn; by default alt.
+    save: the name of a button that saves an image; without one, there is no button.
     height: in pixels, by default the figure's own.
     """
     header = {
         "key": key,
         "alt": alt,
         "failed": failed or alt,
+        "save": save,
         "height": height or _height(figure) or HEIGHT,
         "clicks": on_click is not None,
         "chunk": CHUNK,

@@ -1,15 +1,18 @@
 // The script of every page: reruns the page after a reconnect, delivers pending values before the page is
 // left, notes every run of the page, and says when live updates do not arrive. It also loads Plotly during
-// the first run.
+// the first run, puts Streamlit's own texts into the reader's language, and
+// has the list of keys.
 //
 // After a restart the server has no state of this page, and Streamlit would not run it until the next
 // change. A simulated popstate makes Streamlit run the page from its current address.
 
+import { offerKeys } from "./keys.js";
 import { Exit } from "./leaving.js";
 import { library } from "./library.js";
 import { SETTLED_MS } from "./live_updates.js";
 import { page, settle, writeAddress } from "./pending.js";
 import { CONNECTION_STATE, isAway, runs, watchAttribute } from "./server.js";
+import { speak } from "./streamlit_words.js";
 import { applyStyles } from "./styles.js";
 
 /** @type {number | undefined} */
@@ -30,6 +33,8 @@ export default function (component) {
   if (data.run !== run) settleWhenDone();
   run = data.run;
   library(data.chunk);
+  speak(data.language, data.words);
+  offerKeys(parentElement, data.keys);
   const notice = showNotice(parentElement, data.unavailable);
   let wasAway = isAway();
   const unwatch = watchAttribute(CONNECTION_STATE, () => {

@@ -388,7 +388,7 @@ class Grid {
     const { index, before } = this.typing;
     const came = this.field.value.trim();
     const value = came === before ? this.value(index) : read(came);
-    const kept = brief(this.value(index));
+    const kept = written(this.value(index));
     if (value === null) {
       const key = came ? "refused" : "emptied";
       this.refusal = {

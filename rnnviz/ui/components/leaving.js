@@ -11,7 +11,8 @@ import { isAway } from "./server.js";
 
 const LEAVE_AFTER_MS = 10000; // the longest delay
 const TOUCHED_WITHIN_MS = 1000; // in which a change of one of Streamlit's widgets may be in flight
-const LINKS = "a[href], [data-testid=stLogoLink]";
+const PASSING = ["t", "speed"]; // settings whose changes the browser's history does not keep apart
+const LINKS = "a[href]:not([download]), [data-testid=stLogoLink]";
 
 export class Exit {
   constructor() {
@@ -28,6 +29,7 @@ export class Exit {
     this.goOn = null;
     this.left = ""; // the path of the page that a link leaves
     this.leftUntil = -Infinity;
+    this.hasActed = false; // whether the reader has done anything on this page since it was opened
     document.addEventListener("click", (event) => this.clicked(event), true);
     window.addEventListener("popstate", (event) => this.popped(event), true);
     for (const name of ["pointerdown", "keydown", "input"]) {
@@ -35,11 +37,12 @@ export class Exit {
     }
     for (const name of /** @type {const} */ (["pushState", "replaceState"])) {
       const write = history[name];
-      const isEarly = (/** @type {string | URL | null | undefined} */ url) =>
-        name === "pushState" && this.isOfNextPage(url);
-      history[name] = function (...args) {
-        if (isEarly(args[2])) return;
-        write.apply(this, args);
+      const isPush = name === "pushState";
+      history[name] = (...args) => {
+        if (isPush && this.isOfNextPage(args[2])) return;
+        if (isPush && this.isSameView(args[2])) return history.replaceState(...args);
+        if (addressOf(args[2]).pathname !== location.pathname) this.hasActed = false;
+        write.apply(history, args);
         writeAddress(); // Streamlit's address lacks the pending values
       };
     }
@@ -49,7 +52,19 @@ export class Exit {
   touch(event) {
     if (event instanceof KeyboardEvent && (event.key === "F5" || event.ctrlKey || event.metaKey))
       writeAddress(); // it may reload the page
+    this.hasActed = true;
     if (!linkOf(event)) this.touched = performance.now();
+  }
+
+  /**
+   * Whether an address needs no entry of its own in the history: it differs by the step alone, or is what
+   * the page makes of the address by which it was opened.
+   * @param {string | URL | null | undefined} url
+   */
+  isSameView(url) {
+    const next = addressOf(url);
+    if (next.pathname !== location.pathname) return false;
+    return !this.hasActed || viewOf(next.search) === viewOf(location.search);
   }
 
   /** @param {MouseEvent} event */
@@ -72,12 +87,13 @@ export class Exit {
    */
   isOfNextPage(url) {
     if (location.pathname !== this.left || performance.now() > this.leftUntil) return false;
-    return new URL(url ?? "", location.href).pathname === this.left;
+    return addressOf(url).pathname === this.left;
   }
 
   /** @param {PopStateEvent} event */
   popped(event) {
     this.left = "";
+    this.hasActed = false;
     if (this.isReleased) return;
     page.leaving = true; // the address is already that of the other page
     if (!this.hold(event, () => this.navigate())) page.leaving = false;
@@ -139,6 +155,21 @@ export class Exit {
     goOn();
     this.isReleased = false;
   }
+}
+
+/** @param {string | URL | null | undefined} url */
+function addressOf(url) {
+  return new URL(url ?? "", location.href);
+}
+
+/**
+ * A query without the settings that pass.
+ * @param {string} query
+ */
+function viewOf(query) {
+  const settings = new URLSearchParams(query);
+  for (const name of PASSING) settings.delete(name);
+  return String(settings);
 }
 
 /**

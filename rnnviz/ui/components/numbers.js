@@ -24,11 +24,13 @@ export function rounded(value, size) {
 }
 
 /**
- * The number with four digits, or with three or two if the text would exceed seven characters.
+ * The number in seven characters at most: with four decimals from 0.001 to 10, so that the numbers of a
+ * matrix can be compared, and else with four digits, or with three or two.
  *
  * @param {number} value
  */
 export function brief(value) {
+  if (Math.abs(value) >= 1e-3 && Math.abs(value) < 9.99995) return signed(value.toFixed(4));
   for (const digits of [4, 3]) {
     const text = short(value, digits);
     if (text.length <= 7) return text;

@@ -12,6 +12,7 @@ export interface ChartHeader {
   key: string;
   alt: string;
   failed: string;
+  save: string; // the name of the button that saves an image; without one, no button
   height: number;
   clicks: boolean;
   chunk: string; // the file in which Streamlit ships Plotly, if it does
