@@ -123,16 +123,16 @@ def test_a_network_is_changed_and_the_input_is_another(visit: Visit):
     assert visit.query == {"input_source": "signal", "networks": "lstm,gru_reset_before,rnn"}
     visit.page.keyboard.press("Escape")
     visit.page.locator("[data-do=on]").click()
-    visit.wait_for_step(37)
-    assert visit.query["t"] == "37"
+    visit.wait_for_step(38)
+    assert visit.query["t"] == "38"
     assert visit.cells.count() == 100
-    check_cursor(visit, "comparison", 37)
+    check_cursor(visit, "comparison", 38)
     visit.key("input_source").get_by_text("text", exact=True).click()
     wait_for_figure(visit, "comparison", "(all) => all.some((m) => m.z?.[0].length === 61)")
     # the widgets of a signal are gone, but their values are kept
     visit.page.locator("[data-do=on]").click()
-    visit.wait_for_step(38)
-    assert visit.query == {"t": "38"}
+    visit.wait_for_step(39)
+    assert visit.query == {"t": "39"}
     assert visit.cells.count() == len(FIRST_TEXT)
     visit.key("input_source").get_by_text("signal", exact=True).click()
     wait_for_figure(

@@ -143,7 +143,8 @@ def test_a_weight_is_dragged_and_nudged(visit: Visit):
     mouse = visit.page.mouse
     mouse.move(box["x"] + 20, box["y"] + 10)
     mouse.down()
-    read = f"document.querySelector('{FIGURE.format('weights')}')._fullData[0].z[2][3]"
+    plot = f"document.querySelector('{FIGURE.format('gradient_norms')}')"
+    read = f"{plot}._fullData.find(line => line.name === 'LSTM').y[0]"
     for pixel in range(0, 115, 5):
         drawn = visit.page.evaluate(read)
         mouse.move(box["x"] + 20 + pixel, box["y"] + 10)

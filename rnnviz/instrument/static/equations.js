@@ -11,7 +11,7 @@ export class Equations {
   constructor(instrument) {
     this.instrument = instrument;
     this.root = element("div", "equations");
-    this.heading = element("p", "rnnviz-heading");
+    this.heading = element("h2", "rnnviz-heading");
     this.list = element("div", "list");
     this.root.append(this.heading, this.list);
     // tight: the names stand above the equations

@@ -16,7 +16,7 @@ export class Lines {
   constructor(instrument) {
     this.instrument = instrument;
     this.root = element("div", "lines");
-    this.heading = element("p", "rnnviz-heading");
+    this.heading = element("h2", "rnnviz-heading");
     this.legend = element("div", "legend");
     this.plot = element("div", "panels");
     this.place = element("div", "place"); // of the cursor: over all panels, as wide as the axis

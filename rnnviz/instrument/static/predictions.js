@@ -11,7 +11,7 @@ export class Predictions {
   constructor(instrument) {
     this.instrument = instrument;
     this.root = element("div", "predictions");
-    this.heading = element("p", "rnnviz-heading");
+    this.heading = element("h2", "rnnviz-heading");
     this.note = roomyNote();
     this.bars = new Bars("chances");
     this.root.append(this.heading, this.note.root, this.bars.root);

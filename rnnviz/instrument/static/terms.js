@@ -19,7 +19,7 @@ export class Terms {
   constructor(instrument) {
     this.instrument = instrument;
     this.root = element("div", "terms");
-    this.heading = element("p", "rnnviz-heading");
+    this.heading = element("h2", "rnnviz-heading");
     this.note = element("p", "rnnviz-note");
     this.bars = new Bars("signed");
     this.total = roomyNote();
