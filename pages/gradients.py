@@ -4,7 +4,7 @@ import streamlit as st
 
 from rnnviz.experiment import GradientsPage
 from rnnviz.ui.address import current
-from rnnviz.ui.frame import input_language, open_page, show_part
+from rnnviz.ui.frame import open_page, show_part
 from rnnviz.ui.gradients.controls import input_network
 from rnnviz.ui.gradients.norms import show_claim, show_contributions
 from rnnviz.ui.gradients.overview import show_overview
@@ -17,7 +17,6 @@ from rnnviz.ui.page_turn import page_turn
 words = open_page("gradients")
 updates = live("gradients", current(GradientsPage), write_view, live_fields)
 settings = input_network(words, updates)
-input_language(words)
 write_view(settings)
 story = st.container(key="story")
 show_scenes(settings, words)

@@ -117,6 +117,7 @@ def open_page(page: str) -> Labels:
     words = labels(language)
     apply_styles(STYLES, page_colours())
     st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
+    _input_language(words)
     # in a container with or without problems: Streamlit identifies a fragment by what precedes it
     with st.container(key="problems"):
         if session.problems and not has_changed():  # until the reader changes one
@@ -139,8 +140,8 @@ def page_colours() -> str:
     )
 
 
-def input_language(words: Labels) -> None:
-    """The language switch at the bottom of the sidebar."""
+def _input_language(words: Labels) -> None:
+    """The language switch at the top of the sidebar."""
     with st.sidebar:
         st.segmented_control(
             words["control.language"],
@@ -148,6 +149,7 @@ def input_language(words: Labels) -> None:
             format_func=LANGUAGES.__getitem__,
             key="language",
             required=True,
+            label_visibility="collapsed",
         )
 
 
