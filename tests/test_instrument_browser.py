@@ -422,7 +422,7 @@ def test_a_gate_of_the_drawing_is_taken_apart(visit: Visit):
             ".includes('Output gate: ')",
         )
         visit.settle()
-        assert visit.query == {"t": "37", "gate": "output_gate"}
+        assert visit.query == {"gate": "output_gate"}
         visit.key("gate").get_by_text("input gate").click()  # and in the other direction
         visit.until(
             "the input gate is chosen",

@@ -56,6 +56,7 @@ def show_verdicts(settings: GradientsPage, words: Labels) -> None:
     with st.container(key="card_verdicts"):
         heading(words["card.verdicts"])
         show_words(_verdicts(settings, words), key="verdicts")
+        note(words["verdict.rule"])
 
 
 def _norms(settings: GradientsPage, words: Labels) -> Drawing:

@@ -31,7 +31,7 @@ def write_story(settings: GradientsPage, words: Labels, *, compute: bool = False
         first, rest = words["story.rnn_unmeasured"], words[f"verdict.{verdict}_says"]
     sentences = [rest, _gain(marks_of_gain(network, compute=compute), words)]
     text = escape(" ".join(filter(None, sentences)))
-    return f"<p class='rnnviz-story'><b>{escape(first)}</b> {text}</p>"
+    return f"<p class='rnnviz-story rnnviz-long'><b>{escape(first)}</b> {text}</p>"
 
 
 def _why(settings: NetworkSettings, found: dict[str, Measured], words: Labels) -> str:
@@ -39,7 +39,7 @@ def _why(settings: NetworkSettings, found: dict[str, Measured], words: Labels) -
     shares = {cell: _share(part) for cell, part in found.items()}
     if settings.loss == "all":
         return words("story.shares", steps=settings.length, **shares)
-    factor = write_power(-found["rnn"].verdict.decay, DIGITS)
+    factor = write_power(-found["rnn"].verdict.decay)
     slope = words[f"nonlinearity.{settings.nonlinearity}"]
     key = "story.linear" if settings.nonlinearity == "identity" else "story.why"
     text = words(key, factor=factor, nonlinearity=slope)
@@ -57,13 +57,13 @@ def _gain(marks: GainMarks | None, words: Labels) -> str:
     """From which gain on the RNN's gradient lasts and explodes."""
     if marks is None:
         return ""
+    most = limits_of(NetworkSettings, "gain")[1]
     if marks.lasts and marks.explodes:
         return words("story.gain_both", lasts=marks.lasts, explodes=marks.explodes)
     if marks.explodes:
         return words("story.gain_explodes", explodes=marks.explodes)
     if marks.lasts:
-        return words("story.gain_lasts", lasts=marks.lasts)
-    most = limits_of(NetworkSettings, "gain")[1]
+        return words("story.gain_lasts", lasts=marks.lasts, most=most)
     return words("story.gain_never", most=most) if marks.lasts is None else ""
 
 

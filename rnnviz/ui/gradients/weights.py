@@ -97,7 +97,7 @@ def _input_weights(settings: GradientsPage, words: Labels, live: Live) -> None:
     numbers = _numbers(settings)
     input_grid(label, numbers, words, key="grid", on_change=_edit, live=live, dark=dark)
     if settings.edit:
-        columns = st.columns([0.7, 0.3], vertical_alignment="center")
+        columns = st.columns([0.55, 0.45], vertical_alignment="center")
         with columns[0]:
             note(words("weights.edited", n=len(numbers.changed)))
         with columns[1]:
