@@ -51,7 +51,8 @@ def test_the_scores_are_those_of_a_property_alone():
     assert story["scores"] == ["+0.78", "−0.50", ""]
     follows = "Unit {unit} follows “inside a string” (r = {score})."
     assert story["words"]["story.follows"] == follows
-    assert unit_story(Order("variance", np.arange(3), scores), words)["scores"] is None
+    varied = unit_story(Order("variance", np.array([2, 0, 1]), scores), words)
+    assert (varied["scores"], varied["most"], story["most"]) == (None, 2, None)
     nothing = Order("indentation", np.arange(3), np.full(3, np.nan))
     assert unit_story(nothing, words)["scores"] is None
 

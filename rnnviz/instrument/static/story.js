@@ -65,9 +65,9 @@ const isolated = (character) => `${ISOLATE}${character}${END_OF_ISOLATE}`;
  * @param {UnitStory} story
  * @param {number} unit
  */
-export function followed({ scores, words }, unit) {
+export function followed({ scores, most, words }, unit) {
   const score = scores?.[unit] ?? "";
-  if (!score) return filled(words["story.unit"], { unit });
+  if (!score) return filled(words[unit === most ? "story.varies_most" : "story.unit"], { unit });
   const isClear = Math.abs(Number(score.replace("−", "-"))) >= CLEAR;
   return filled(words[isClear ? "story.follows" : "story.hardly_follows"], { unit, score });
 }

@@ -95,6 +95,7 @@ export interface EquationTemplate {
 // What the sentence on a unit needs (story_payload.py).
 export interface UnitStory {
   scores: string[] | null; // by unit: the correlation with the property, "" for none
+  most: number | null; // the unit that varies most, if the units are sorted by that
   words: Record<string, string>;
 }
 

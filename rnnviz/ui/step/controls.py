@@ -12,6 +12,7 @@ from rnnviz.ui.address import current
 from rnnviz.ui.cache import character_model, unit_order
 from rnnviz.ui.frame import show_error
 from rnnviz.ui.session import session
+from rnnviz.ui.step.examples import show_examples
 
 CELLS = tuple(GATE_NAMES)
 
@@ -44,6 +45,7 @@ def input_reading(words: Labels) -> StepPage:
 def input_text(words: Labels) -> None:
     """Draws the text field. An invalid text stays in it; the page shows the last valid one."""
     state = st.session_state
+    show_examples(words)
     st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
     problem = check_text(state.text)
     # in a container with or without an error: Streamlit identifies a fragment by what precedes it
@@ -91,7 +93,7 @@ def _input_unit(words: Labels) -> None:
         key="unit",
     )
     if not order.is_defined:
-        st.caption(words["order.undefined"])
+        st.caption(words("order.undefined", property=words[f"order.{order.by}"]))
 
 
 def _unit_label(order: Order, unit: int, words: Labels) -> str:
