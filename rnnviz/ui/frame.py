@@ -29,6 +29,7 @@ from rnnviz.ui.cache import ASSETS
 from rnnviz.ui.cards import apply_styles
 from rnnviz.ui.compiling import show_compilation, wait_for_code
 from rnnviz.ui.components.connection import connect
+from rnnviz.ui.components.glossary import offer_glossary
 from rnnviz.ui.pages import PAGES
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
@@ -106,6 +107,8 @@ def open_page(page: str) -> Labels:
     language = st.session_state.language
     words = labels(language)
     apply_styles(STYLES, page_colours())
+    offer_glossary(language)
+    session.marked_terms = frozenset()  # no card has begun
     with st.container(horizontal=True, gap="small", key="title"):
         st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
         with st.container(key="reset", width="content"):

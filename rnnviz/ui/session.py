@@ -49,6 +49,7 @@ class Session:
     as_read = Entry[PageSettings | None](None)  # the settings of the address
     problems = Entry[tuple[RnnvizError, ...]](())  # of the address
     place = Entry[tuple[str, int] | None](None)  # of a run that waits for a turn, and in which line
+    marked_terms = Entry[frozenset[str]](frozenset())  # of the glossary, in the card being drawn
     refresh = Entry(False)  # whether a fragment needs the whole page to run
     untrained_networks = Entry[tuple[NetworkSpec, ...]](())  # for when a signal is read again
 

@@ -10,6 +10,7 @@ from rnnviz.explain.unit_order import ORDERS, Order
 from rnnviz.locale import Labels
 from rnnviz.ui.address import current
 from rnnviz.ui.cache import character_model, unit_order
+from rnnviz.ui.cards import note
 from rnnviz.ui.frame import show_error
 from rnnviz.ui.session import session
 from rnnviz.ui.step.examples import show_examples
@@ -67,7 +68,7 @@ def _reset_unit() -> None:
 def _show_model(cell: str, words: Labels) -> None:
     notes = character_model(cell).notes
     baseline = notes["baseline_bits_per_character"]
-    st.caption(
+    note(
         words(
             "control.model_notes",
             units=notes["hidden_size"],
