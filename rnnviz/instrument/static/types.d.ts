@@ -197,4 +197,5 @@ export interface Plan {
   gateTop?: number;
   numbers: NumberPlan[];
   reads: [x: number, y: number]; // the character that is read
+  carries: [x: number, y: number]; // a place on the line of the state
 }

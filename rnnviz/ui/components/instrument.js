@@ -25,6 +25,11 @@ class InstrumentOnPage {
   constructor() {
     this.instrument = new Instrument({ ...HOST, onChange: () => this.onChange() });
     // as Streamlit names the settings' widgets
+    // the link to a page's first view, which has the marks
+    document.addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.closest(".st-key-reset a"))
+        this.instrument.drawing.marks?.open();
+    });
     this.instrument.player.barPlace.classList.add("st-key-t");
     this.instrument.player.speedPlace.classList.add("st-key-speed");
     /** @type {Partial<Position>} */
