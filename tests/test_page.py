@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -212,10 +213,14 @@ def test_units_in_every_order():
     assert instrument(page, "unit")["unit"] == 7
 
 
-def test_a_constant_text_property_gives_no_unit_order():
+def test_units_are_sorted_by_variance_if_the_property_is_constant():
     page = opened(text="aaaa", order="indentation")
-    assert page.session_state.unit == 0
-    assert labels("en")["order.undefined"] in [caption.value for caption in page.caption]
+    h = character_model("lstm").read("aaaa").array("hidden_state")[0, 0, :, 0]
+    assert page.session_state.unit == h.astype(np.float64).var(0).argmax()
+    captions = [caption.value for caption in page.caption]
+    assert "“indentation” is constant in this text, so units are sorted by variance." in captions
+    assert any("sorted by: variance over the text." in text for text in shown(page))
+    assert settings_of(page) == {"text": "aaaa", "t": "4", "order": "indentation"}
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

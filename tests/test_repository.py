@@ -54,6 +54,7 @@ ROOMS: tuple[str, ...] = (
     "explain",
     "experiment",
     "plots",
+    "glossary",
     "instrument",
     "ui",
 )

@@ -101,6 +101,11 @@ def test_a_script_is_served_by_the_hash_of_its_content(name: str):
     first, _, rest = bytes(plain.body).decode().partition("\n")
     styles = json.loads(first.removeprefix("const STYLES = ").removesuffix(";"))
     assert styles == "\n".join(path.read_text() for path in script.SOURCES[name].styles)
+    content = script.SOURCES[name].content
+    if content is not None:
+        second, _, rest = rest.partition("\n")
+        sent = second.removeprefix("const CONTENT = ").removesuffix(";")
+        assert json.loads(sent) == content()
     assert rest == modules.join_modules(script.HERE / f"{name}.js")
 
 

@@ -8,6 +8,7 @@ import rnnviz
 from rnnviz.errors import RnnvizError
 from rnnviz.explain.state_changes import state_changes
 from rnnviz.explain.unit_order import Order
+from rnnviz.glossary import END, MIDDLE, START
 from rnnviz.instrument.story_payload import compared_story, unit_story
 from rnnviz.locale import labels
 
@@ -49,9 +50,11 @@ def test_the_scores_are_those_of_a_property_alone():
     words = labels("en")
     story = unit_story(Order("inside_string", np.arange(3), scores), words)
     assert story["scores"] == ["+0.78", "−0.50", ""]
-    follows = "Unit {unit} follows “inside a string” (r = {score})."
+    unit, r = (f"{START}{t}{MIDDLE}" for t in ("unit", "correlation"))
+    follows = f"{unit}Unit{END} {{unit}} follows “inside a string” ({r}r{END} = {{score}})."
     assert story["words"]["story.follows"] == follows
-    assert unit_story(Order("variance", np.arange(3), scores), words)["scores"] is None
+    varied = unit_story(Order("variance", np.array([2, 0, 1]), scores), words)
+    assert (varied["scores"], varied["most"], story["most"]) == (None, 2, None)
     nothing = Order("indentation", np.arange(3), np.full(3, np.nan))
     assert unit_story(nothing, words)["scores"] is None
 

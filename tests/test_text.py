@@ -262,8 +262,8 @@ programs = st.lists(
 
 
 @given(programs)
-def test_strings_and_brackets_are_those_of_pythons_tokenizer(program: str):
-    inside, depth = np.zeros(len(program)), np.zeros(len(program))
+def test_strings_comments_and_brackets_are_those_of_pythons_tokenizer(program: str):
+    inside, comment, depth = (np.zeros(len(program)) for _ in range(3))
     last, logical = 0, True
     for token in tokenize.generate_tokens(io.StringIO(program).readline):
         # Only spaces are between two tokens. Their columns are not used: Python 3.12.1 counts those
@@ -273,6 +273,8 @@ def test_strings_and_brackets_are_those_of_pythons_tokenizer(program: str):
         if token.type == tokenize.STRING:
             opening = min(token.string.find(quote) % 99 for quote in "'\"")
             inside[first + opening : last - 1] = 1
+        elif token.type == tokenize.COMMENT:
+            comment[first:last] = 1
         elif token.type == tokenize.OP and token.string in "([{":
             depth[first:] += 1
         elif token.type == tokenize.OP and token.string in ")]}":
@@ -282,6 +284,7 @@ def test_strings_and_brackets_are_those_of_pythons_tokenizer(program: str):
             assert text_properties(program)["indentation"][first] == token.start[1]
         logical = token.type == tokenize.NEWLINE or (logical and marker)
     np.testing.assert_array_equal(text_properties(program)["inside_string"], inside)
+    np.testing.assert_array_equal(text_properties(program)["inside_comment"], comment)
     np.testing.assert_array_equal(text_properties(program)["bracket_depth"], depth)
 
 
@@ -358,10 +361,11 @@ def test_units_by_a_property_of_the_text():
 
 
 @pytest.mark.parametrize("by", PROPERTIES)
-def test_ordering_by_a_constant_property_raises(by: str):
+def test_a_constant_property_sorts_units_by_variance(by: str):
     order = order_units(TRACE, by, "\n" * 6)
     assert not order.is_defined
-    assert order.units.tolist() == [0, 1, 2, 3, 4]
+    assert (order.by, order.sorted_by) == (by, "variance")
+    assert order.units.tolist() == [4, 3, 2, 1, 0]
     assert np.isnan(order.scores).all()
 
 
@@ -382,7 +386,7 @@ def test_an_unknown_order_raises():
         order_units(TRACE, "size")
     assert str(caught.value) == (
         'Units cannot be sorted by "size"; they can be sorted by index, variance, inside_string, '
-        "bracket_depth, position_in_line, indentation. Choose one of these."
+        "inside_comment, bracket_depth, position_in_line, indentation. Choose one of these."
     )
 
 

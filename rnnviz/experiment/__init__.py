@@ -14,6 +14,7 @@ from rnnviz.experiment.choices import (
 from rnnviz.experiment.claim import Remembered, measure_claim
 from rnnviz.experiment.comparison import build_compared, run_compared, run_held
 from rnnviz.experiment.edits import MOST_EDITED, Edit, with_edit
+from rnnviz.experiment.examples import EXAMPLES, Watched, watch
 from rnnviz.experiment.network_spec import FORMS, NetworkSpec, keys_of
 from rnnviz.experiment.networks import build_network, make_inputs, run_networks
 from rnnviz.experiment.scenes import SCENES
@@ -31,6 +32,7 @@ from rnnviz.experiment.settings import (
 )
 
 __all__ = [
+    "EXAMPLES",
     "FASTEST",
     "FIRST_TEXT",
     "FORMS",
@@ -55,6 +57,7 @@ __all__ = [
     "PartName",
     "Remembered",
     "StepPage",
+    "Watched",
     "build_compared",
     "build_network",
     "keys_of",
@@ -64,5 +67,6 @@ __all__ = [
     "run_compared",
     "run_held",
     "run_networks",
+    "watch",
     "with_edit",
 ]

@@ -5,25 +5,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PROPERTIES = ("inside_string", "bracket_depth", "position_in_line", "indentation")
+PROPERTIES = (
+    "inside_string",
+    "inside_comment",
+    "bracket_depth",
+    "position_in_line",
+    "indentation",
+)
 
 
 def text_properties(text: str) -> dict[str, NDArray[np.float64]]:
-    """Four properties, each (time,), after each character.
+    """Five properties, each (time,), after each character.
 
     inside_string: 1 between the quotes of a Python string, opening quote included.
+    inside_comment: 1 from a # to the end of its line, which is outside.
     bracket_depth: brackets open, outside strings and comments, never below 0.
     position_in_line: characters since the start of the line.
     indentation: spaces and tabs at the start of the line.
 
     >>> {name: values.astype(int).tolist() for name, values in text_properties("f('a')").items()}
     ... # doctest: +NORMALIZE_WHITESPACE
-    {'inside_string': [0, 0, 1, 1, 0, 0], 'bracket_depth': [0, 1, 1, 1, 1, 0],
-     'position_in_line': [1, 2, 3, 4, 5, 6], 'indentation': [0, 0, 0, 0, 0, 0]}
+    {'inside_string': [0, 0, 1, 1, 0, 0], 'inside_comment': [0, 0, 0, 0, 0, 0],
+     'bracket_depth': [0, 1, 1, 1, 1, 0], 'position_in_line': [1, 2, 3, 4, 5, 6],
+     'indentation': [0, 0, 0, 0, 0, 0]}
     """
     inside = _inside_strings(text)
     return {
         "inside_string": np.array([state in "'\"" for state in inside], dtype=np.float64),
+        "inside_comment": np.array([state == "#" for state in inside], dtype=np.float64),
         "bracket_depth": _bracket_depth(text, inside),
         "position_in_line": _since_line_start(text),
         "indentation": _indentation(text),

@@ -10,7 +10,13 @@ from rnnviz.trace import Trace
 from rnnviz.trace_part import TracePart
 
 OrderName = Literal[
-    "index", "variance", "inside_string", "bracket_depth", "position_in_line", "indentation"
+    "index",
+    "variance",
+    "inside_string",
+    "inside_comment",
+    "bracket_depth",
+    "position_in_line",
+    "indentation",
 ]
 ORDERS: tuple[str, ...] = get_args(OrderName)  # all but the first two are text properties
 
@@ -28,15 +34,21 @@ class Order(NamedTuple):
 
     @property
     def is_defined(self) -> bool:
-        """Whether any unit has a score; if not, units are sorted by index."""
+        """Whether any unit has a score; if not, units are sorted by variance."""
         return bool(np.isfinite(self.scores).any())
+
+    @property
+    def sorted_by(self) -> str:
+        """By what the units are sorted: ``by``, or "variance" if no unit has a score."""
+        return self.by if self.is_defined else "variance"
 
 
 def order_units(trace: Trace, by: str, text: str = "", *, layer: int = 0) -> Order:
     """The units of a layer ordered by their hidden state over a text.
 
     by: "index", "variance" (largest first), or a text property (largest |correlation|
-    with it first; units that never change last). Ties are sorted by index.
+    with it first; units that never change last). If the property is constant in the text, units
+    are sorted by variance, and all scores are NaN. Ties are sorted by index.
     RnnvizError for another name, a layer that the trace lacks, and a text of another length.
 
     >>> torch.manual_seed(0) is not None
@@ -52,10 +64,12 @@ def order_units(trace: Trace, by: str, text: str = "", *, layer: int = 0) -> Ord
     if by == "index":
         units = np.arange(h.shape[1])
         return Order(by, units, units.astype(np.float64))
+    variance = h[read].var(0, dtype=np.float64)
+    by_variance = np.argsort(-variance, kind="stable")
     if by == "variance":
-        scores = h[read].var(0, dtype=np.float64)
-        return Order(by, np.argsort(-scores, kind="stable"), scores)
+        return Order(by, by_variance, variance)
     if len(text) != len(h):
         raise RnnvizError("error.text_length", came=len(text), expected=len(h))
     scores = correlation(h[read], text_properties(text)[by][read])
-    return Order(by, np.argsort(-np.abs(np.nan_to_num(scores)), kind="stable"), scores)
+    order = Order(by, np.argsort(-np.abs(np.nan_to_num(scores)), kind="stable"), scores)
+    return order if order.is_defined else order._replace(units=by_variance)

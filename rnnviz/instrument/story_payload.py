@@ -9,12 +9,23 @@ from numpy.typing import NDArray
 from rnnviz.explain.state_changes import state_changes
 from rnnviz.explain.text_properties import PROPERTIES
 from rnnviz.explain.unit_order import Order
+from rnnviz.glossary import text_with_terms
 from rnnviz.locale import Labels
 from rnnviz.locale.numbers import write_number
 from rnnviz.trace import Trace
 
 MOVES = ("closes", "opens", "falls", "rises", "stays")
-OF_UNIT = ("unit", "read_gate", "read_state", *MOVES)
+OF_UNIT = ("unit", "varies_most", "read_gate", "read_state", *MOVES)
+NAMED = (
+    "input_gate",
+    "forget_gate",
+    "output_gate",
+    "reset_gate",
+    "update_gate",
+    "cell_state",
+    "hidden_state",
+)
+MARKED = ("story.unit", "story.varies_most", *(f"gate.{name}" for name in NAMED))
 OF_COMPARED = ("starts", "changes", "changes_text", "alike", "alike_text", "chance", "next")
 
 
@@ -22,16 +33,19 @@ def unit_story(order: Order, words: Labels) -> dict[str, Any]:
     """How well each unit follows the property by which the units are ordered, and the texts.
 
     scores: by unit, "+0.78"; empty for a unit that never changes; None for another order, or a
-    property that never changes.
+    property that never changes. most: the unit that varies most, if the units are sorted by that.
     """
     texts = _texts(OF_UNIT, words)
-    if order.by not in PROPERTIES or not order.is_defined:
-        return {"scores": None, "words": texts}
+    texts |= {f"gate.{name}": words[f"gate.{name}"] for name in NAMED}
+    texts |= {key: text_with_terms(texts[key], words.language) for key in MARKED}
+    if order.sorted_by not in PROPERTIES:
+        most = int(order.units[0]) if order.sorted_by == "variance" else None
+        return {"scores": None, "most": most, "words": texts}
     slots = {"unit": "{unit}", "score": "{score}", "property": words[f"order.{order.by}"]}
     for key in ("story.follows", "story.hardly_follows"):
-        texts[key] = words(key, **slots)
+        texts[key] = text_with_terms(words(key, **slots), words.language)
     scores = [write_number(r, "+.2f") if np.isfinite(r) else "" for r in order.scores]
-    return {"scores": scores, "words": texts}
+    return {"scores": scores, "most": None, "words": texts}
 
 
 def compared_story(

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from rnnviz.errors import RnnvizError
 from rnnviz.experiment import (
+    EXAMPLES,
     ComparisonSettings,
     NetworkSettings,
     Remembered,
+    Watched,
     measure_claim,
     run_held,
     run_networks,
+    watch,
 )
 from rnnviz.experiment.character_model import CharacterModel, load_character_model
 from rnnviz.experiment.comparison import bits_of, models_of, run_compared
@@ -79,6 +82,13 @@ def expectations(cell: str, text: str) -> NDArray[np.float64]:
 def unit_order(cell: str, text: str, by: str) -> Order:
     """The units of a shipped model, sorted by their activity on a text."""
     return order_units(reading(cell, text), by, text)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def watched(cell: str) -> dict[str, Watched]:
+    """The unit and the step to look at in each example, read by a shipped model."""
+    model = character_model(cell)
+    return {name: watch(model.read(example.text), example) for name, example in EXAMPLES.items()}
 
 
 _BY_FIELDS: dict[str | type[Any], Callable[[Any], Any]] = {

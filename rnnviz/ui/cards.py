@@ -8,12 +8,14 @@ from pathlib import Path
 import plotly.graph_objects as go
 import streamlit as st
 
+from rnnviz.glossary import TermMarks
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.locale import Labels
 from rnnviz.locale.numbers import times_power, write_number
 from rnnviz.plots.drawing import Drawing
 from rnnviz.shipped import read_shipped
 from rnnviz.ui.components.chart import show_chart
+from rnnviz.ui.session import session
 
 
 def apply_styles(path: Path, colours: str = "") -> None:
@@ -22,13 +24,22 @@ def apply_styles(path: Path, colours: str = "") -> None:
 
 
 def heading(text: str) -> None:
-    """Draws the heading of a card."""
-    st.html(f"<h2 class='rnnviz-heading'>{escape(text)}</h2>")
+    """Draws the heading of a card. The texts of a card have a mark at the first name of a term."""
+    session.marked_terms = frozenset()
+    st.html(f"<h2 class='rnnviz-heading'>{_with_new_terms(text)}</h2>")
 
 
 def note(text: str) -> None:
     """Draws a sentence in small print."""
-    st.html(small_print(text))
+    st.html(f"<p class='rnnviz-note'>{_with_new_terms(text)}</p>")
+
+
+def _with_new_terms(text: str) -> str:
+    """The HTML of a text of a card, with marks at terms that the card has not named before."""
+    marks = TermMarks(st.session_state.get("language", "en"), session.marked_terms)
+    html = marks.html(text)
+    session.marked_terms = marks.named
+    return html
 
 
 def note_unknown(characters: Iterable[str], words: Labels) -> None:
@@ -41,9 +52,14 @@ def note_unknown(characters: Iterable[str], words: Labels) -> None:
         st.html(f"<p class='rnnviz-note'>{text}</p>")
 
 
-def small_print(text: str) -> str:
-    """The HTML of a sentence in small print."""
-    return f"<p class='rnnviz-note'>{escape(text)}</p>"
+def small_print(text: str, words: Labels, *, below: str = "") -> str:
+    """The HTML of a sentence in small print that live updates replace.
+
+    below: the text above it in its card, which has marks of the terms that it names.
+    """
+    marks = TermMarks(words.language)
+    marks.html(below)
+    return f"<p class='rnnviz-note'>{marks.html(text)}</p>"
 
 
 def show_figure(name: str, figure: go.Figure | Drawing, words: Labels) -> None:

@@ -17,7 +17,9 @@ from rnnviz.locale import LANGUAGES, Labels, labels
 from rnnviz.plots.style import palette
 from rnnviz.shipped import read_shipped
 from rnnviz.ui.address import (
+    LINK,
     has_changed,
+    query_of,
     read_address,
     reader_language,
     restore_widgets,
@@ -27,6 +29,7 @@ from rnnviz.ui.cache import ASSETS
 from rnnviz.ui.cards import apply_styles
 from rnnviz.ui.compiling import show_compilation, wait_for_code
 from rnnviz.ui.components.connection import connect
+from rnnviz.ui.components.glossary import offer_glossary
 from rnnviz.ui.pages import PAGES
 from rnnviz.ui.session import session
 from rnnviz.ui.theme import is_dark
@@ -116,7 +119,17 @@ def open_page(page: str) -> Labels:
     language = st.session_state.language
     words = labels(language)
     apply_styles(STYLES, page_colours())
-    st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
+    offer_glossary(language)
+    session.marked_terms = frozenset()  # no card has begun
+    with st.container(horizontal=True, gap="small", key="title"):
+        st.html(f"<h1 class='rnnviz-title'>{escape(words[f'page.{page}.title'])}</h1>")
+        with st.container(key="reset", width="content"):
+            st.page_link(
+                f"pages/{page}.py",
+                label=words["page.reset"],
+                icon=":material/restart_alt:",
+                query_params=first_query(page),
+            )
     _input_language(words)
     # in a container with or without problems: Streamlit identifies a fragment by what precedes it
     with st.container(key="problems"):
@@ -128,6 +141,13 @@ def open_page(page: str) -> Labels:
                 st.page_link(f"pages/{nearest}.py", label=label, icon=PAGES[nearest].icon)
         show_compilation(page, words)
     return words
+
+
+def first_query(page: str) -> dict[str, str]:
+    """The query of a link to a page's first view, in the reader's language."""
+    language = st.session_state.language
+    first = PAGES[page].settings.first().model_copy(update={"language": language})
+    return {**query_of(first), LINK: "first"}
 
 
 def page_colours() -> str:

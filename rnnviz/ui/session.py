@@ -52,6 +52,7 @@ class Session:
     refused_seed = Entry[int | None](None)  # a number that the reader gave and that is no seed
     place = Entry[tuple[str, int] | None](None)  # of a run that waits for a turn, and in which line
     plays = Entry(0)  # counts what was written, which is then played
+    marked_terms = Entry[frozenset[str]](frozenset())  # of the glossary, in the card being drawn
     refresh = Entry(False)  # whether a fragment needs the whole page to run
     untrained_networks = Entry[tuple[NetworkSpec, ...]](())  # for when a signal is read again
 

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import Thread
 
+from rnnviz.cells import GATE_NAMES
 from rnnviz.engine.kernels import gru_gradients, gru_reset_before_gradients, lstm_gradients
 from rnnviz.engine.kernels.compiling import can_keep, is_kept
 from rnnviz.experiment import SCENES, ComparePage, GradientsPage, NetworkSettings, PageSettings
@@ -92,11 +93,13 @@ def make_ready() -> None:
             compilation.finish(number)
     finally:
         compilation.begin(0, {}, is_kept=True)
-    from rnnviz.ui.cache import marks_of_gain, measured
+    from rnnviz.ui.cache import marks_of_gain, measured, watched
 
     first = GradientsPage.first().network()
     measured(first)
     marks_of_gain(first)
+    for cell in GATE_NAMES:
+        watched(cell)
 
 
 def _begin(groups: list[list[Stage]]) -> None:

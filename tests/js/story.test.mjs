@@ -10,6 +10,7 @@ const { changesOfStates, chancesOfNext, followed, readByUnit } = await load("sto
 
 const words = {
   "story.unit": "{unit}.",
+  "story.varies_most": "{unit} most.",
   "story.follows": "{unit} follows ({score}).",
   "story.hardly_follows": "{unit} hardly ({score}).",
   "story.read_gate": "{character}: {gate}, {state}.",
@@ -64,7 +65,9 @@ test("a unit follows a property from |r| = 0.5, with any sign", () => {
   assert.equal(followed(story, 1), "1 follows (−0.50).");
   assert.equal(followed(story, 2), "2 hardly (+0.49).");
   assert.equal(followed(story, 3), "3.");
-  assert.equal(followed({ scores: null, words }, 2), "2.");
+  assert.equal(followed({ scores: null, most: null, words }, 2), "2.");
+  assert.equal(followed({ scores: null, most: 2, words }, 2), "2 most.");
+  assert.equal(followed({ scores: null, most: 2, words }, 1), "1.");
 });
 
 test("the gate that changes most is named, never the candidate, and whether it crosses the middle", () => {

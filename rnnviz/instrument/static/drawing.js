@@ -2,6 +2,7 @@
 
 import { nameIfUnusual, nameOf } from "./activations.js";
 import { closest, drawn, element, LETTER, narrowed, write } from "./elements.js";
+import { Marks } from "./marks.js";
 import { GATE, PLANS } from "./plans.js";
 import { below, number } from "./recording.js";
 
@@ -47,6 +48,9 @@ export class Drawing {
       if (event.key === "Enter") this.picked(event);
     });
     this.root.append(head, this.place, this.hint);
+    // one of several cells has none
+    this.marks = instrument.average ? new Marks() : undefined;
+    if (this.marks) this.place.after(this.marks.root);
     /** @type {Wire[]} */
     this.wires = [];
     /** @type {ReturnType<Drawing["drawGate"]>[]} */
@@ -96,6 +100,10 @@ export class Drawing {
     this.numbers = plan.numbers.map((text) => this.drawNumber(svg, text));
     this.drawCharacter(svg, ...plan.reads);
     this.place.replaceChildren(svg);
+    if (this.marks) {
+      this.marks.draw(recording, plan, plan.gateTop ?? GATE);
+      this.place.append(this.marks.badges);
+    }
     this.reset();
     this.mark();
     this.ease(1);

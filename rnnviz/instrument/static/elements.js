@@ -42,6 +42,33 @@ export function narrowed(text, width) {
 }
 
 /**
+ * The name of a term of the glossary in a text (components/glossary.js).
+ *
+ * @param {string} term
+ * @param {string} name
+ */
+export function termButton(term, name) {
+  const button = element("button", "rnnviz-term", { type: "button", textContent: name });
+  button.dataset.term = term;
+  return button;
+}
+
+/**
+ * Places a popover that is shown: below an element or, where the window ends, above it.
+ *
+ * @param {HTMLElement} tip
+ * @param {Element} anchor
+ */
+export function placeBeside(tip, anchor) {
+  const place = anchor.getBoundingClientRect();
+  const { width, height } = tip.getBoundingClientRect();
+  const below = place.bottom + 6;
+  const fits = below + height < innerHeight;
+  tip.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
+  tip.style.top = `${fits ? below : Math.max(8, place.top - 6 - height)}px`;
+}
+
+/**
  * The nearest element that matches, from an event's target outwards.
  *
  * @param {EventTarget | null} target

@@ -321,7 +321,7 @@ export class Instrument {
       ArrowRight: () => this.go(this.t + 1),
       Home: () => this.go(1),
       End: () => this.go(this.recording.steps),
-      Escape: () => this.playing && this.toggle(),
+      Escape: () => (this.playing ? this.toggle() : this.drawing.marks?.close()),
     };
     return acts[key];
   }

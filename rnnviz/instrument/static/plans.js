@@ -58,6 +58,7 @@ export const PLANS = {
       { symbol: "h", of: "hidden_state", x: 616, y: 344, end: true },
     ],
     reads: [66, 356],
+    carries: [226, TOP],
   },
   gru: {
     view: "0 40 640 336",
@@ -106,6 +107,7 @@ export const PLANS = {
       { symbol: "h", of: "hidden_state", x: 616, y: 58, end: true },
     ],
     reads: [66, 356],
+    carries: [300, TOP],
   },
   rnn: {
     view: "0 56 640 288",
@@ -129,6 +131,7 @@ export const PLANS = {
       { symbol: "h", of: "hidden_state", x: 616, y: 230, end: true },
     ],
     reads: [180, 318],
+    carries: [560, 190],
   },
 };
 

@@ -1,7 +1,7 @@
 // What happens at the current step, in a sentence: what the selected unit follows, what it has just read, and
 // what that did to its gates and its state; or, of compared networks, how differently they have read it.
 
-import { element } from "./elements.js";
+import { element, termButton } from "./elements.js";
 import { filled, number } from "./recording.js";
 
 /** @import { Recording } from "./recording.js" */
@@ -12,6 +12,8 @@ const SAME = 0.005; // a smaller change is none: both numbers have two decimals
 const HALF = 0.5; // a gate is open above
 // Around a character that was read, which may be a quote or written from right to left.
 const [ISOLATE, END_OF_ISOLATE] = ["\u2068", "\u2069"];
+// Such a character, or a term of the glossary and its name, as glossary.py marks them.
+const MARKED = /\u2068([^\u2069]*)\u2069|\ue000(\w+)\ue001([^\ue002]*)\ue002/;
 
 export class Story {
   /** @param {InstrumentView} instrument */
@@ -50,10 +52,16 @@ export class Story {
 function tell(place, sentence) {
   if (place.dataset.told === sentence) return;
   place.dataset.told = sentence;
-  const parts = sentence.split(/[\u2068\u2069]/);
-  place.replaceChildren(
-    ...parts.map((part, i) => (i % 2 ? element("code", "", { textContent: part }) : part)),
-  );
+  // a plain part, then the three groups of MARKED, and so on
+  const parts = sentence.split(MARKED);
+  /** @type {(string | Node)[]} */
+  const nodes = [parts[0]];
+  for (let i = 1; i < parts.length; i += 4) {
+    const [character, term, name, plain] = parts.slice(i, i + 4);
+    const marked = term ? termButton(term, name) : element("code", "", { textContent: character });
+    nodes.push(marked, plain);
+  }
+  place.replaceChildren(...nodes);
 }
 
 /** @param {string} character */
@@ -65,9 +73,9 @@ const isolated = (character) => `${ISOLATE}${character}${END_OF_ISOLATE}`;
  * @param {UnitStory} story
  * @param {number} unit
  */
-export function followed({ scores, words }, unit) {
+export function followed({ scores, most, words }, unit) {
   const score = scores?.[unit] ?? "";
-  if (!score) return filled(words["story.unit"], { unit });
+  if (!score) return filled(words[unit === most ? "story.varies_most" : "story.unit"], { unit });
   const isClear = Math.abs(Number(score.replace("−", "-"))) >= CLEAR;
   return filled(words[isClear ? "story.follows" : "story.hardly_follows"], { unit, score });
 }
@@ -125,7 +133,8 @@ function mostChanged(recording, unit, t) {
  */
 function changed(recording, words, name, unit, t, [smaller, larger]) {
   const [before, after] = [recording.at(name, t - 1, unit), recording.at(name, t, unit)];
-  const values = { name: recording.row(name).label, from: number(before), to: number(after) };
+  const label = words[`gate.${name}`] ?? recording.row(name).label;
+  const values = { name: label, from: number(before), to: number(after) };
   if (Math.abs(after - before) < SAME || values.from === values.to)
     return filled(words["story.stays"], values);
   return filled(words[after < before ? smaller : larger], values);

@@ -96,6 +96,7 @@ export interface EquationTemplate {
 // What the sentence on a unit needs (story_payload.py).
 export interface UnitStory {
   scores: string[] | null; // by unit: the correlation with the property, "" for none
+  most: number | null; // the unit that varies most, if the units are sorted by that
   words: Record<string, string>;
 }
 
@@ -199,4 +200,5 @@ export interface Plan {
   gateTop?: number;
   numbers: NumberPlan[];
   reads: [x: number, y: number]; // the character that is read
+  carries: [x: number, y: number]; // a place on the line of the state
 }

@@ -32,6 +32,11 @@ class InstrumentOnPage {
     /** @type {number | undefined} */
     this.plays = undefined; // the server's number of texts written to be played
     // as Streamlit names the settings' widgets
+    // the link to a page's first view, which has the marks
+    document.addEventListener("click", ({ target }) => {
+      if (target instanceof Element && target.closest(".st-key-reset a"))
+        this.instrument.drawing.marks?.open();
+    });
     this.instrument.player.barPlace.classList.add("st-key-t");
     this.instrument.player.speedPlace.classList.add("st-key-speed");
     /** @type {Partial<Position>} */
@@ -41,6 +46,7 @@ class InstrumentOnPage {
     /** @type {Position | undefined} */
     this.first = undefined;
     this.mustSend = false; // whether the page was left before the pending position was sent
+    this.isRecording = false; // whether the instrument takes another text
     /** @type {Uint8Array | undefined} the payload of the text */
     this.bytes = undefined;
     /** @type {Map<HTMLElement, PartName>} */
@@ -101,8 +107,24 @@ class InstrumentOnPage {
   /** @param {Uint8Array} bytes */
   take(bytes) {
     this.bytes = bytes;
-    this.instrument.record(bytes);
+    this.record(bytes);
     this.instrument.figures.watch();
+  }
+
+  /**
+   * Shows another text. A step beyond its end becomes its last, which is no change by the user: the
+   * server does the same, or has chosen another step.
+   *
+   * @param {Uint8Array} bytes
+   */
+  record(bytes) {
+    const { instrument } = this;
+    const kept = FIELDS.filter((field) => instrument[field] === this.agreed[field]);
+    this.isRecording = true;
+    instrument.record(bytes);
+    this.isRecording = false;
+    for (const field of kept) assign(this.agreed, field, instrument[field]);
+    if (instrument.drawnAs) this.onChange();
   }
 
   /**
@@ -142,6 +164,7 @@ class InstrumentOnPage {
     // whether what the server draws, the table of all terms, is of another position
     const isBehind = this.shown.t !== t || this.shown.unit !== unit || this.shown.gate !== gate;
     document.documentElement.toggleAttribute("data-rnnviz-behind", isBehind);
+    if (this.isRecording) return;
     if (playing) this.courier.cancel();
     else this.keepPending();
   }
@@ -261,7 +284,7 @@ function draw(onPage, bytes, place) {
  */
 function drawText(onPage, before, bytes) {
   const { instrument } = onPage;
-  if (!instrument.current || !alike(before ?? onPage.bytes, bytes)) instrument.record(bytes);
+  if (!instrument.current || !alike(before ?? onPage.bytes, bytes)) onPage.record(bytes);
   else instrument.changed({ ease: false });
   onPage.bytes = bytes;
   instrument.figures.watch();

@@ -7,10 +7,11 @@ browser that has it need not ask again.
 
 import gzip
 import json
+from collections.abc import Callable
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +21,7 @@ from streamlit.components.v2.types import ComponentRenderer
 from rnnviz.errors import RnnvizError
 from rnnviz.instrument import STYLES
 from rnnviz.instrument.modules import join_modules, join_styles
+from rnnviz.ui.components.glossary_content import glossary_content
 
 HERE = Path(__file__).parent
 ADDRESS = "rnnviz/scripts"  # of all scripts, below the address of the app
@@ -34,16 +36,23 @@ export default async (component) => (await import(address)).default(component);
 
 
 class Source(NamedTuple):
-    """What the script of a component needs: style sheets, and whether they are for it alone."""
+    """What the script of a component needs.
+
+    styles: its style sheets; isolated: whether they are for it alone. content: makes what the
+    script has as ``CONTENT``, in JSON, because it is the same for every page and visitor.
+    """
 
     styles: tuple[Path, ...] = ()
     isolated: bool = True
+    content: Callable[[], Any] | None = None
 
 
 SOURCES = {
     # Not in a shadow root, because the instrument's cursor looks for figures in the page.
     "chart": Source((HERE / "chart.css",), isolated=False),
     "connection": Source((HERE / "connection.css",)),
+    # Not in a shadow root, because the terms are anywhere on the page.
+    "glossary": Source((HERE / "glossary.css",), isolated=False, content=glossary_content),
     "grid": Source((HERE / "grid.css",)),
     # Not in a shadow root, because it highlights gates and draws cursors anywhere on the page.
     "instrument": Source(STYLES, isolated=False),
@@ -63,8 +72,11 @@ class Script(NamedTuple):
 @cache
 def script_of(name: str) -> Script:
     """The script of a component with its modules and styles; RnnvizError for a damaged file."""
-    styles = json.dumps(join_styles(*SOURCES[name].styles))
-    text = f"const STYLES = {styles};\n{join_modules(HERE / f'{name}.js')}".encode()
+    source = SOURCES[name]
+    constants = f"const STYLES = {json.dumps(join_styles(*source.styles))};\n"
+    if source.content is not None:
+        constants += f"const CONTENT = {json.dumps(source.content())};\n"
+    text = (constants + join_modules(HERE / f"{name}.js")).encode()
     digest = blake2b(text, digest_size=8).hexdigest()
     return Script(f"{name}.{digest}.js", gzip.compress(text, mtime=0))
 

@@ -6,7 +6,7 @@
 // the page need not run. If nothing else on the page depends on the value, it is sent later still, because
 // the address has it already: this halves the load of many visitors who keep dragging.
 
-import { element } from "../../instrument/static/elements.js";
+import { element, placeBeside } from "../../instrument/static/elements.js";
 import { Courier, REST_MS, RUN_PATIENCE_MS } from "./courier.js";
 import { LiveUpdates, SETTLED_MS } from "./live_updates.js";
 import { unfold } from "./notches.js";
@@ -325,13 +325,7 @@ class Slider {
   explain(isShown) {
     if (!this.tip.isConnected) return;
     this.tip.togglePopover(isShown);
-    if (!isShown) return;
-    const place = this.help.getBoundingClientRect();
-    const { width, height } = this.tip.getBoundingClientRect();
-    const below = place.bottom + 6;
-    const fits = below + height < innerHeight;
-    this.tip.style.left = `${Math.max(8, Math.min(place.left, innerWidth - width - 8))}px`;
-    this.tip.style.top = `${fits ? below : Math.max(8, place.top - 6 - height)}px`;
+    if (isShown) placeBeside(this.tip, this.help);
   }
 
   stop() {

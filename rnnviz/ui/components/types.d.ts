@@ -30,6 +30,9 @@ export type LiveEvent = CustomEvent<Record<string, string> | null>;
 declare global {
   // the style sheets of a component, as text, in front of its script (script.py)
   const STYLES: string;
+  // what a component shows on every page, likewise: by language
+  // biome-ignore lint/suspicious/noExplicitAny: each component has its own
+  const CONTENT: Record<string, any>;
   interface Window {
     rnnvizPage?: import("./pending.js").PageState;
   }

@@ -1,7 +1,6 @@
 """Cards of the gradients page: norms, verdicts, contributions, clipping, saturation, claim."""
 
 import math
-from html import escape
 
 import numpy as np
 import streamlit as st
@@ -16,6 +15,7 @@ from rnnviz.experiment.claim import (
     claimed_of,
     holds,
 )
+from rnnviz.glossary import TermMarks
 from rnnviz.gradients import (
     Diagnosis,
     PlainPass,
@@ -74,10 +74,11 @@ def _norms(settings: GradientsPage, words: Labels) -> Drawing:
 
 def _verdicts(settings: GradientsPage, words: Labels) -> str:
     found = measured(settings.network())
-    return "".join(_verdict(cell, part, words) for cell, part in found.items())
+    marks = TermMarks(words.language)
+    return "".join(_verdict(cell, part, words, marks) for cell, part in found.items())
 
 
-def _verdict(cell: str, found: Measured, words: Labels) -> str:
+def _verdict(cell: str, found: Measured, words: Labels, marks: TermMarks) -> str:
     colour = palette(dark=is_dark()).cells[cell]
     lines = [_rate(found.verdict, words), _span(found, words), _float32(found.plain, words)]
     if found.verdict.state == "cell_state":
@@ -92,8 +93,8 @@ def _verdict(cell: str, found: Measured, words: Labels) -> str:
                 unit=where.unit,
             )
         )
-    text = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
-    verdict = f"<b>{cell.upper()}</b> {escape(words[f'verdict.{found.verdict.verdict}'])}"
+    verdict = f"<b>{cell.upper()}</b> {marks.html(words[f'verdict.{found.verdict.verdict}'])}"
+    text = "".join(f"<p>{marks.html(line)}</p>" for line in lines if line)
     return f"<div class='rnnviz-verdict' style='--cell: {colour}'><p>{verdict}</p>{text}</div>"
 
 
@@ -166,6 +167,9 @@ def _saturation(settings: GradientsPage, words: Labels) -> Drawing:
 def _clipping(settings: GradientsPage, words: Labels) -> str:
     """The norm of each network's ∂L/∂U, and the effect of clipping on all gradients."""
     rows: list[str] = []
+    marks = TermMarks(words.language)
+    for above in ("card.contributions", "card.contributions_note"):
+        marks.html(words[above])
     traces = networks(settings.network())
     for cell, found in contributions(settings.network()).items():
         total, cancellation = found["log10_total"].item(), found["cancellation"].item()
@@ -174,7 +178,7 @@ def _clipping(settings: GradientsPage, words: Labels) -> str:
             text += " " + words("clip.cancellation", share=cancellation)
         if settings.clip is not None:
             text += " " + _clipped(traces[cell], settings.clip, words)
-        rows.append(f"<p><b>{cell.upper()}</b> {escape(text)}</p>")
+        rows.append(f"<p><b>{cell.upper()}</b> {marks.html(text)}</p>")
     return f"<div class='rnnviz-note rnnviz-rows'>{''.join(rows)}</div>"
 
 

@@ -7,6 +7,7 @@ from html import escape
 import streamlit as st
 
 from rnnviz.experiment import MOST_EDITED, SCENES, GradientsPage, NetworkSettings
+from rnnviz.glossary import TermMarks
 from rnnviz.locale import Labels
 from rnnviz.ui.address import LINK, query_of, write_address
 from rnnviz.ui.components.live_text import show_words
@@ -38,7 +39,8 @@ def _scene_text(settings: GradientsPage, words: Labels) -> str:
     if shown is None:
         return f"<p class='rnnviz-scene'>{escape(words['scenes.own'])}</p>"
     mark = f"<style>.st-key-scene_{shown} a {{--on: var(--rnnviz-selected)}}</style>"
-    return f"{mark}<p class='rnnviz-scene'>{escape(words[f'scene.{shown}_words'])}</p>"
+    text = TermMarks(words.language).html(words[f"scene.{shown}_words"])
+    return f"{mark}<p class='rnnviz-scene'>{text}</p>"
 
 
 def live_fields(settings: GradientsPage) -> Collection[str]:

@@ -112,9 +112,9 @@ def _norms(settings: GradientsPage, found: Found, words: Labels) -> Drawing:
 def _norms_note(_: GradientsPage, found: Found, words: Labels) -> str:
     apart = max(part.apart for part in found.values())
     if np.isinf(apart):
-        return small_print(words["stability.apart_unknown"])
+        return small_print(words["stability.apart_unknown"], words)
     text = words("stability.apart", apart=apart) if apart else words["stability.norms_note"]
-    return small_print(text)
+    return small_print(text, words, below=words["card.jacobian_norms"])
 
 
 def _exponents(settings: GradientsPage, found: Found, words: Labels) -> Drawing:
@@ -130,9 +130,11 @@ def _exponents(settings: GradientsPage, found: Found, words: Labels) -> Drawing:
 def _exponents_note(_: GradientsPage, found: Found, words: Labels) -> str:
     exponents = [part.exponents for part in found.values()]
     if any(len(part.exponents) < part.states for part in found.values()):
-        return small_print(words("stability.leading", n=min(map(len, exponents))))
+        text = words("stability.leading", n=min(map(len, exponents)))
+        return small_print(text, words, below=words["card.lyapunov"])
     largest = ", ".join(f"{label} {_signed(float(found[label].exponents[0]))}" for label in found)
-    return small_print(words("stability.lyapunov_note", largest=largest))
+    text = words("stability.lyapunov_note", largest=largest)
+    return small_print(text, words, below=words["card.lyapunov"])
 
 
 def _signed(value: float) -> str:

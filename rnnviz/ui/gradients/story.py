@@ -1,10 +1,10 @@
 """What the gradients page shows, in two sentences, and the marks on its gain slider."""
 
 import math
-from html import escape
 
 from rnnviz.experiment import GradientsPage, NetworkSettings, limits_of
 from rnnviz.experiment.gain import GainMarks
+from rnnviz.glossary import TermMarks
 from rnnviz.locale import Labels
 from rnnviz.ui.cache import Measured, marks_of_gain, measured
 from rnnviz.ui.cards import write_power
@@ -30,8 +30,9 @@ def write_story(settings: GradientsPage, words: Labels, *, compute: bool = False
     else:
         first, rest = words["story.rnn_unmeasured"], words[f"verdict.{verdict}_says"]
     sentences = [rest, _gain(marks_of_gain(network, compute=compute), words)]
-    text = escape(" ".join(filter(None, sentences)))
-    return f"<p class='rnnviz-story rnnviz-long'><b>{escape(first)}</b> {text}</p>"
+    marks = TermMarks(words.language)
+    lead, text = marks.html(first), marks.html(" ".join(filter(None, sentences)))
+    return f"<p class='rnnviz-story rnnviz-long'><b>{lead}</b> {text}</p>"
 
 
 def _why(settings: NetworkSettings, found: dict[str, Measured], words: Labels) -> str:

@@ -73,7 +73,8 @@ def _eigenvalues(settings: GradientsPage, words: Labels) -> Drawing:
 
 
 def _bound_note(settings: GradientsPage, words: Labels) -> str:
-    return small_print(_bound(_shown(settings)[0], words))
+    above = words("card.eigenvalues", cell=settings.cell.upper())
+    return small_print(_bound(_shown(settings)[0], words), words, below=above)
 
 
 def _bound(trace: Trace, words: Labels) -> str:

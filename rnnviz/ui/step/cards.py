@@ -112,7 +112,8 @@ def show_heatmaps(settings: StepPage, words: Labels) -> None:
     """Draws every gate and state of every unit over the whole text."""
     with st.container(key="card_heatmaps"):
         heading(words["heatmaps.heading"])
-        note(words("heatmaps.note", order=words[f"order.{settings.order}"]))
+        order = unit_order(settings.cell, settings.text, settings.order)
+        note(words("heatmaps.note", order=words[f"order.{order.sorted_by}"]))
         for kind in ("gates", "states"):
             with st.container(key=f"figure_{kind}"):
                 show_part(kind, key=f"instrument_{kind}")

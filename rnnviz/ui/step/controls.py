@@ -13,8 +13,10 @@ from rnnviz.explain.unit_order import ORDERS, Order
 from rnnviz.locale import Labels
 from rnnviz.ui.address import current
 from rnnviz.ui.cache import character_model, unit_order
+from rnnviz.ui.cards import note
 from rnnviz.ui.frame import show_error
 from rnnviz.ui.session import session
+from rnnviz.ui.step.examples import show_examples
 
 CELLS = tuple(GATE_NAMES)
 
@@ -55,6 +57,7 @@ def input_reading(words: Labels) -> StepPage:
 def input_text(words: Labels) -> None:
     """Draws the text field. An invalid text stays in it; the page shows the last valid one."""
     state = st.session_state
+    show_examples(words)
     st.text_area(words("control.text", most=MOST_CHARACTERS), key="text", height=92)
     problem = check_text(state.text)
     # in a container with or without an error: Streamlit identifies a fragment by what precedes it
@@ -76,7 +79,7 @@ def _reset_unit() -> None:
 def _show_model(cell: str, words: Labels) -> None:
     notes = character_model(cell).notes
     baseline = notes["baseline_bits_per_character"]
-    st.caption(
+    note(
         words(
             "control.model_notes",
             units=notes["hidden_size"],
@@ -102,7 +105,7 @@ def _input_unit(words: Labels) -> None:
         key="unit",
     )
     if not order.is_defined:
-        st.caption(words["order.undefined"])
+        st.caption(words("order.undefined", property=words[f"order.{order.by}"]))
 
 
 def _unit_label(order: Order, unit: int, words: Labels) -> str:
