@@ -1,5 +1,6 @@
 """The gains at which an RNN's gradient begins to last and to explode, and the page's sentences."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,11 @@ from rnnviz.gradients import diagnose
 from rnnviz.locale import labels
 from rnnviz.trace import trace_equations
 from rnnviz.ui.gradients import story
+
+
+def plain(html: str) -> str:
+    """The text without the marks of terms."""
+    return re.sub("<.*?>", "", html)
 
 
 def verdict(settings: NetworkSettings, gain: float) -> str:
@@ -74,7 +80,7 @@ def test_the_first_view_passes_all_three_verdicts_within_the_slider():
 @pytest.mark.parametrize("gain", [0.0, 0.5, 1.0, 1.4, 3.0])
 def test_the_sentence_has_the_networks_own_numbers(gain: float):
     settings = GradientsPage.first().model_copy(update={"gain": gain})
-    text = story.write_story(settings, labels("en"), compute=True)
+    text = plain(story.write_story(settings, labels("en"), compute=True))
     word = {"vanishing": "vanishes", "healthy": "lasts", "exploding": "explodes"}
     assert f"gradient {word[verdict(settings.network(), gain)]}." in text
     marks = gain_marks(settings.network())
@@ -86,7 +92,7 @@ def test_the_sentence_has_the_networks_own_numbers(gain: float):
 
 def test_what_is_left_is_the_closed_form_of_a_linear_rnn():
     settings = GradientsPage(init="identity", nonlinearity="identity", gain=0.5, length=11)
-    text = story.write_story(settings, labels("en"), compute=True)
+    text = plain(story.write_story(settings, labels("en"), compute=True))
     # 0.5^10 = 9.8e-4
     assert "multiplies it by U, by about 0.5. At step 1 it is 9.8\u00a0×\u00a010⁻⁴" in text
 
@@ -109,7 +115,7 @@ def test_marks_depend_on_the_rnn_alone():
 
 def test_large_networks_have_sentences_without_marks():
     settings = GradientsPage.first().model_copy(update={"length": 2000, "hidden": 128})
-    text = story.write_story(settings, labels("en"), compute=True)
+    text = plain(story.write_story(settings, labels("en"), compute=True))
     assert "gradient" in text
     assert "Drag" not in text
     assert story.marks_on_gain(settings, labels("en")).names == {}
