@@ -13,7 +13,7 @@ from plotly.colors import hex_to_rgb
 
 from rnnviz.cells import GATES_AS_READ
 from rnnviz.experiment import FIRST_TEXT
-from rnnviz.explain.unit_order import order_units
+from rnnviz.explain.unit_order import ORDERS, order_units
 from rnnviz.inputs.vocabulary import picture
 from rnnviz.instrument.payload import rows_of
 from rnnviz.locale import labels
@@ -435,7 +435,7 @@ def test_a_bad_address_says_so_and_draws_nothing(visit: Visit):
     picture_elsewhere = "![a](http://a.example/a.png)"
     visit.open(cell=picture_elsewhere, order="**b** $c$ `d`", t=99, speed=8)
     words = labels("en")
-    orders = "index, variance, inside_string, bracket_depth, position_in_line, indentation"
+    orders = ", ".join(ORDERS)
     assert visit.messages == [
         words(
             "error.query_choice",

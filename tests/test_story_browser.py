@@ -104,7 +104,7 @@ def test_compared_networks_are_told_apart_at_every_step(visit: Visit):
         _, told = visit.page.evaluate(TOLD)
         assert told.startswith(
             f"Reading {picture(FIRST_TEXT[t - 1])}, {most} changes its state the most"
-            f" ({changes[most]}%) and {least} the least ({changes[least]}%)."
+            f" (by {changes[most]}% of its size) and {least} the least ({changes[least]}%)."
         )
         if t < STEPS:
             chances = told.partition("came next: ")[2].rstrip(".").split(", ")

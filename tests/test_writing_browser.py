@@ -4,6 +4,7 @@ import pytest
 
 from rnnviz.experiment import FIRST_TEXT, MOST_CHARACTERS
 from rnnviz.experiment.writing import write_on
+from rnnviz.locale import labels
 from rnnviz.ui.cache import character_model
 from rnnviz.ui.step.cards import WRITTEN
 from tests.browser import Visit
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.browser
 def test_the_network_writes_on_from_the_step_shown_and_plays_it(visit: Visit):
     visit.open("/", temperature="0", t=20, speed=10)
     pencil = visit.page.locator("[data-do=write]")
-    assert pencil.get_attribute("aria-label") == "Let the network write on from this step"
+    assert pencil.get_attribute("aria-label") == labels("en")["player.write"]
     visit.cells.nth(21).click()  # not heard by the server yet
     pencil.click()
     written = write_on(character_model("lstm"), FIRST_TEXT[:22], WRITTEN, temperature=0)
