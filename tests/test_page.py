@@ -54,6 +54,10 @@ def choice(page: AppTest, key: str) -> Any:
     return found
 
 
+# The mark of a term of the glossary, in HTML or in HTML within JSON.
+TERM = re.compile(r"<button[^>]*rnnviz-term[^>]*>(.*?)</button>")
+
+
 def texts(value: Any) -> Iterator[str]:
     """Every string in a message to the browser."""
     if isinstance(value, str):
@@ -79,7 +83,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def shown(page: AppTest) -> list[str]:
-    """Every text, label, tooltip, option and figure text on the page."""
+    """Every text, label, tooltip, option and figure text on the page, without marks of terms."""
 
     def walk(block: Any) -> Iterator[str]:
         for child in block.children.values():
@@ -88,7 +92,7 @@ def shown(page: AppTest) -> list[str]:
             if hasattr(child, "children"):
                 yield from walk(child)
 
-    return list(walk(page._tree))
+    return [TERM.sub(r"\1", text) for text in walk(page._tree)]
 
 
 def instrument(page: AppTest, part: str) -> Any:
