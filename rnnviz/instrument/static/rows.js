@@ -25,10 +25,16 @@ export class Rows {
     this.axis = element("div", "axis");
     this.tip = element("div", "tip", { hidden: true });
     this.root.append(this.note, this.body, this.tip);
+    /** @type {PointerEvent | undefined} the end of the last press */
+    this.released = undefined;
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.root);
     this.root.addEventListener("pointermove", (event) => this.hovered(event));
     this.root.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    // A click has whole pixels in Chromium, which may be those of the unit above the one pointed at.
+    this.root.addEventListener("pointerup", (event) => {
+      this.released = event;
+    });
     this.root.addEventListener("click", (event) => this.clicked(event));
     this.root.addEventListener("keydown", (event) => this.keyed(event));
     /** @type {Part[]} */
@@ -249,7 +255,10 @@ export class Rows {
 
   /** @param {MouseEvent} event */
   clicked(event) {
-    const under = this.under(event);
+    const { released = event } = this;
+    const [across, down] = [released.clientX - event.clientX, released.clientY - event.clientY];
+    const isSame = Math.max(Math.abs(across), Math.abs(down)) < 1;
+    const under = this.under(isSame ? released : event);
     if (under) this.instrument.go(under.t, under.unit);
   }
 
