@@ -100,19 +100,17 @@ def split_terms(text: str, language: str, *, without: Iterable[str] = ()) -> lis
     [Part(text='A ', term=''), Part(text='gate', term='gate'),
      Part(text=' per unit: no gate is open.', term='')]
     """
-    pattern, terms = _names(language)
     parts, seen, last = [], set(without), 0
-    for found in pattern.finditer(text):
-        term = terms[str(found.lastgroup)]
+    for start, end, term in _names_in(text, language):
         if term not in seen:
             seen.add(term)
-            parts += [Part(text[last : found.start()], ""), Part(found[0], term)]
-            last = found.end()
+            parts += [Part(text[last:start], ""), Part(text[start:end], term)]
+            last = end
     return [part for part in [*parts, Part(text[last:], "")] if part.text]
 
 
 class TermMarks:
-    """TermMarks terms in the texts of one card: the first name of each is a button.
+    """Marks terms in the texts of one card: the first name of each is a button.
 
     >>> marks = TermMarks("en")
     >>> print(marks.html("A gate < 1"))
@@ -132,7 +130,7 @@ class TermMarks:
 
 
 def text_with_terms(text: str, language: str) -> str:
-    """A text whose terms have marks that ``terms.js`` turns into buttons.
+    """A text whose terms have marks that ``story.js`` turns into buttons.
 
     >>> text_with_terms("No gate", "en") == f"No {START}gate{MIDDLE}gate{END}"
     True
@@ -148,26 +146,55 @@ def _html_of(part: Part) -> str:
     return f'<button type="button" class="rnnviz-term" data-term="{part.term}">{text}</button>'
 
 
+@lru_cache(maxsize=1000)
+def _names_in(text: str, language: str) -> tuple[tuple[int, int, str], ...]:
+    """Start, end and term of every name in a text; "" for a name of no term."""
+    pattern, terms = _names(language)
+    return tuple((*found.span(), _term_of(found[0], terms)) for found in pattern.finditer(text))
+
+
+def _term_of(name: str, terms: Mapping[str, str]) -> str:
+    """The term that a text names, also by a plural or with a capital."""
+    small = _small(name)
+    forms = (name, small, small.removesuffix("s"), small.removesuffix("es"))
+    return next(terms[form] for form in forms if form in terms)
+
+
+def _small(name: str) -> str:
+    return name[:1].lower() + name[1:]
+
+
 @lru_cache(maxsize=len(LANGUAGES))
 def _names(language: str) -> tuple[re.Pattern[str], Mapping[str, str]]:
-    """A pattern with a group per term, in which longer names come first; terms by group.
+    """A pattern of all names, longer ones first, and the terms by name; "" for a name of no term.
 
-    A name that ends in " =" is the symbol before that sign. Names of no term hide those in them.
+    Names are whole words, also as a plural or with a capital; Korean ones with any particle. A name
+    that ends in " =" is the symbol before that sign. What is the same for many names is written
+    once, before and after the names, which makes the search ten times as fast.
     """
     words = labels(language)
-    names = [(name, "") for name in words["glossary.not_terms"].split("|")]
-    names += [(n, term) for term in TERMS for n in words[f"glossary.{term}.names"].split("|")]
-    names.sort(key=lambda pair: -len(pair[0]))
-    groups = [f"(?P<n{k}>{_pattern_of(name)})" for k, (name, _) in enumerate(names)]
-    return re.compile("|".join(groups)), {f"n{k}": term for k, (_, term) in enumerate(names)}
+    terms = dict.fromkeys(words["glossary.not_terms"].split("|"), "")
+    terms |= {name: term for term in TERMS for name in words[f"glossary.{term}.names"].split("|")}
+    names = sorted(terms, key=len, reverse=True)
+    symbols = [name for name in names if name.endswith(" =")]
+    korean = [name for name in names if re.search("[가-힣]", name)]
+    others = [name for name in names if name not in {*symbols, *korean}]
+    groups = [
+        rf"(?<![\w{{-])(?:{_any(map(_with_capital, others))})(?:s|es)?(?![A-Za-z\d-])",
+        rf"(?<![가-힣A-Za-z])(?:{_any(map(re.escape, korean))})",
+        rf"(?<![\w{{-])(?:{_any(re.escape(name.removesuffix(' =')) for name in symbols)})(?= =)",
+    ]
+    kinds = zip(groups, (others, korean, symbols), strict=True)
+    pattern = "|".join(group for group, own in kinds if own)
+    by_name = {_small(name): terms[name] for name in others}
+    by_name |= {name.removesuffix(" ="): terms[name] for name in [*korean, *symbols]}
+    return re.compile(pattern), by_name
 
 
-def _pattern_of(name: str) -> str:
-    """The name as a whole word, also as a plural or with a capital; with any Korean particle."""
-    symbol = name.removesuffix(" =")
+def _any(patterns: Iterable[str]) -> str:
+    return "|".join(patterns)
+
+
+def _with_capital(name: str) -> str:
     first = f"[{name[0].upper()}{name[0].lower()}]" if name[0].isalpha() else re.escape(name[0])
-    if symbol != name:
-        return rf"(?<![\w{{-]){re.escape(symbol)}(?= =)"
-    if re.search("[가-힣]", name):
-        return rf"(?<![가-힣A-Za-z]){re.escape(name)}"
-    return rf"(?<![\w{{-]){first}{re.escape(name[1:])}(?:s|es)?(?![A-Za-z\d-])"
+    return first + re.escape(name[1:])
